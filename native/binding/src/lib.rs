@@ -1,0 +1,1 @@
+//! Node-API surface of the datapath: converts and delegates.

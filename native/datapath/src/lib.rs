@@ -1,0 +1,10 @@
+//! The datapath of vswitchd: moves Ethernet frames between TAPs and VXLAN tunnels.
+//!
+//! `wire` (headers) <- `switch` (decisions, pure) and `offload` (split, complete) <- `engine` (workers, the loop
+//! turn) -> `io` (system calls and all `unsafe`). `switch` and `io` never name each other: they meet in `engine`.
+
+pub mod counter;
+pub mod error;
+pub mod io;
+pub mod offload;
+pub mod wire;
