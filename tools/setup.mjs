@@ -1,0 +1,57 @@
+// Makes everything that a command needs and is not there yet. Needs Node, npm and Rust, nothing else.
+//
+//   node tools/setup.mjs [build | demo | test]     (default: test)
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { SetupError, root } from './setup/child.mjs';
+import { buildPrograms, debianPackages, demoPrograms, testPrograms } from './setup/debian.mjs';
+import { nativeAddon } from './setup/native.mjs';
+import { npmPackages, rawSocket } from './setup/npm.mjs';
+import { step } from './setup/progress.mjs';
+import { typescript } from './setup/typescript.mjs';
+
+/** What each goal takes, in order. A step is `{ title, isFresh(), work(command) }`, made when its turn comes. */
+const goals = {
+  packages: [npmPackages],
+  build: [() => debianPackages(buildPrograms), npmPackages, nativeAddon, typescript],
+  demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
+  test: [() => debianPackages(testPrograms), npmPackages, rawSocket, nativeAddon, typescript],
+};
+
+/** Does what is not yet done for `goal`; throws SetupError with the sentence that says what to do. */
+export async function setup(goal) {
+  const needed = /[\d.]+/.exec(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node)[0];
+  if (process.versions.node.localeCompare(needed, undefined, { numeric: true }) < 0) {
+    throw new SetupError(`Node ${process.versions.node} is too old: vswitchd needs Node ${needed} or newer.`);
+  }
+  for (const make of goals[goal]) {
+    const { title, isFresh, work } = await make();
+    if (!isFresh()) await step(title, work);
+  }
+}
+
+/** Refuses early when this process is not root; `what` needs network namespaces and TAP devices. */
+export function requireRoot(what, instead) {
+  if (process.getuid() === 0) return;
+  throw new SetupError(`${what} makes network namespaces and TAP devices, which needs root: ${instead}`);
+}
+
+/** Runs a command's main function; a SetupError is one message on stderr and exit code 1. */
+export async function main(work) {
+  try {
+    process.exitCode = (await work()) ?? 0;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    process.stderr.write(`\n${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await main(async () => {
+    const goal = process.argv[2] ?? 'test';
+    if (!Object.hasOwn(goals, goal)) throw new SetupError(`usage: node tools/setup.mjs [${Object.keys(goals).join(' | ')}]`);
+    await setup(goal);
+  });
+}

@@ -1,0 +1,40 @@
+// Debian packages whose programs the build, the demo and the tests call.
+import { SetupError, which } from './child.mjs';
+
+const packageOf = {
+  'c++': 'g++',
+  make: 'make',
+  python3: 'python3',
+  ip: 'iproute2',
+  ping: 'iputils-ping',
+  iperf3: 'iperf3',
+  tshark: 'tshark',
+  ethtool: 'ethtool',
+  'ovs-vsctl': 'openvswitch-switch',
+};
+
+/** What compiles: rustc links with the C compiler, raw-socket is built by node-gyp. */
+export const buildPrograms = ['c++', 'make', 'python3'];
+export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
+export const testPrograms = [...demoPrograms, 'tshark', 'ethtool', 'ovs-vsctl'];
+
+/** Makes sure that these programs are there, by apt-get where that is possible. */
+export function debianPackages(programs) {
+  const missing = programs.filter((program) => which(program) === undefined);
+  const packages = missing.map((program) => packageOf[program]);
+  return {
+    title: `Installing Debian packages: ${packages.join(' ')}`,
+    isFresh: () => missing.length === 0,
+    work: async (command) => {
+      if (process.getuid() !== 0 || which('apt-get') === undefined) {
+        throw new SetupError(
+          `These programs are missing: ${missing.join(', ')}. Install them as root, on Debian or Ubuntu with ` +
+            `\`apt-get install ${packages.join(' ')}\`, and run this again.`,
+        );
+      }
+      const env = { DEBIAN_FRONTEND: 'noninteractive' };
+      await command('apt-get', ['update', '-q'], { env });
+      await command('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], { env });
+    },
+  };
+}

@@ -1,0 +1,34 @@
+// The daemon and the CLI: src/ -> dist/.
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './child.mjs';
+import { filesBelow, stamp } from './stamp.mjs';
+
+const programs = ['dist/bin/vswitchd.js', 'dist/bin/vswitchctl.js'];
+
+/** Compiles TypeScript and removes from dist/ what no source stands for any more. */
+export function typescript() {
+  const compiler = join(root, 'node_modules/typescript/package.json');
+  const version = existsSync(compiler) ? JSON.parse(readFileSync(compiler, 'utf8')).version : '';
+  const memory = stamp('typescript', {
+    inputs: ['src', 'tsconfig.json'],
+    outputs: programs,
+    facts: [version],
+  });
+  return {
+    title: 'Compiling TypeScript',
+    isFresh: memory.isFresh,
+    work: async (command) => {
+      await command(join(root, 'node_modules/.bin/tsc'), ['--noEmitOnError', '--pretty', 'false']);
+      removeLeftovers();
+      memory.remember();
+    },
+  };
+}
+
+function removeLeftovers() {
+  for (const file of filesBelow(root, 'dist')) {
+    const source = file.replace(/^dist/, 'src').replace(/(\.d\.ts|\.js(\.map)?)$/, '.ts');
+    if (source.endsWith('.ts') && !existsSync(join(root, source))) rmSync(join(root, file));
+  }
+}
