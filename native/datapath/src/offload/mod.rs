@@ -1,1 +1,18 @@
-//! offload
+//! Offload: what a TAP leaves to us (splitting superframes, completing checksums) and what we leave to a TAP.
+//!
+//! | from | to | |
+//! | --- | --- | --- |
+//! | TAP, superframe | tunnel | [`Superframe::split`]: right datagrams, one after the other, in one buffer |
+//! | TAP, partial checksum | tunnel | [`complete`] |
+//! | kernel vxlan peer on this machine | TAP | [`carry`]: its unfinished frames go on unfinished |
+//!
+//! Pure: bytes in, bytes out, no I/O, no allocation.
+
+mod carry;
+mod complete;
+mod split;
+
+pub use crate::wire::Malformed;
+pub use carry::carry;
+pub use complete::complete;
+pub use split::{NoRoom, Run, Superframe};

@@ -1,0 +1,111 @@
+//! IPv4 header (RFC 791 §3.1).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! |Version|  IHL  |Type of Service|          Total Length         |
+//! |         Identification        |Flags|      Fragment Offset    |
+//! |  Time to Live |    Protocol   |         Header Checksum       |
+//! |                       Source Address                          |
+//! |                    Destination Address                        |
+//! |                    Options, to 60 bytes                       |
+//! ```
+
+use super::checksum::Sum;
+use super::{be16, be32};
+
+/// An IPv4 packet whose header, options included, is there in full.
+#[derive(Debug, Clone, Copy)]
+pub struct Ipv4<'a>(&'a [u8]);
+
+impl<'a> Ipv4<'a> {
+    /// `None` if version or header length are not those of IPv4, or `packet` is shorter than its header.
+    pub fn new(packet: &'a [u8]) -> Option<Self> {
+        if packet.len() < HEADER_LEN || packet[0] >> 4 != 4 {
+            return None;
+        }
+        let view = Self(packet);
+        (view.header_len() >= HEADER_LEN && view.header_len() <= packet.len()).then_some(view)
+    }
+
+    /// Bytes of the header with options, 20 to 60.
+    pub fn header_len(&self) -> usize {
+        usize::from(self.0[0] & 0x0f) * 4
+    }
+
+    /// The length field: header and payload. May say anything.
+    pub fn total_len(&self) -> u16 {
+        be16(self.0, TOTAL_LEN)
+    }
+
+    /// Whether this is a piece of a larger packet, the first piece included.
+    pub fn is_fragment(&self) -> bool {
+        const MORE_FRAGMENTS: u16 = 0x2000;
+        const FRAGMENT_OFFSET: u16 = 0x1fff;
+        be16(self.0, FRAGMENT) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
+    }
+
+    /// Time to live.
+    pub fn ttl(&self) -> u8 {
+        self.0[TTL]
+    }
+
+    /// Protocol of the payload.
+    pub fn protocol(&self) -> u8 {
+        self.0[PROTOCOL]
+    }
+
+    /// Whether the header checksum is right.
+    pub fn is_checksum_valid(&self) -> bool {
+        Sum::of(&self.0[..self.header_len()]).fold() == 0xffff
+    }
+
+    /// Source address.
+    pub fn src(&self) -> u32 {
+        be32(self.0, ADDRESSES)
+    }
+
+    /// Destination address.
+    pub fn dst(&self) -> u32 {
+        be32(self.0, ADDRESSES + 4)
+    }
+
+    /// Source and destination as they lie, 8 bytes, for the pseudo header.
+    pub fn addresses(&self) -> &'a [u8] {
+        &self.0[ADDRESSES..HEADER_LEN]
+    }
+
+    /// The bytes that the view was made from.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// Writes the length field of a header of at least [`HEADER_LEN`] bytes.
+pub fn set_total_len(header: &mut [u8], len: u16) {
+    header[TOTAL_LEN..TOTAL_LEN + 2].copy_from_slice(&len.to_be_bytes());
+}
+
+/// Moves the identification of a header of at least [`HEADER_LEN`] bytes on by `packets`.
+pub fn advance_id(header: &mut [u8], packets: u16) {
+    let id = be16(header, ID).wrapping_add(packets);
+    header[ID..ID + 2].copy_from_slice(&id.to_be_bytes());
+}
+
+/// Makes the header checksum right. `header` is exactly the header with its options.
+pub fn fill_checksum(header: &mut [u8]) {
+    header[CHECKSUM..CHECKSUM + 2].fill(0);
+    let checksum = Sum::of(header).checksum();
+    header[CHECKSUM..CHECKSUM + 2].copy_from_slice(&checksum.to_be_bytes());
+}
+
+/// Header without options.
+pub const HEADER_LEN: usize = 20;
+
+const TOTAL_LEN: usize = 2;
+const ID: usize = 4;
+const FRAGMENT: usize = 6;
+const TTL: usize = 8;
+const PROTOCOL: usize = 9;
+const CHECKSUM: usize = 10;
+const ADDRESSES: usize = 12;

@@ -1,0 +1,160 @@
+//! IPv6 header and its extension headers (RFC 8200 §3, §4).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! |Version| Traffic Class |           Flow Label                  |
+//! |         Payload Length        |  Next Header  |   Hop Limit   |
+//! |                  Source Address (16 bytes)                    |
+//! |                Destination Address (16 bytes)                 |
+//! ```
+//!
+//! An extension header begins with the number of the next one, then (except the fragment header) its own length.
+
+use super::ip::Transport;
+use super::{be16, be32};
+
+/// An IPv6 packet whose fixed header is there in full.
+#[derive(Debug, Clone, Copy)]
+pub struct Ipv6<'a>(&'a [u8]);
+
+impl<'a> Ipv6<'a> {
+    /// `None` if the version is not 6 or `packet` is shorter than [`HEADER_LEN`].
+    pub fn new(packet: &'a [u8]) -> Option<Self> {
+        (packet.len() >= HEADER_LEN && packet[0] >> 4 == 6).then_some(Self(packet))
+    }
+
+    /// Flow label, 20 bits (RFC 6437).
+    pub fn flow_label(&self) -> u32 {
+        be32(self.0, 0) & 0x000f_ffff
+    }
+
+    /// The length field: everything behind the fixed header. May say anything.
+    pub fn payload_len(&self) -> u16 {
+        be16(self.0, PAYLOAD_LEN)
+    }
+
+    /// Number of the header behind the fixed one.
+    pub fn next_header(&self) -> u8 {
+        self.0[NEXT_HEADER]
+    }
+
+    /// Hop limit.
+    pub fn hop_limit(&self) -> u8 {
+        self.0[HOP_LIMIT]
+    }
+
+    /// Source address.
+    pub fn src(&self) -> u128 {
+        self.address(ADDRESSES)
+    }
+
+    /// Destination address.
+    pub fn dst(&self) -> u128 {
+        self.address(ADDRESSES + 16)
+    }
+
+    /// Source and destination as they lie, 32 bytes, for the pseudo header.
+    pub fn addresses(&self) -> &'a [u8] {
+        &self.0[ADDRESSES..HEADER_LEN]
+    }
+
+    /// What the extension headers lead to, after at most [`MAX_EXTENSIONS`] of them. Of a piece of a larger packet
+    /// the walk ends behind the fragment header. A fragment header with offset 0 and no more fragments is a whole
+    /// packet (RFC 6946). `None` if there are more headers, or one of them is cut off.
+    pub fn transport(&self) -> Option<Transport> {
+        let mut protocol = self.next_header();
+        let mut offset = HEADER_LEN;
+        for _ in 0..=MAX_EXTENSIONS {
+            if !is_extension(protocol) {
+                return Some(Transport {
+                    protocol,
+                    offset,
+                    is_fragment: false,
+                });
+            }
+            let header = self.0.get(offset..offset + EXTENSION_UNIT)?;
+            let units = usize::from(header[1]);
+            let len = match protocol {
+                FRAGMENT => EXTENSION_UNIT,
+                // RFC 4302 §2.2: the authentication header counts in 4 bytes, minus 2
+                AUTHENTICATION => (units + 2) * 4,
+                _ => (units + 1) * EXTENSION_UNIT,
+            };
+            let is_fragment =
+                protocol == FRAGMENT && be16(header, 2) & FRAGMENT_OFFSET_AND_MORE != 0;
+            protocol = header[0];
+            offset += len;
+            if offset > self.0.len() {
+                return None;
+            }
+            if is_fragment {
+                return Some(Transport {
+                    protocol,
+                    offset,
+                    is_fragment,
+                });
+            }
+        }
+        None
+    }
+
+    /// The bytes that the view was made from.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    fn address(&self, at: usize) -> u128 {
+        u128::from(be32(self.0, at)) << 96
+            | u128::from(be32(self.0, at + 4)) << 64
+            | u128::from(be32(self.0, at + 8)) << 32
+            | u128::from(be32(self.0, at + 12))
+    }
+}
+
+/// Writes the length field of a header of at least [`HEADER_LEN`] bytes.
+pub fn set_payload_len(header: &mut [u8], len: u16) {
+    header[PAYLOAD_LEN..PAYLOAD_LEN + 2].copy_from_slice(&len.to_be_bytes());
+}
+
+/// The headers that have the common extension format (RFC 7045 §2), except ESP, behind which nothing can be read.
+fn is_extension(protocol: u8) -> bool {
+    const HOST_IDENTITY: u8 = 139;
+    const SHIM6: u8 = 140;
+    matches!(
+        protocol,
+        HOP_BY_HOP
+            | ROUTING
+            | FRAGMENT
+            | AUTHENTICATION
+            | DESTINATION_OPTIONS
+            | MOBILITY
+            | HOST_IDENTITY
+            | SHIM6
+    )
+}
+
+/// The fixed header.
+pub const HEADER_LEN: usize = 40;
+
+/// Extension headers that are walked over before the rest is left unread.
+pub const MAX_EXTENSIONS: usize = 8;
+
+/// Number of the hop-by-hop options header.
+pub const HOP_BY_HOP: u8 = 0;
+
+/// Number of the fragment header.
+pub const FRAGMENT: u8 = 44;
+
+const ROUTING: u8 = 43;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION_OPTIONS: u8 = 60;
+const MOBILITY: u8 = 135;
+
+const PAYLOAD_LEN: usize = 4;
+const NEXT_HEADER: usize = 6;
+const HOP_LIMIT: usize = 7;
+const ADDRESSES: usize = 8;
+
+const EXTENSION_UNIT: usize = 8;
+const FRAGMENT_OFFSET_AND_MORE: u16 = 0xfff9;

@@ -1,0 +1,74 @@
+//! TCP header (RFC 9293 §3.1), as much as splitting needs.
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! |          Source Port          |       Destination Port        |
+//! |                        Sequence Number                        |
+//! |                    Acknowledgment Number                      |
+//! | Offset| Rsrvd |C|E|U|A|P|R|S|F|            Window             |
+//! |           Checksum            |         Urgent Pointer        |
+//! |                    Options, to 60 bytes                       |
+//! ```
+
+use super::{be16, be32};
+
+/// A TCP segment whose header, options included, is there in full.
+#[derive(Debug, Clone, Copy)]
+pub struct Tcp<'a>(&'a [u8]);
+
+impl<'a> Tcp<'a> {
+    /// `None` if `segment` is shorter than its header or the data offset is less than 5 words.
+    pub fn new(segment: &'a [u8]) -> Option<Self> {
+        if segment.len() < HEADER_LEN {
+            return None;
+        }
+        let view = Self(segment);
+        (view.header_len() >= HEADER_LEN && view.header_len() <= segment.len()).then_some(view)
+    }
+
+    /// Bytes of the header with options, 20 to 60.
+    pub fn header_len(&self) -> usize {
+        usize::from(self.0[DATA_OFFSET] >> 4) * 4
+    }
+
+    /// The eight flags, [`FIN`] to [`CWR`].
+    pub fn flags(&self) -> u8 {
+        self.0[FLAGS]
+    }
+
+    /// The checksum field.
+    pub fn checksum(&self) -> u16 {
+        be16(self.0, CHECKSUM)
+    }
+}
+
+/// Moves the sequence number of a header of at least [`HEADER_LEN`] bytes on by `bytes`.
+pub fn advance_seq(header: &mut [u8], bytes: u32) {
+    let seq = be32(header, SEQ).wrapping_add(bytes);
+    header[SEQ..SEQ + 4].copy_from_slice(&seq.to_be_bytes());
+}
+
+/// Clears `flags` in a header of at least [`HEADER_LEN`] bytes.
+pub fn clear_flags(header: &mut [u8], flags: u8) {
+    header[FLAGS] &= !flags;
+}
+
+/// Header without options.
+pub const HEADER_LEN: usize = 20;
+
+/// Offset of the checksum field.
+pub const CHECKSUM: usize = 16;
+
+/// The sender has no more data.
+pub const FIN: u8 = 0x01;
+
+/// Deliver to the application at once.
+pub const PSH: u8 = 0x08;
+
+/// Congestion window reduced (RFC 3168 §6.1).
+pub const CWR: u8 = 0x80;
+
+const SEQ: usize = 4;
+const DATA_OFFSET: usize = 12;
+const FLAGS: usize = 13;

@@ -1,0 +1,47 @@
+//! UDP header (RFC 768), as much as splitting needs.
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! |          Source Port          |       Destination Port        |
+//! |            Length             |           Checksum            |
+//! ```
+
+use super::be16;
+
+/// A UDP datagram of at least [`HEADER_LEN`] bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Udp<'a>(&'a [u8]);
+
+impl<'a> Udp<'a> {
+    /// `None` if `datagram` is shorter than [`HEADER_LEN`].
+    pub fn new(datagram: &'a [u8]) -> Option<Self> {
+        (datagram.len() >= HEADER_LEN).then_some(Self(datagram))
+    }
+
+    /// The checksum field; 0 means there is none.
+    pub fn checksum(&self) -> u16 {
+        be16(self.0, CHECKSUM)
+    }
+}
+
+/// Writes the length field (header and payload) of a header of at least [`HEADER_LEN`] bytes.
+pub fn set_len(header: &mut [u8], len: u16) {
+    header[LEN..LEN + 2].copy_from_slice(&len.to_be_bytes());
+}
+
+/// What to send for a computed checksum: 0 would say that there is none, so it becomes its other form 0xffff.
+pub fn transmitted(checksum: u16) -> u16 {
+    match checksum {
+        0 => 0xffff,
+        other => other,
+    }
+}
+
+/// The whole header.
+pub const HEADER_LEN: usize = 8;
+
+/// Offset of the checksum field.
+pub const CHECKSUM: usize = 6;
+
+const LEN: usize = 4;
