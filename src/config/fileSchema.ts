@@ -1,0 +1,77 @@
+// The schema of the configuration file around its networks.
+
+import * as z from 'zod';
+import type { DatapathSettings, SourcePorts, VtepSettings } from '../model/network.js';
+import { VXLAN_PORT } from '../model/vtep.js';
+import { flag, hostAddress, ifname, list, mapping, oneOf, text, udpPort, whole } from './leaf.js';
+import { networkSchema } from './networkSchema.js';
+
+export const DEFAULT_SOCKET = '/run/vswitchd/control.sock';
+
+// RFC 7348 section 5 asks for the dynamic range; below 1024 are other people's services.
+const sourcePortsSchema = mapping({
+  min: whole(1024, 65535, 'a UDP port').default(49152),
+  max: whole(1024, 65535, 'a UDP port').default(65535),
+  pool: whole(1, 256, 'sockets:').default(16),
+}) satisfies z.ZodType<SourcePorts>;
+
+export const vtepSchema = mapping({
+  address: hostAddress(),
+  port: udpPort().default(VXLAN_PORT),
+  ttl: z
+    .union([z.int().min(1).max(255), z.literal('inherit')], { error: 'inherit, or a whole number 1-255' })
+    .default(64),
+  udp_checksum: flag().default(true),
+  source_ports: sourcePortsSchema.prefault({}),
+  symmetric_hash: flag().default(false),
+  interface: ifname().optional(),
+}) satisfies z.ZodType<VtepSettings>;
+
+const feature = () => oneOf('auto', 'off').default('auto');
+
+export const datapathSchema = mapping({
+  workers: z
+    .union([z.literal('auto'), z.int().min(1).max(64)], { error: 'auto, or a whole number 1-64' })
+    .default('auto'),
+  features: mapping({
+    udp_gso: feature(),
+    udp_gro: feature(),
+    vnet_hdr: feature(),
+    multi_queue: feature(),
+    recvmmsg: feature(),
+    sendmmsg: feature(),
+  }).prefault({}),
+}) satisfies z.ZodType<DatapathSettings>;
+
+/** Where hosts share networks. Also the value of `--store`. */
+export const storeSchema = z
+  .string({ error: 'local' })
+  .superRefine((url, context) => {
+    if (url === 'local') return;
+    const later = /^(etcd|consul):\/\//.test(url);
+    context.addIssue({
+      code: 'custom',
+      message: later ? 'local; etcd and consul come with a later version' : 'local',
+    });
+  });
+
+/** A socket path fits sockaddr_un with its terminating zero: 107 bytes (unix(7)). */
+export const socketSchema = text('an absolute path of at most 107 bytes', (raw) =>
+  raw.startsWith('/') && Buffer.byteLength(raw) <= 107 ? raw : undefined,
+);
+
+const controlSchema = mapping({ socket: socketSchema.default(DEFAULT_SOCKET) });
+
+/** Everything but the networks, which are parsed one by one so that each has its say. */
+export const fileShape = {
+  vtep: vtepSchema,
+  store: storeSchema.default('local'),
+  control: controlSchema.prefault({}),
+  datapath: datapathSchema.prefault({}),
+  networks: list(networkSchema, 'networks').default([]),
+};
+
+export const fileSchema = mapping(fileShape);
+
+/** A complete configuration: defaults filled in. */
+export type Config = z.output<typeof fileSchema>;

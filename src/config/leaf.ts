@@ -1,0 +1,82 @@
+// The kinds of values that settings have. Each schema carries one text, "what may stand here", and
+// gives it as the message of whatever is wrong with the value: `problem.ts` builds on that.
+
+import { closest } from 'fastest-levenshtein';
+import * as z from 'zod';
+import { isHostAddress, parseCidr, parseIp, formatCidr } from '../model/ip.js';
+import { isGroupMac, isZeroMac, type Mac, parseMac } from '../model/mac.js';
+
+/** A whole number from `min` to `max`. */
+export function whole(min: number, max: number, what = 'a whole number') {
+  const error = `${what} ${min}-${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+export function oneOf<const T extends readonly string[]>(...words: T) {
+  return z.enum(words, { error: words.join(' or ') });
+}
+
+export const flag = () => z.boolean({ error: 'true or false' });
+
+/** Text that `parse` turns into its canonical form; `undefined` from it refuses the text. */
+export function text<T extends string>(allowed: string, parse: (raw: string) => T | undefined) {
+  return z.string({ error: allowed }).transform((raw, context): T => {
+    const value = parse(raw);
+    if (value !== undefined) return value;
+    context.issues.push({ code: 'custom', input: raw, message: allowed });
+    return z.NEVER;
+  });
+}
+
+/**
+ * A mapping with exactly these keys. The message for unknown keys holds one line for each of them
+ * (in zod's order): the nearest known key.
+ */
+export function mapping<S extends z.core.$ZodShape>(shape: S) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => closest(key, known)).join('\n')
+        : `a mapping with ${known.join(', ')}`,
+  });
+}
+
+export function list<S extends z.core.SomeType>(of: S, what: string) {
+  return z.array(of, { error: `a list of ${what}` });
+}
+
+/** Names stand in paths, interface aliases and URLs. */
+export const name = () =>
+  text('a name of letters, digits, `_`, `.`, `-` (at most 63, a letter or digit first)', (raw) =>
+    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(raw) ? raw : undefined,
+  );
+
+/** What the kernel takes as interface name (dev_valid_name). */
+export const ifname = () =>
+  text('an interface name (1-15 bytes, no space, `/` or `:`)', (raw) =>
+    /^[^\s/:]+$/u.test(raw) && Buffer.byteLength(raw) <= 15 && raw !== '.' && raw !== '..'
+      ? raw
+      : undefined,
+  );
+
+export const hostAddress = () =>
+  text('an IPv4 or IPv6 unicast address', (raw) => {
+    const ip = parseIp(raw);
+    return ip !== undefined && isHostAddress(ip) ? ip.address : undefined;
+  });
+
+export const cidr = () =>
+  text('an address with prefix length such as 10.0.0.1/24', (raw) => {
+    const value = parseCidr(raw);
+    return value && isHostAddress(value) ? formatCidr(value) : undefined;
+  });
+
+/** The address of one station. */
+export const stationMac = () =>
+  text('a unicast MAC address such as "02:42:0a:00:00:01" (in quotes)', (raw): Mac | undefined => {
+    const mac = parseMac(raw);
+    return mac !== undefined && !isGroupMac(mac) && !isZeroMac(mac) ? mac : undefined;
+  });
+
+export const udpPort = () => whole(1, 65535, 'a UDP port');

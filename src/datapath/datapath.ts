@@ -1,0 +1,107 @@
+// The datapath as the rest of the program sees it: the addon's calls, with errors in our words.
+
+import { fromNative } from './nativeError.js';
+import type {
+  Addon,
+  ApplyReport,
+  Counters,
+  DatapathEvent,
+  DesiredState,
+  FdbEntry,
+  NativeDatapath,
+  OwnedTap,
+  Probe,
+} from './seam.js';
+
+/** Held until released; the kernel releases it when the process dies. */
+export interface Lock {
+  release(): void;
+}
+
+/**
+ * One switch of this process and the host facilities around it. idle -> running -> stopped.
+ *
+ * No call costs in proportion to frames. Every method throws (or rejects with) `SwitchError`.
+ */
+export class Datapath {
+  readonly #addon: Addon;
+  readonly #native: NativeDatapath;
+
+  constructor(addon: Addon) {
+    this.#addon = addon;
+    this.#native = guard(() => new addon.Datapath());
+  }
+
+  /** Makes `desired` true; a failure leaves the old state running and names the culprit. */
+  apply(desired: DesiredState): Promise<ApplyReport> {
+    return guardAsync(() => this.#native.apply(desired));
+  }
+
+  /** `wake` is called (at most once until drained) when events wait. */
+  start(wake: () => void): void {
+    guard(() => this.#native.start(wake));
+  }
+
+  /** Takes up to `max` events. */
+  drain(max: number): DatapathEvent[] {
+    return guard(() => this.#native.drain(max));
+  }
+
+  counters(): Counters {
+    return guard(() => this.#native.counters());
+  }
+
+  fdb(network?: string): FdbEntry[] {
+    return guard(() => this.#native.fdb(network));
+  }
+
+  /** Forgets learned entries of the network, or of one port of it; returns how many. */
+  fdbFlush(network: string, port?: string): number {
+    return guard(() => this.#native.fdbFlush(network, port));
+  }
+
+  /** Any number of times. TAPs stay. */
+  stop(): Promise<void> {
+    return guardAsync(() => this.#native.stop());
+  }
+
+  /** Really tries each facility: not for a steady rate. */
+  probe(): Probe {
+    return guard(() => this.#addon.probe());
+  }
+
+  dropReasons(): ReturnType<Addon['dropReasons']> {
+    return guard(() => this.#addon.dropReasons());
+  }
+
+  /** Throws LOCKED when another process holds the file. */
+  lockFile(path: string): Lock {
+    return guard(() => this.#addon.lockFile(path));
+  }
+
+  /** Every TAP on this machine that bears the owner's mark. */
+  ownedTaps(owner: string): Promise<OwnedTap[]> {
+    return guardAsync(() => this.#addon.ownedTaps(owner));
+  }
+
+  /** Removes a TAP for good; false when it was not there or is not the owner's. */
+  removeTap(tap: { netns?: string | undefined; ifname: string }, owner: string): Promise<boolean> {
+    return guardAsync(() => this.#addon.removeTap(tap.netns, tap.ifname, owner));
+  }
+}
+
+function guard<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}

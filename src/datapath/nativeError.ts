@@ -1,0 +1,32 @@
+// From the addon's errors (`code`, and JSON as message) to the error that operators see.
+
+import { SwitchError } from '../model/error.js';
+import { isErrorCode } from '../model/sentences.js';
+
+interface NativeFacts {
+  readonly subject?: string;
+  readonly syscall?: string;
+  readonly errno?: number;
+  readonly detail?: string;
+}
+
+/** Never throws: what does not come from the addon becomes INTERNAL with its text. */
+export function fromNative(error: unknown): SwitchError {
+  if (error instanceof SwitchError) return error;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const facts = parseFacts(message);
+  if (!isErrorCode(code) || facts === undefined) {
+    return new SwitchError('INTERNAL', 'the datapath', { detail: String(message ?? error) });
+  }
+  const { subject = 'the datapath', ...rest } = facts;
+  return new SwitchError(code, subject, rest);
+}
+
+function parseFacts(message: unknown): NativeFacts | undefined {
+  try {
+    const facts: unknown = JSON.parse(String(message));
+    return typeof facts === 'object' && facts !== null ? (facts as NativeFacts) : undefined;
+  } catch {
+    return undefined;
+  }
+}

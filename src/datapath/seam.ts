@@ -1,0 +1,292 @@
+// The contract with the native part, as plain data: MACs as '02:42:0a:00:00:01', IPs and paths as
+// text, counters as numbers (exact to 2^53). What the addon exports must fit `Addon`.
+
+/** Everything that this host shall do. */
+export interface DesiredState {
+  vtep: VtepSpec;
+  engine: EngineSpec;
+  networks: NetworkSpec[];
+}
+
+/** Our own tunnel end point. Fixed after the first apply: a change is refused with VTEP_CHANGED. */
+export interface VtepSpec {
+  /** Bound, and always the outer source. */
+  address: string;
+  /** Interface of a link-local IPv6 address. */
+  scopeInterface?: string;
+  /** Outer TTL or hop limit; absent = copied from the inner packet. */
+  ttl?: number;
+  /** May be false on an IPv4 underlay only. */
+  udpChecksum: boolean;
+  /** The pool of sockets whose ports carry the flows. */
+  sourcePorts: { min: number; max: number; pool: number };
+  /** Both directions of a flow choose the same source port. */
+  symmetricHash: boolean;
+  /** The underlay is kept in memory (tests): no socket is opened. */
+  memory: boolean;
+}
+
+/** Honoured at the first apply. Features: false = forced off, true = used when probed. */
+export interface EngineSpec {
+  /** Marks the TAPs that we make (interface alias `vswitchd <owner> <port>`): the control socket's path. */
+  owner: string;
+  /** 0 = auto. */
+  workers: number;
+  udpGso: boolean;
+  udpGro: boolean;
+  vnetHdr: boolean;
+  multiQueue: boolean;
+  recvmmsg: boolean;
+  sendmmsg: boolean;
+}
+
+export interface NetworkSpec {
+  name: string;
+  vni: number;
+  udpPort: number;
+  up: boolean;
+  learning: boolean;
+  /** 0 = never. */
+  ageingSecs: number;
+  maxMacs: number;
+  evictOldest: boolean;
+  /** Learning off and a static entry elsewhere: drop. */
+  strictSource: boolean;
+  dropUnknownUnicast: boolean;
+  reservedBits: 'ignore' | 'drop';
+  /** 16 hex digits over the 8 header bytes: bits tolerated although `drop`. */
+  reservedBitsMask: string;
+  innerVlan: 'discard' | 'allow';
+  /** Empty with `allow` = all. */
+  innerVlans: VlanRange[];
+  priorityTag: 'strip' | 'drop';
+  /** Bit n opens 01:80:c2:00:00:0n. */
+  groupForwardMask: number;
+  /** Any VTEP may send to us: tunnels appear on the first valid datagram, bounded. */
+  openPeers: boolean;
+  /** Multicast underlay. */
+  group?: { address: string; interface: string; ttl: number };
+  ports: PortSpec[];
+  tunnels: TunnelSpec[];
+  fdb: FdbSpec[];
+}
+
+export interface VlanRange {
+  first: number;
+  last: number;
+}
+
+export interface PortSpec {
+  /** Unique in the whole daemon. */
+  name: string;
+  kind: 'tap' | 'memory';
+  /** Path such as /run/netns/c1 or /proc/123/ns/net; absent = our own. */
+  netns?: string;
+  /** TAP only. */
+  ifname?: string;
+  mac?: string;
+  mtu: number;
+  /** CIDR. */
+  addresses: string[];
+  floodUnknown: boolean;
+  floodBroadcast: boolean;
+  hairpin: boolean;
+  maxMacs: number;
+}
+
+/** Identity: all but `flood`. */
+export interface TunnelSpec {
+  remote: string;
+  udpPort: number;
+  vni: number;
+  flood: boolean;
+}
+
+export interface FdbSpec {
+  mac: string;
+  origin: 'static' | 'control';
+  to: FdbTarget;
+}
+
+/** Exactly one is set; `local: true` = consumed by this host. */
+export interface FdbTarget {
+  port?: string;
+  tunnel?: { remote: string; udpPort: number; vni: number };
+  local?: boolean;
+}
+
+/** Names are `network NAME`, `port NAME`, `tunnel NETWORK REMOTE:PORT/VNI`. */
+export interface ApplyReport {
+  kept: string[];
+  added: string[];
+  removed: string[];
+  changed: string[];
+}
+
+/** `reason` such as 'rx.vni_unknown'; non-zero only. */
+export interface DropCount {
+  reason: string;
+  frames: number;
+}
+
+/** From the switch's view: rx = entered the switch here. */
+export interface PortCounters {
+  /** Port name; tunnels: `REMOTE:PORT` (and `/VNI` where it differs from the network's). */
+  name: string;
+  kind: 'tap' | 'memory' | 'tunnel';
+  /** gone: its network namespace or device disappeared. */
+  state: 'up' | 'gone';
+  ifname?: string;
+  ifindex?: number;
+  netns?: string;
+  mac?: string;
+  mtu?: number;
+  rxFrames: number;
+  rxBytes: number;
+  txFrames: number;
+  txBytes: number;
+  macs: number;
+  /** Tunnels: ICMP unreachable errors seen for this VTEP. */
+  unreachable: number;
+  drops: DropCount[];
+}
+
+/**
+ * In frames, as sums over the ports and `retired`:
+ * rxFrames = ingress drops + consumed + unicast + flooded; unicast + replicated = txFrames + egress drops.
+ */
+export interface NetworkCounters {
+  name: string;
+  vni: number;
+  ports: PortCounters[];
+  /** Folded from ports that were removed. */
+  retired: { rxFrames: number; txFrames: number; drops: DropCount[] };
+  unicast: number;
+  flooded: number;
+  replicated: number;
+  consumed: number;
+  /** Of datagrams that reached this network but no tunnel of it. */
+  drops: DropCount[];
+  macs: number;
+  learned: number;
+  moved: number;
+  aged: number;
+  evicted: number;
+  full: number;
+  rsvdIgnored: number;
+}
+
+/** datagrams = drops + sum over networks (drops + tunnels' rxFrames). */
+export interface UnderlayCounters {
+  datagrams: number;
+  drops: DropCount[];
+  sourcePorts: number[];
+  receiveBuffer: number;
+}
+
+export interface Counters {
+  /** Unix milliseconds. */
+  startedAt: number;
+  workers: { turns: number; sleeps: number }[];
+  underlay: UnderlayCounters;
+  networks: NetworkCounters[];
+}
+
+export interface FdbEntry {
+  network: string;
+  vni: number;
+  mac: string;
+  origin: 'learned' | 'static' | 'control';
+  active: boolean;
+  port?: string;
+  remote?: string;
+  udpPort?: number;
+  tunnelVni?: number;
+  local: boolean;
+  idleSecs: number;
+}
+
+export type EventType =
+  | 'portGone'
+  | 'macMoved'
+  | 'fdbFull'
+  | 'vniUnknown'
+  | 'sourceMacLocal'
+  | 'downgraded'
+  | 'fatal'
+  | 'lost';
+
+/** Which of the fields are set depends on `type`; newer addons may know more types. */
+export interface DatapathEvent {
+  type: EventType | (string & {});
+  at: number;
+  network?: string;
+  port?: string;
+  mac?: string;
+  from?: string;
+  to?: string;
+  vni?: number;
+  remote?: string;
+  detail?: string;
+  count?: number;
+}
+
+/** What this machine offers; every probe really tries. */
+export interface Probe {
+  tun: boolean;
+  tunError?: string;
+  netAdmin: boolean;
+  facilities: { name: string; available: boolean; detail?: string }[];
+  /** Kernel vxlan devices in our network namespace. */
+  vxlanDevices: { ifname: string; vni: number; udpPort: number; up: boolean }[];
+  interfaces: { ifname: string; mtu: number; up: boolean; addresses: string[] }[];
+}
+
+export interface OwnedTap {
+  netns?: string;
+  ifname: string;
+  port: string;
+}
+
+export interface MemoryDatagram {
+  source: string;
+  sourcePort: number;
+  destination: string;
+  destinationPort: number;
+  payload: Uint8Array;
+}
+
+/** idle -> running -> stopped; no way back. */
+export interface NativeDatapath {
+  /** Opens first, then swaps: a failure leaves the old state running. */
+  apply(desired: DesiredState): Promise<ApplyReport>;
+  /** `wake` means that the event ring is no longer empty; it does not keep the process alive. */
+  start(wake: () => void): void;
+  drain(max: number): DatapathEvent[];
+  counters(): Counters;
+  fdb(network?: string): FdbEntry[];
+  /** Forgets learned entries only; returns how many. */
+  fdbFlush(network: string, port?: string): number;
+  /** A frame enters the switch at this port. */
+  inject(port: string, frame: Uint8Array): void;
+  /** TAPs stay. Any number of times. */
+  stop(): Promise<void>;
+  /** What a memory port received. */
+  memoryTake(port: string): Uint8Array[];
+  /** Memory underlay only. */
+  underlayInject(datagrams: MemoryDatagram[]): void;
+  underlayTake(): MemoryDatagram[];
+}
+
+/** Rejections and throws are `Error` with `code` and a message of JSON `{subject, syscall?, errno?, detail?}`. */
+export interface Addon {
+  readonly Datapath: new () => NativeDatapath;
+  probe(): Probe;
+  dropReasons(): { name: string; stage: 'ingress' | 'egress' | 'underlay'; sentence: string }[];
+  /** Throws LOCKED when another process holds it (flock). */
+  lockFile(path: string): { release(): void };
+  /** All namespaces of this machine reachable through /run/netns and /proc. */
+  ownedTaps(owner: string): Promise<OwnedTap[]>;
+  /** False: was not there, or is not ours. */
+  removeTap(netns: string | undefined, ifname: string, owner: string): Promise<boolean>;
+}

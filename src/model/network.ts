@@ -1,0 +1,127 @@
+// What an operator may say about a network. A setting has one name everywhere: in the file, in the
+// API, in the state file and here (therefore snake_case). Units: seconds, bytes, counts.
+// These are complete values: defaults are filled in, text is canonical.
+
+import type { Mac } from './mac.js';
+
+/** A remote VTEP of a network: in its flood list, and allowed to send to it. */
+export interface Peer {
+  readonly address: string;
+  /** UDP port there; absent = the network's own. */
+  readonly port?: number | undefined;
+  /** VNI there; absent = the network's own. */
+  readonly vni?: number | undefined;
+}
+
+/** A static forwarding entry. Exactly one of `vtep`, `port` and `local` is set. */
+export interface FdbStatic {
+  readonly mac: Mac;
+  /** Address of a remote VTEP. With the all-zero MAC it joins the flood list, as in `bridge fdb`. */
+  readonly vtep?: string | undefined;
+  /** Name of a port of this network. */
+  readonly port?: string | undefined;
+  /** Frames to this MAC are for this host itself. */
+  readonly local?: true | undefined;
+  /** Overrides for `vtep`. */
+  readonly vni?: number | undefined;
+  readonly udp_port?: number | undefined;
+}
+
+/** A place where frames of this host enter and leave a network. */
+export interface Port {
+  /** Unique in the whole daemon. */
+  readonly name: string;
+  readonly kind: 'tap' | 'memory';
+  /** Name, path or PID; absent = the daemon's own network namespace. */
+  readonly netns?: string | undefined;
+  /** Absent = `eth0` in a namespace of its own, else the port's name. */
+  readonly ifname?: string | undefined;
+  readonly mac?: Mac | undefined;
+  /** Absent = the network's. */
+  readonly mtu?: number | undefined;
+  readonly addresses: readonly string[];
+  /** Gets frames with unknown destination. */
+  readonly flood: boolean;
+  /** Gets broadcast. */
+  readonly broadcast: boolean;
+  /** May get back what it sent. */
+  readonly hairpin: boolean;
+  /** Most MACs learned here. */
+  readonly max_macs: number;
+}
+
+export interface MulticastGroup {
+  readonly address: string;
+  readonly interface: string;
+  readonly ttl: number;
+}
+
+export interface Network {
+  readonly name: string;
+  readonly vni: number;
+  /** UDP port of this network's datagrams; absent = the VTEP's. */
+  readonly port?: number | undefined;
+  readonly subnet?: string | undefined;
+  readonly up: boolean;
+  readonly peers: readonly Peer[];
+  /** Anybody may send to this network; absent = only with a multicast group. */
+  readonly open?: boolean | undefined;
+  readonly learning: boolean;
+  /** Seconds without a frame from a MAC until it is forgotten; 0 = never. */
+  readonly ageing: number;
+  readonly max_macs: number;
+  readonly mac_limit: 'refuse' | 'evict-oldest';
+  readonly strict_source: boolean;
+  readonly unknown_unicast: 'flood' | 'drop';
+  readonly reserved_bits: 'ignore' | 'drop';
+  readonly reserved_bits_mask: string;
+  readonly inner_vlan: 'discard' | 'allow' | readonly (number | string)[];
+  readonly priority_tag: 'strip' | 'drop';
+  readonly group_fwd_mask: number;
+  readonly allow_vni_zero: boolean;
+  /** Of the inner frame's payload; absent = derived from the underlay. */
+  readonly mtu?: number | undefined;
+  readonly group?: MulticastGroup | undefined;
+  readonly fdb: readonly FdbStatic[];
+  readonly ports: readonly Port[];
+}
+
+/** Largest source pool: each socket of it is one file descriptor per worker. */
+export interface SourcePorts {
+  readonly min: number;
+  readonly max: number;
+  readonly pool: number;
+}
+
+/** This host's own tunnel end point. */
+export interface VtepSettings {
+  readonly address: string;
+  readonly port: number;
+  readonly ttl: number | 'inherit';
+  readonly udp_checksum: boolean;
+  readonly source_ports: SourcePorts;
+  readonly symmetric_hash: boolean;
+  /** Scope of a link-local IPv6 address. */
+  readonly interface?: string | undefined;
+}
+
+export type Feature = 'udp_gso' | 'udp_gro' | 'vnet_hdr' | 'multi_queue' | 'recvmmsg' | 'sendmmsg';
+
+export interface DatapathSettings {
+  readonly workers: 'auto' | number;
+  readonly features: Readonly<Record<Feature, 'auto' | 'off'>>;
+}
+
+/** Name of the interface that a port gets: `eth0` in a container, where it is alone. */
+export function ifnameOf(port: Port): string {
+  return port.ifname ?? (port.netns === undefined ? port.name : 'eth0');
+}
+
+export function udpPortOf(network: Network, vtep: VtepSettings): number {
+  return network.port ?? vtep.port;
+}
+
+/** Bytes that VXLAN adds to a frame's payload: inner Ethernet 14, VXLAN 8, UDP 8, IP 20 or 40. */
+export function overheadOf(vtepAddress: string): number {
+  return vtepAddress.includes(':') ? 70 : 50;
+}

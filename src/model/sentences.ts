@@ -1,0 +1,257 @@
+// The one table of what an operator reads when something is refused: what happened, why, what to do.
+// Daemon, API and CLI print the same sentence. `{subject}` is what the error is about.
+
+export interface Sentence {
+  /** HTTP status of the API's answer. */
+  readonly status: number;
+  readonly what: string;
+  readonly why: string;
+  readonly fix: string;
+}
+
+export const sentences = {
+  // The host
+  NO_NET_ADMIN: {
+    status: 409,
+    what: 'cannot make {subject}',
+    why: 'vswitchd lacks the capability CAP_NET_ADMIN',
+    fix: 'run it as root, or give the container --cap-add NET_ADMIN',
+  },
+  NO_TUN: {
+    status: 409,
+    what: 'cannot make {subject}',
+    why: '/dev/net/tun is missing or closed to us',
+    fix: 'run `modprobe tun`, or pass the device in with --device /dev/net/tun',
+  },
+  NO_FILES: {
+    status: 409,
+    what: 'cannot open {subject}',
+    why: 'the process has no file descriptors or memory left for it',
+    fix: 'raise the limit (`ulimit -n`, LimitNOFILE=) or remove ports',
+  },
+  NETNS_GONE: {
+    status: 409,
+    what: 'cannot attach {subject}',
+    why: 'its network namespace does not exist',
+    fix: 'start the container, or name a namespace that `ip netns list` shows',
+  },
+  IFNAME_TAKEN: {
+    status: 409,
+    what: 'cannot attach {subject}',
+    why: 'an interface of that name exists in the namespace and is not ours',
+    fix: 'choose another name with --ifname, or remove that interface',
+  },
+  TAP_BUSY: {
+    status: 409,
+    what: 'cannot attach {subject}',
+    why: 'another process holds its TAP device open',
+    fix: 'stop that process, or choose another --ifname',
+  },
+  MTU_IMPOSSIBLE: {
+    status: 409,
+    what: 'cannot give {subject} its MTU',
+    why: 'the kernel refuses it',
+    fix: 'set `mtu` of the port between 68 (1280 with IPv6) and 65485',
+  },
+  PORT_IN_USE: {
+    status: 409,
+    what: 'cannot open UDP {subject}',
+    why: 'another socket of this host has that port',
+    fix: 'stop its owner, or set another `vtep.port` on all hosts',
+  },
+  ADDRESS_NOT_LOCAL: {
+    status: 409,
+    what: 'cannot use {subject} as VTEP address',
+    why: 'no interface of this host has that address',
+    fix: 'set `vtep.address` to one that `ip address` shows',
+  },
+  VTEP_CHANGED: {
+    status: 409,
+    what: 'cannot change {subject} while running',
+    why: 'our own end point is fixed from the start',
+    fix: 'restart vswitchd; TAPs stay, so containers only see a pause',
+  },
+  STOPPED: {
+    status: 409,
+    what: 'cannot do that to {subject}',
+    why: 'the switch has stopped',
+    fix: 'start vswitchd again',
+  },
+  IO: {
+    status: 409,
+    what: 'the kernel refused {subject}',
+    why: 'a system call failed',
+    fix: 'see `vswitchctl doctor` for what this host offers',
+  },
+  BAD_VALUE: {
+    status: 400,
+    what: 'the datapath refused {subject}',
+    why: 'it cannot work with this value',
+    fix: 'correct the value',
+  },
+  NO_ADDON: {
+    status: 500,
+    what: 'cannot load {subject}',
+    why: 'the native part of vswitchd is missing or was built for another machine',
+    fix: 'run `npm run build`, or install the package for this platform',
+  },
+  // The daemon
+  LOCKED: {
+    status: 409,
+    what: 'cannot start on {subject}',
+    why: 'another vswitchd runs with this socket',
+    fix: 'stop it, or give this one another --socket',
+  },
+  SOCKET_UNUSABLE: {
+    status: 409,
+    what: 'cannot open the control socket {subject}',
+    why: 'the path cannot be used',
+    fix: 'choose a directory that this user may write with --socket',
+  },
+  NO_DAEMON: {
+    status: 503,
+    what: 'no vswitchd answers on {subject}',
+    why: 'it does not run, or uses another socket',
+    fix: 'start it, or name its socket with --socket',
+  },
+  SOCKET_DENIED: {
+    status: 403,
+    what: 'may not talk to {subject}',
+    why: 'only its owner may use the control socket',
+    fix: 'use sudo, or the user that runs vswitchd',
+  },
+  INTERNAL: {
+    status: 500,
+    what: '{subject} failed inside vswitchd',
+    why: 'this is a bug of ours',
+    fix: 'please report it with the log',
+  },
+  // Configuration
+  CONFIG_UNREADABLE: {
+    status: 400,
+    what: 'cannot read {subject}',
+    why: 'the file cannot be opened',
+    fix: 'check the path and its permissions',
+  },
+  CONFIG_INVALID: {
+    status: 400,
+    what: '{subject} is refused',
+    why: 'it has problems',
+    fix: 'correct what is listed',
+  },
+  NO_CONFIG_FILE: {
+    status: 409,
+    what: 'cannot reload {subject}',
+    why: 'it was started without a configuration file',
+    fix: 'start it with --config FILE',
+  },
+  STATE_NEWER: {
+    status: 409,
+    what: 'cannot use the state file {subject}',
+    why: 'a newer vswitchd wrote it',
+    fix: 'run that version, or move the file away',
+  },
+  STATE_UNWRITABLE: {
+    status: 500,
+    what: 'cannot write the state file {subject}, so the change was taken back',
+    why: 'the file system refused it',
+    fix: 'make room or correct the permissions of its directory',
+  },
+  // What the API is asked for
+  BAD_REQUEST: {
+    status: 400,
+    what: 'the request is refused',
+    why: 'it does not fit the API',
+    fix: 'see GET /openapi.json',
+  },
+  NOT_FOUND: {
+    status: 404,
+    what: 'there is no {subject}',
+    why: 'the API has no such path',
+    fix: 'see GET /openapi.json',
+  },
+  TOO_LARGE: {
+    status: 413,
+    what: 'the request is refused',
+    why: 'its body is larger than 1 MiB',
+    fix: 'send less at a time',
+  },
+  NETWORK_UNKNOWN: {
+    status: 404,
+    what: 'there is no network {subject}',
+    why: 'neither the file nor `network add` made it',
+    fix: 'see `vswitchctl network ls`',
+  },
+  NETWORK_EXISTS: {
+    status: 409,
+    what: 'cannot add network {subject}',
+    why: 'there is one of that name',
+    fix: 'choose another name, or remove the old one with `network rm`',
+  },
+  NO_FREE_VNI: {
+    status: 409,
+    what: 'cannot add network {subject}',
+    why: 'every VNI from 256 upward is taken',
+    fix: 'name one with --vni',
+  },
+  PORT_UNKNOWN: {
+    status: 404,
+    what: 'there is no port {subject}',
+    why: 'neither the file nor `port add` made it',
+    fix: 'see `vswitchctl port ls`',
+  },
+  PORT_EXISTS: {
+    status: 409,
+    what: 'cannot add port {subject}',
+    why: 'there is one of that name',
+    fix: 'choose another --name, or remove the old one with `port rm`',
+  },
+  PEER_UNKNOWN: {
+    status: 404,
+    what: 'there is no peer {subject}',
+    why: 'the network does not list it',
+    fix: 'see `vswitchctl network show NAME`',
+  },
+  PEER_EXISTS: {
+    status: 409,
+    what: 'cannot add peer {subject}',
+    why: 'the network has it already',
+    fix: 'nothing to do',
+  },
+  PEER_SELF: {
+    status: 409,
+    what: 'cannot add peer {subject}',
+    why: 'it is our own VTEP address',
+    fix: 'name the address of the other host',
+  },
+  FDB_UNKNOWN: {
+    status: 404,
+    what: 'there is no static FDB entry {subject}',
+    why: 'only static entries can be removed one by one',
+    fix: 'use `fdb flush` for learned ones',
+  },
+  FDB_EXISTS: {
+    status: 409,
+    what: 'cannot add FDB entry {subject}',
+    why: 'the network has a static entry for that MAC',
+    fix: 'use `fdb replace`',
+  },
+  FROM_FILE: {
+    status: 409,
+    what: 'cannot change {subject} here',
+    why: 'it stands in the configuration file',
+    fix: 'edit the file, then `vswitchctl reload`',
+  },
+  CONFLICT: {
+    status: 409,
+    what: 'cannot add {subject}',
+    why: 'it does not fit what is there',
+    fix: 'correct what is named',
+  },
+} as const satisfies Record<string, Sentence>;
+
+export type ErrorCode = keyof typeof sentences;
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(sentences, code);
+}

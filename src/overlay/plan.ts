@@ -1,0 +1,176 @@
+// From settings to the datapath's desired state. Pure: equal input gives equal output.
+
+import { parseIp } from '../model/ip.js';
+import { vlanRange } from '../config/networkSchema.js';
+import type {
+  DesiredState,
+  EngineSpec,
+  FdbSpec,
+  NetworkSpec,
+  PortSpec,
+  TunnelSpec,
+  VtepSpec,
+} from '../datapath/seam.js';
+import { isZeroMac } from '../model/mac.js';
+import { netnsPath } from '../model/netns.js';
+import {
+  type DatapathSettings,
+  type FdbStatic,
+  ifnameOf,
+  type Network,
+  overheadOf,
+  type Port,
+  udpPortOf,
+  type VtepSettings,
+} from '../model/network.js';
+
+/** All that decides what this host shall do. */
+export interface Intent {
+  readonly vtep: VtepSettings;
+  readonly datapath: DatapathSettings;
+  /** The control socket's path: marks our TAPs. */
+  readonly owner: string;
+  /** From the file and from the API, already merged and checked. */
+  readonly networks: readonly Network[];
+  /** Bytes; of the interface that has the VTEP address. */
+  readonly underlayMtu: number;
+}
+
+/** What is assumed when no interface has the VTEP address (yet): Ethernet's. */
+export const DEFAULT_UNDERLAY_MTU = 1500;
+
+/** The desired state for `intent`, without the ports named in `waiting` and what leads to them. */
+export function plan(intent: Intent, waiting: ReadonlySet<string>): DesiredState {
+  return {
+    vtep: planVtep(intent.vtep),
+    engine: planEngine(intent),
+    networks: intent.networks.map((network) => planNetwork(network, intent, waiting)),
+  };
+}
+
+/** MTU of the interface that has the VTEP address. */
+export function underlayMtuOf(
+  address: string,
+  interfaces: readonly { readonly mtu: number; readonly addresses: readonly string[] }[],
+): number {
+  const owner = interfaces.find((link) => link.addresses.some((text) => bareAddress(text) === address));
+  return owner?.mtu ?? DEFAULT_UNDERLAY_MTU;
+}
+
+/** The MTU that containers of this network get unless told otherwise. */
+export function defaultMtu(network: Network, intent: Pick<Intent, 'vtep' | 'underlayMtu'>): number {
+  return network.mtu ?? intent.underlayMtu - overheadOf(intent.vtep.address);
+}
+
+/** Interfaces may be told with prefix length and zone. */
+function bareAddress(text: string): string | undefined {
+  return parseIp(text.replace(/[%/].*$/, ''))?.address;
+}
+
+function planVtep(vtep: VtepSettings): VtepSpec {
+  return {
+    address: vtep.address,
+    ...(vtep.interface === undefined ? {} : { scopeInterface: vtep.interface }),
+    ...(vtep.ttl === 'inherit' ? {} : { ttl: vtep.ttl }),
+    udpChecksum: vtep.udp_checksum,
+    sourcePorts: { ...vtep.source_ports },
+    symmetricHash: vtep.symmetric_hash,
+    memory: false,
+  };
+}
+
+function planEngine(intent: Intent): EngineSpec {
+  const { workers, features } = intent.datapath;
+  return {
+    owner: intent.owner,
+    workers: workers === 'auto' ? 0 : workers,
+    udpGso: features.udp_gso === 'auto',
+    udpGro: features.udp_gro === 'auto',
+    vnetHdr: features.vnet_hdr === 'auto',
+    multiQueue: features.multi_queue === 'auto',
+    recvmmsg: features.recvmmsg === 'auto',
+    sendmmsg: features.sendmmsg === 'auto',
+  };
+}
+
+function planNetwork(network: Network, intent: Intent, waiting: ReadonlySet<string>): NetworkSpec {
+  const ports = network.ports.filter((port) => !waiting.has(port.name));
+  const udpPort = udpPortOf(network, intent.vtep);
+  const names = new Set(ports.map((port) => port.name));
+  return {
+    name: network.name,
+    vni: network.vni,
+    udpPort,
+    up: network.up,
+    learning: network.learning,
+    ageingSecs: network.ageing,
+    maxMacs: network.max_macs,
+    evictOldest: network.mac_limit === 'evict-oldest',
+    strictSource: network.strict_source,
+    dropUnknownUnicast: network.unknown_unicast === 'drop',
+    reservedBits: network.reserved_bits,
+    reservedBitsMask: network.reserved_bits_mask,
+    innerVlan: network.inner_vlan === 'discard' ? 'discard' : 'allow',
+    innerVlans: vlansOf(network),
+    priorityTag: network.priority_tag,
+    groupForwardMask: network.group_fwd_mask,
+    // A multicast group is how its members find each other, so it is open unless closed by word.
+    openPeers: network.open ?? network.group !== undefined,
+    ...(network.group === undefined ? {} : { group: { ...network.group } }),
+    ports: ports.map((port) => planPort(port, defaultMtu(network, intent))),
+    tunnels: planTunnels(network, udpPort, intent.vtep.address),
+    fdb: network.fdb
+      .filter((entry) => !isZeroMac(entry.mac) && (entry.port === undefined || names.has(entry.port)))
+      .map((entry) => planFdb(entry, network, udpPort)),
+  };
+}
+
+function vlansOf(network: Network): NetworkSpec['innerVlans'] {
+  if (typeof network.inner_vlan === 'string') return [];
+  return network.inner_vlan.map(vlanRange).filter((range) => range !== undefined);
+}
+
+function planPort(port: Port, mtu: number): PortSpec {
+  return {
+    name: port.name,
+    kind: port.kind,
+    ...(port.netns === undefined ? {} : { netns: netnsPath(port.netns) }),
+    ...(port.kind === 'tap' ? { ifname: ifnameOf(port) } : {}),
+    ...(port.mac === undefined ? {} : { mac: port.mac }),
+    mtu: port.mtu ?? mtu,
+    addresses: [...port.addresses],
+    floodUnknown: port.flood,
+    floodBroadcast: port.broadcast,
+    hairpin: port.hairpin,
+    maxMacs: port.max_macs,
+  };
+}
+
+/** One tunnel for each VTEP, however often it is named; flooded to when it is a peer or has the zero MAC. */
+function planTunnels(network: Network, udpPort: number, self: string): TunnelSpec[] {
+  const tunnels = new Map<string, TunnelSpec>();
+  const add = (tunnel: TunnelSpec) => {
+    const key = `${tunnel.remote} ${tunnel.udpPort} ${tunnel.vni}`;
+    tunnels.set(key, { ...tunnel, flood: tunnel.flood || tunnels.get(key)?.flood === true });
+  };
+  for (const peer of network.peers) {
+    if (peer.address === self) continue;
+    add({ remote: peer.address, udpPort: peer.port ?? udpPort, vni: peer.vni ?? network.vni, flood: true });
+  }
+  for (const entry of network.fdb) {
+    const tunnel = tunnelOf(entry, network, udpPort);
+    if (tunnel !== undefined) add({ ...tunnel, flood: isZeroMac(entry.mac) });
+  }
+  return [...tunnels.values()];
+}
+
+function planFdb(entry: FdbStatic, network: Network, udpPort: number): FdbSpec {
+  const tunnel = tunnelOf(entry, network, udpPort);
+  const to = entry.port !== undefined ? { port: entry.port } : tunnel ? { tunnel } : { local: true };
+  return { mac: entry.mac, origin: 'static', to };
+}
+
+function tunnelOf(entry: FdbStatic, network: Network, udpPort: number) {
+  if (entry.vtep === undefined) return undefined;
+  return { remote: entry.vtep, udpPort: entry.udp_port ?? udpPort, vni: entry.vni ?? network.vni };
+}
