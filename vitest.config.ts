@@ -1,8 +1,5 @@
 import { defineConfig } from 'vitest/config';
 
-/** Namespace tests wait for real interfaces, timers and other programs. */
-const namespaceTimeout = 60_000;
-
 export default defineConfig({
   test: {
     // The addon lives on a main thread: thread-safe functions in worker threads crash Node.
@@ -22,15 +19,9 @@ export default defineConfig({
         test: { name: 'datapath', include: ['test/datapath/**/*.test.ts'], testTimeout: 20_000 },
       },
       {
-        extends: true,
-        test: {
-          name: 'netns',
-          include: ['test/netns/**/*.test.ts'],
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
-          testTimeout: namespaceTimeout,
-          hookTimeout: namespaceTimeout,
-        },
+        // After the others: these tests share two cores and one kernel.
+        extends: './test/netns/vitest.config.ts',
+        test: { sequence: { groupOrder: 1 } },
       },
     ],
   },

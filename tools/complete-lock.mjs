@@ -7,8 +7,28 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const lockFile = new URL('../package-lock.json', import.meta.url);
-const systems = ['android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'win32'];
-const processors = ['arm64', 'arm', 'ia32', 'x64', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'wasm32'];
+const systems = [
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'netbsd',
+  'openbsd',
+  'openharmony',
+  'win32',
+];
+const processors = [
+  'arm64',
+  'arm',
+  'ia32',
+  'x64',
+  'loong64',
+  'mips64el',
+  'ppc64',
+  'riscv64',
+  's390x',
+  'wasm32',
+];
 
 /** The fields that a platform package's name stands for, in npm's order. */
 function platformOf(name, dev) {
@@ -30,11 +50,18 @@ const added = {};
 for (const [path, entry] of Object.entries(lock.packages)) {
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
     const nested = path === '' ? '' : `${path}/`;
-    if (lock.packages[`node_modules/${name}`] || lock.packages[`${nested}node_modules/${name}`]) continue;
-    if (!/^\d+\.\d+\.\d+$/.test(version)) throw new Error(`${name}: ${version} is not an exact version`);
+    if (lock.packages[`node_modules/${name}`] || lock.packages[`${nested}node_modules/${name}`])
+      continue;
+    if (!/^\d+\.\d+\.\d+$/.test(version))
+      throw new Error(`${name}: ${version} is not an exact version`);
     added[`node_modules/${name}`] = { version, ...platformOf(name, entry.dev === true) };
   }
 }
-const packages = Object.entries({ ...lock.packages, ...added }).sort(([a], [b]) => (a < b ? -1 : 1));
-writeFileSync(lockFile, `${JSON.stringify({ ...lock, packages: Object.fromEntries(packages) }, null, 2)}\n`);
+const packages = Object.entries({ ...lock.packages, ...added }).sort(([a], [b]) =>
+  a < b ? -1 : 1,
+);
+writeFileSync(
+  lockFile,
+  `${JSON.stringify({ ...lock, packages: Object.fromEntries(packages) }, null, 2)}\n`,
+);
 console.log(`package-lock.json: ${Object.keys(added).length} packages of other platforms added`);

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { SetupError, root } from './setup/child.mjs';
+import { root, SetupError } from './setup/child.mjs';
 import { buildPrograms, debianPackages, demoPrograms, testPrograms } from './setup/debian.mjs';
 import { nativeAddon } from './setup/native.mjs';
 import { npmPackages, rawSocket } from './setup/npm.mjs';
@@ -21,9 +21,13 @@ const goals = {
 
 /** Does what is not yet done for `goal`; throws SetupError with the sentence that says what to do. */
 export async function setup(goal) {
-  const needed = /[\d.]+/.exec(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node)[0];
+  const needed = /[\d.]+/.exec(
+    JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node,
+  )[0];
   if (process.versions.node.localeCompare(needed, undefined, { numeric: true }) < 0) {
-    throw new SetupError(`Node ${process.versions.node} is too old: vswitchd needs Node ${needed} or newer.`);
+    throw new SetupError(
+      `Node ${process.versions.node} is too old: vswitchd needs Node ${needed} or newer.`,
+    );
   }
   for (const make of goals[goal]) {
     const { title, isFresh, work } = await make();
@@ -34,7 +38,9 @@ export async function setup(goal) {
 /** Refuses early when this process is not root; `what` needs network namespaces and TAP devices. */
 export function requireRoot(what, instead) {
   if (process.getuid() === 0) return;
-  throw new SetupError(`${what} makes network namespaces and TAP devices, which needs root: ${instead}`);
+  throw new SetupError(
+    `${what} makes network namespaces and TAP devices, which needs root: ${instead}`,
+  );
 }
 
 /** Runs a command's main function; a SetupError is one message on stderr and exit code 1. */
@@ -51,7 +57,8 @@ export async function main(work) {
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   await main(async () => {
     const goal = process.argv[2] ?? 'test';
-    if (!Object.hasOwn(goals, goal)) throw new SetupError(`usage: node tools/setup.mjs [${Object.keys(goals).join(' | ')}]`);
+    if (!Object.hasOwn(goals, goal))
+      throw new SetupError(`usage: node tools/setup.mjs [${Object.keys(goals).join(' | ')}]`);
     await setup(goal);
   });
 }

@@ -16,7 +16,9 @@ export function conformance(rows, notes, results) {
     ...results.flatMap((result) =>
       result.rows
         .filter((row) => !known.has(row))
-        .map((row) => `${result.file}: "${result.title}" names row ${row}, which is not in the list`),
+        .map(
+          (row) => `${result.file}: "${result.title}" names row ${row}, which is not in the list`,
+        ),
     ),
     ...Object.keys(notes)
       .filter((row) => !known.has(row))

@@ -12,5 +12,8 @@ export function rowsOfTitle(title) {
 export function rowsOfRustTest(path) {
   const name = path.split('::').at(-1);
   const rows = /^(?:[a-z]\d+_)+/.exec(name)?.[0] ?? '';
-  return rows.split('_').filter(Boolean).map((row) => row.toUpperCase());
+  return rows
+    .split('_')
+    .filter(Boolean)
+    .map((row) => row.toUpperCase());
 }

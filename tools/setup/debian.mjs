@@ -34,7 +34,9 @@ export function debianPackages(programs) {
       }
       const env = { DEBIAN_FRONTEND: 'noninteractive' };
       await command('apt-get', ['update', '-q'], { env });
-      await command('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], { env });
+      await command('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], {
+        env,
+      });
     },
   };
 }

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { SetupError, root, run, which } from './child.mjs';
+import { root, run, SetupError, which } from './child.mjs';
 import { stamp } from './stamp.mjs';
 
 const addon = 'dist/native/vswitchd.node';
@@ -39,12 +39,15 @@ export async function cargoVersion() {
   if (which('cargo') === undefined && existsSync(join(rustup, 'cargo'))) {
     process.env.PATH = `${process.env.PATH}${delimiter}${rustup}`;
   }
-  const needed = /rust-version = "([\d.]+)"/.exec(readFileSync(join(root, 'native/Cargo.toml'), 'utf8'))[1];
+  const needed = /rust-version = "([\d.]+)"/.exec(
+    readFileSync(join(root, 'native/Cargo.toml'), 'utf8'),
+  )[1];
   const remedy = `Install Rust ${needed} or newer, for example with rustup (https://rustup.rs), and run this again.`;
   if (which('cargo') === undefined) throw new SetupError(`cargo is missing. ${remedy}`);
   const { output } = await run('cargo', ['--version']);
   const version = /cargo (\d+\.\d+\.\d+)/.exec(output)?.[1];
-  if (version === undefined) throw new SetupError(`\`cargo --version\` says: ${output.trim()} ${remedy}`);
+  if (version === undefined)
+    throw new SetupError(`\`cargo --version\` says: ${output.trim()} ${remedy}`);
   if (version.localeCompare(needed, undefined, { numeric: true }) < 0) {
     throw new SetupError(`cargo ${version} is too old. ${remedy}`);
   }

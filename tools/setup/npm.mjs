@@ -13,7 +13,8 @@ export function npmPackages() {
       return Object.entries(packagesOf('package-lock.json')).every(
         ([path, wanted]) =>
           path === '' ||
-          (installed[path]?.version ?? (wanted.optional ? wanted.version : undefined)) === wanted.version,
+          (installed[path]?.version ?? (wanted.optional ? wanted.version : undefined)) ===
+            wanted.version,
       );
     },
     work: (command) => command('npm', ['ci', '--no-audit', '--no-fund']),

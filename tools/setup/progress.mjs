@@ -1,5 +1,5 @@
 // Says which step runs and for how long: a ticking line on a terminal, now and then a line elsewhere.
-import { SetupError, run } from './child.mjs';
+import { run, SetupError } from './child.mjs';
 
 const tickMillis = 100;
 const reminderMillis = 20_000;
@@ -24,7 +24,9 @@ async function command(program, args, options, line) {
   const { code, output } = await run(program, args, { ...options, onOutput: line.note });
   if (code === 0) return output;
   const end = output.trimEnd().split('\n').slice(-failureLines).join('\n');
-  throw new SetupError(`${end}\n\n\`${[program, ...args].join(' ')}\` failed with exit code ${code}.`);
+  throw new SetupError(
+    `${end}\n\n\`${[program, ...args].join(' ')}\` failed with exit code ${code}.`,
+  );
 }
 
 function tickingLine(title) {

@@ -1,6 +1,6 @@
 // Remembers what a step was made from, so that it is done again only when that changes.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root } from './child.mjs';
 
@@ -29,7 +29,10 @@ function fingerprint(folder, paths, facts) {
   for (const fact of facts) hash.update(`${fact}\0`);
   for (const path of paths) {
     for (const file of filesBelow(folder, path)) {
-      hash.update(`${file}\0`).update(readFileSync(join(folder, file))).update('\0');
+      hash
+        .update(`${file}\0`)
+        .update(readFileSync(join(folder, file)))
+        .update('\0');
     }
   }
   return hash.digest('hex');

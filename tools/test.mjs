@@ -1,0 +1,123 @@
+// Runs the tests. Without arguments: everything, as continuous integration does, and then the conformance table.
+//
+//   node tools/test.mjs [suite ...] [-- arguments for vitest]
+//
+// Suites: lint, native, unit, property, datapath, netns. A suite that cannot run here fails; none is skipped.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { resultsOfCargo } from './conformance/cargoOutput.mjs';
+import { conformance } from './conformance/table.mjs';
+import { vitestResults } from './conformance/vitestReporter.mjs';
+import { root, run, SetupError } from './setup/child.mjs';
+import { cargoVersion } from './setup/native.mjs';
+import { main, requireRoot, setup } from './setup.mjs';
+
+const projects = ['unit', 'property', 'datapath', 'netns'];
+const suites = ['lint', 'native', ...projects];
+const instead =
+  'run it with sudo, or `npm run test:unit`, `npm run test:datapath` and `npm run test:native`, which do not.';
+
+await main(async () => {
+  const [chosen, extra] = readArguments(process.argv.slice(2));
+  const full = chosen.length === 0;
+  const wanted = full ? suites : chosen;
+  if (wanted.includes('netns')) requireRoot('This', instead);
+  await setup(goalFor(wanted));
+
+  const outcomes = [];
+  const nativeResults = [];
+  if (wanted.includes('lint')) outcomes.push(['lint', await lint()]);
+  if (wanted.includes('native')) outcomes.push(['native', await native(nativeResults)]);
+  const chosenProjects = projects.filter((project) => wanted.includes(project));
+  if (chosenProjects.length > 0) {
+    outcomes.push([chosenProjects.join(', '), await vitest(chosenProjects, extra)]);
+  }
+  if (full) outcomes.push(['conformance', writeConformance(nativeResults)]);
+  return summarise(outcomes);
+});
+
+function readArguments(args) {
+  const end = args.includes('--') ? args.indexOf('--') : args.length;
+  const chosen = args.slice(0, end);
+  const unknown = chosen.find((suite) => !suites.includes(suite));
+  if (unknown !== undefined) {
+    throw new SetupError(`There is no suite "${unknown}"; there are: ${suites.join(', ')}.`);
+  }
+  return [chosen, args.slice(end + 1)];
+}
+
+function goalFor(wanted) {
+  if (wanted.includes('netns')) return 'test';
+  return wanted.some((suite) => projects.includes(suite)) ? 'build' : 'packages';
+}
+
+/** Formatting, lint and the types of the tests. */
+async function lint() {
+  const biome = await show('node_modules/.bin/biome', ['check', '--error-on-warnings', '.']);
+  const types = await show('node_modules/.bin/tsc', ['--project', 'test', '--noEmit']);
+  return biome && types;
+}
+
+/** Formatting, clippy and the tests of both crates; puts the tests' results into `results`. */
+async function native(results) {
+  await cargoVersion();
+  const cwd = join(root, 'native');
+  const format = await show('cargo', ['fmt', '--all', '--check'], cwd);
+  const clippy = await show(
+    'cargo',
+    ['clippy', '--quiet', '--workspace', '--all-targets', '--', '--deny', 'warnings'],
+    cwd,
+  );
+  const onOutput = (text) => process.stdout.write(text);
+  const { code, output } = await run('cargo', ['test', '--workspace'], { cwd, onOutput });
+  results.push(...resultsOfCargo(output));
+  return format && clippy && code === 0;
+}
+
+async function vitest(chosen, extra) {
+  rmSync(vitestResults, { force: true });
+  const flags = chosen.flatMap((project) => ['--project', project]);
+  return show('node_modules/.bin/vitest', ['run', ...flags, ...extra]);
+}
+
+/** Writes the table of a full run; false when it has a problem or a test did not run. */
+function writeConformance(nativeResults) {
+  const results = [...(readJson(vitestResults) ?? []), ...nativeResults];
+  const folder = new URL('../test/', import.meta.url);
+  const { text, problems } = conformance(
+    readJson(new URL('conformance.rows.json', folder)),
+    readJson(new URL('conformance.notes.json', folder)),
+    results,
+  );
+  writeFileSync(new URL('conformance.md', folder), text);
+  const skipped = results.filter(({ outcome }) => outcome === 'skipped');
+  const complaints = [
+    ...skipped.map(({ file, title }) => `did not run: ${file}: ${title}`),
+    ...problems,
+  ];
+  for (const complaint of complaints) console.error(complaint);
+  return complaints.length === 0;
+}
+
+function readJson(url) {
+  const path = fileURLToPath(url);
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+}
+
+function summarise(outcomes) {
+  console.log('');
+  for (const [name, passed] of outcomes) console.log(`  ${passed ? 'passed' : 'FAILED'}  ${name}`);
+  return outcomes.every(([, passed]) => passed) ? 0 : 1;
+}
+
+/** Runs a program with our own terminal; true when it succeeds. */
+function show(program, args, cwd = root) {
+  console.log(`\n$ ${[program, ...args].join(' ')}`);
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd, stdio: 'inherit' });
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code === 0));
+  });
+}
