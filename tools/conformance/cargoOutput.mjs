@@ -3,18 +3,12 @@ import { rowsOfRustTest } from './titles.mjs';
 
 const outcomes = { ok: 'passed', FAILED: 'failed', ignored: 'skipped' };
 
-/**
- * Results of all tests in the output of `cargo test` (stdout and stderr together). `file` is the crate's target, as
- * `native/datapath/src/lib.rs`; `crates` says which folder each test binary's name stands for.
- */
+/** `{ rows, file, title, outcome }` of all tests in what `cargo test` printed, stdout and stderr together. */
 export function resultsOfCargo(output) {
   let file = 'native';
   const results = [];
   for (const line of output.split('\n')) {
-    const target = /^\s*Running (?:unittests )?(\S+) \(\S*?([a-z0-9_]+)-[0-9a-f]+\)/.exec(line);
-    if (target) file = `native: ${target[2]} ${target[1]}`;
-    const documented = /^\s*Doc-tests (\S+)/.exec(line);
-    if (documented) file = `native: ${documented[1]} documentation`;
+    file = fileOf(line) ?? file;
     const test = /^test (\S+)(?: - .*)? \.\.\. (ok|FAILED|ignored)/.exec(line);
     if (test) {
       const [, title, outcome] = test;
@@ -22,4 +16,13 @@ export function resultsOfCargo(output) {
     }
   }
   return results;
+}
+
+/** The source file whose tests follow, when this line announces one. */
+function fileOf(line) {
+  const unit = /^\s*Running unittests (\S+) \(\S*?(\w+)-[0-9a-f]+\)/.exec(line);
+  if (unit) return `native/${unit[2]}/${unit[1]}`;
+  const whole = /^\s*Running (\S+) \(/.exec(line);
+  if (whole) return `native/datapath/${whole[1]}`;
+  return /^\s*Doc-tests (\S+)/.exec(line)?.[1].replace(/^/, 'native/');
 }

@@ -1,0 +1,97 @@
+/** The tools that make conformance.md out of what the tests did. */
+
+import { describe, expect, it } from 'vitest';
+import { resultsOfCargo } from '../tools/conformance/cargoOutput.mjs';
+import { conformance } from '../tools/conformance/table.mjs';
+import { rowsOfRustTest, rowsOfTitle } from '../tools/conformance/titles.mjs';
+
+describe('rows in titles', () => {
+  it('are read from brackets, anywhere in the title', () => {
+    expect(rowsOfTitle('vxlan [B26] > bits are ignored [B27]')).toEqual(['B26', 'B27']);
+    expect(rowsOfTitle('a list [a] of [12] no rows')).toEqual([]);
+  });
+
+  it('are read from the front of a Rust name', () => {
+    expect(rowsOfRustTest('wire::tests::a6_a7_short_payload_is_counted')).toEqual(['A6', 'A7']);
+    expect(rowsOfRustTest('wire::tests::a6')).toEqual([]);
+    expect(rowsOfRustTest('fdb::tests::entries_age_after_a6_seconds')).toEqual([]);
+  });
+});
+
+const cargoOutput = `
+     Running unittests src/lib.rs (target/debug/deps/datapath-0f3a9c)
+
+running 2 tests
+test wire::vxlan::tests::b25_i_flag_clear_is_dropped ... ok
+test switch::fdb::tests::d54_learns ... FAILED
+
+     Running tests/offload.rs (target/debug/deps/offload-77aa01)
+test split_matches_the_oracle ... ignored
+   Doc-tests datapath
+test datapath/src/lib.rs - wire (line 3) ... ok
+`;
+
+describe('the output of cargo test', () => {
+  it('gives file, title and outcome of each test', () => {
+    expect(resultsOfCargo(cargoOutput)).toEqual([
+      {
+        rows: ['B25'],
+        file: 'native/datapath/src/lib.rs',
+        title: 'wire::vxlan::tests::b25_i_flag_clear_is_dropped',
+        outcome: 'passed',
+      },
+      {
+        rows: ['D54'],
+        file: 'native/datapath/src/lib.rs',
+        title: 'switch::fdb::tests::d54_learns',
+        outcome: 'failed',
+      },
+      {
+        rows: [],
+        file: 'native/datapath/tests/offload.rs',
+        title: 'split_matches_the_oracle',
+        outcome: 'skipped',
+      },
+      { rows: [], file: 'native/datapath', title: 'datapath/src/lib.rs', outcome: 'passed' },
+    ]);
+  });
+});
+
+describe('the table', () => {
+  const rows = [
+    { row: 'A1', level: 'MUST', statement: 'one' },
+    { row: 'A2', level: 'MUST', statement: 'two' },
+    { row: 'A3', level: 'MAY', statement: 'a | b' },
+  ];
+  const result = (title: string, row: string, outcome: string) => ({
+    rows: [row],
+    file: 'test/x.test.ts',
+    title,
+    outcome,
+  });
+
+  it('counts a row as met when a test passed, as failed when any failed', () => {
+    const results = [
+      result('later', 'A1', 'passed'),
+      result('earlier', 'A1', 'passed'),
+      result('good', 'A2', 'passed'),
+      result('bad', 'A2', 'failed'),
+      result('absent', 'A3', 'skipped'),
+    ];
+    const { text, problems } = conformance(rows, { A3: 'not ours' }, results);
+    expect(problems).toEqual([]);
+    expect(text).toContain('3 rows: 1 met, 1 failed, 1 not covered.');
+    expect(text.split('\n').slice(-4, -1)).toEqual([
+      '| A1 | MUST | one | met | test/x.test.ts: earlier<br>test/x.test.ts: later |  |',
+      '| A2 | MUST | two | failed | test/x.test.ts: bad<br>test/x.test.ts: good |  |',
+      '| A3 | MAY | a \\| b | not covered | test/x.test.ts: absent | not ours |',
+    ]);
+  });
+
+  it('complains about rows that nobody knows', () => {
+    const { problems } = conformance(rows, { Z1: 'no' }, [result('x', 'A9', 'passed')]);
+    expect(problems).toHaveLength(2);
+    expect(problems[0]).toContain('names row A9');
+    expect(problems[1]).toContain('Z1');
+  });
+});
