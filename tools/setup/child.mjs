@@ -26,14 +26,16 @@ export function which(name) {
 
 /**
  * Runs a program to its end and never throws for its exit code. `onOutput` receives its output (stdout and stderr
- * as they come) and without it nothing is shown. Returns `{ code, output }`; a death by signal is code 1.
+ * as they come) and without it nothing is shown. Returns `{ code, output }`; a death by a kill is code 1. Rejects when
+ * the program cannot be started or `signal` (an AbortSignal) ends it.
  */
-export function run(command, args, { cwd = root, env = {}, onOutput } = {}) {
+export function run(command, args, { cwd = root, env = {}, onOutput, signal } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      signal,
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
