@@ -108,6 +108,7 @@ drop_reasons! {
     Eperm, "tx.eperm", Egress, "The local firewall refused the datagram.";
     TooBig, "tx.too_big", Egress, "The datagram is larger than the path to the VTEP allows.";
     LocalDown, "tx.local_down", Egress, "Our own VTEP address is not on any interface at this moment.";
+    BatchFull, "tx.batch_full", Egress, "The batch had no room left to build the frame's datagrams.";
     SendFailed, "tx.send_failed", Egress, "The kernel refused the datagram for another reason.";
 }
 

@@ -3,8 +3,14 @@
 //! `wire` (headers) <- `switch` (decisions, pure) and `offload` (split, complete) <- `engine` (workers, the loop
 //! turn) -> `io` (system calls and all `unsafe`). `switch` and `io` never name each other: they meet in `engine`.
 
+pub mod config;
 pub mod counter;
+//ENGINE pub mod engine;
 pub mod error;
+pub mod event;
 pub mod io;
 pub mod offload;
+pub mod switch;
 pub mod wire;
+
+//ENGINE pub use engine::Datapath;

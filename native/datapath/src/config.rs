@@ -1,0 +1,239 @@
+//! Desired state: passive data that the control plane hands down whole. Nothing here acts.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use crate::wire::mac::MacAddr;
+use crate::wire::vxlan::Vni;
+
+/// Everything that this host's datapath should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Desired {
+    /// Our own tunnel end point; may not change while running.
+    pub vtep: VtepSpec,
+    /// How the engine runs; honoured at the first apply.
+    pub engine: EngineSpec,
+    /// The networks with members here.
+    pub networks: Vec<NetworkSpec>,
+}
+
+/// Our own VTEP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VtepSpec {
+    /// Bound by every socket, so always the outer source.
+    pub address: IpAddr,
+    /// Interface that a link-local address belongs to.
+    pub scope_interface: Option<String>,
+    /// Outer TTL or hop limit; `None` copies it from the inner packet.
+    pub ttl: Option<u8>,
+    /// Whether the outer UDP checksum is filled (RFC 7348 §5 allows zero over IPv4).
+    pub udp_checksum: bool,
+    /// Range for the pool of source ports.
+    pub source_ports: RangeInclusive<u16>,
+    /// Number of sockets in the pool.
+    pub source_port_pool: usize,
+    /// Both directions of a flow choose the same source port.
+    pub symmetric_hash: bool,
+    /// Keep the underlay in memory: no socket is opened.
+    pub memory: bool,
+}
+
+/// How the engine runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineSpec {
+    /// Marks the TAPs that we make.
+    pub owner: String,
+    /// Number of workers; 0 chooses by the number of CPUs.
+    pub workers: usize,
+    /// Facilities that may be used if the kernel has them.
+    pub features: Features,
+}
+
+/// Kernel facilities; `false` forces one off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the kernel's own")]
+pub struct Features {
+    pub udp_gso: bool,
+    pub udp_gro: bool,
+    pub vnet_hdr: bool,
+    pub multi_queue: bool,
+    pub recvmmsg: bool,
+    pub sendmmsg: bool,
+}
+
+/// One network's part on this host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkSpec {
+    /// What the user calls it; identity across applies.
+    pub name: String,
+    /// Its VNI on the wire.
+    pub vni: Vni,
+    /// UDP port on which its datagrams arrive.
+    pub udp_port: u16,
+    /// Administrative state: a network that is down drops what comes for it.
+    pub up: bool,
+    /// What its bridge does with frames.
+    pub rules: BridgeRules,
+    /// Limits and ageing of its FDB.
+    pub fdb_limits: FdbLimits,
+    /// What happens to datagrams with reserved bits set.
+    pub reserved_bits: ReservedBits,
+    /// Accept senders that are not among `tunnels`.
+    pub open_peers: bool,
+    /// Multicast group of the underlay that carries BUM frames.
+    pub group: Option<GroupSpec>,
+    /// Where containers attach.
+    pub ports: Vec<PortSpec>,
+    /// Remote VTEPs.
+    pub tunnels: Vec<TunnelSpec>,
+    /// Entries that learning may not touch.
+    pub fdb: Vec<FdbSpec>,
+}
+
+/// Forwarding rules of a bridge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BridgeRules {
+    /// Learn source MACs.
+    pub learning: bool,
+    /// With learning off: refuse a frame whose source has an entry elsewhere.
+    pub strict_source: bool,
+    /// Drop unicast to unknown destinations instead of flooding it.
+    pub drop_unknown_unicast: bool,
+    /// What happens to tagged frames.
+    pub vlan: VlanPolicy,
+    /// What happens to priority tags (VID 0) where `vlan` is `Discard`.
+    pub priority_tag: PriorityTag,
+    /// Bit n lets 01:80:c2:00:00:0n through; bits 0, 1 and 2 have no effect.
+    pub group_forward_mask: u16,
+}
+
+/// What a network does with VLAN tags inside (RFC 7348 §6.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VlanPolicy {
+    /// Drop every tagged frame.
+    Discard,
+    /// Keep tags of these VIDs byte for byte; empty allows all.
+    Allow(Vec<RangeInclusive<u16>>),
+}
+
+/// What a network that discards tags does with VID 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PriorityTag {
+    /// Take the tag off and go on.
+    Strip,
+    /// Drop the frame.
+    Drop,
+}
+
+/// Size and age of an FDB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FdbLimits {
+    /// Learned entries per network.
+    pub max_macs: u32,
+    /// At a limit: replace the offending port's own oldest entry instead of refusing.
+    pub evict_oldest: bool,
+    /// Seconds after which a silent learned entry goes; 0 = never.
+    pub ageing_secs: u32,
+}
+
+/// Reserved bits of the VXLAN header on receipt (RFC 7348 §5 says: ignored).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReservedBits {
+    /// Accept and count.
+    Ignore,
+    /// Drop, except for bits in the mask over the 64 bits of the header.
+    DropExcept(u64),
+}
+
+/// A multicast group as flood target (RFC 7348 §4.2).
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupSpec {
+    /// The group.
+    pub address: IpAddr,
+    /// Interface on which it is joined.
+    pub interface: String,
+    /// TTL of what we send to it.
+    pub ttl: u8,
+}
+
+/// A place where a container attaches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PortSpec {
+    /// Unique in the whole datapath; identity across applies.
+    pub name: String,
+    /// What is behind it.
+    pub kind: PortKind,
+    /// Largest layer 3 packet, bytes.
+    pub mtu: u32,
+    /// Gets unknown unicast.
+    pub flood_unknown: bool,
+    /// Gets broadcast.
+    pub flood_broadcast: bool,
+    /// May get back what it sent.
+    pub hairpin: bool,
+    /// Learned entries behind it.
+    pub max_macs: u32,
+}
+
+/// What is behind a port.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PortKind {
+    /// A TAP in a network namespace.
+    Tap(TapPort),
+    /// A queue in memory, for tests.
+    Memory,
+}
+
+/// The TAP of a port.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TapPort {
+    /// Path of its network namespace; `None` is ours.
+    pub netns: Option<PathBuf>,
+    /// Its name there.
+    pub ifname: String,
+    /// Its MAC; the kernel chooses if absent.
+    pub mac: Option<MacAddr>,
+    /// Its addresses with prefix lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
+}
+
+/// A remote VTEP; its three values together are its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TunnelKey {
+    /// Address and UDP port (with the scope of a link-local address).
+    pub remote: SocketAddr,
+    /// VNI that is sent to it.
+    pub vni: Vni,
+}
+
+/// A remote VTEP of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TunnelSpec {
+    /// Which one.
+    pub key: TunnelKey,
+    /// Whether it gets BUM frames.
+    pub flood: bool,
+}
+
+/// An FDB entry made by configuration or control plane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FdbSpec {
+    /// The station.
+    pub mac: MacAddr,
+    /// True: owned by the control plane; false: static.
+    pub control: bool,
+    /// Where it is.
+    pub target: FdbTarget,
+}
+
+/// Where a configured FDB entry leads.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FdbTarget {
+    /// A port of the same network, by name.
+    Port(String),
+    /// A tunnel of the same network.
+    Tunnel(TunnelKey),
+    /// This host itself: frames are consumed.
+    Local,
+}

@@ -1,0 +1,9 @@
+//! Decisions: bridge, FDB, ports, verdicts. Pure: no I/O, and time is an argument.
+
+pub mod bridge;
+pub mod fdb;
+pub mod port;
+
+pub use bridge::{Admission, Bridge, Decision, FloodClass, Verdict};
+pub use fdb::{Fdb, Learn, Origin};
+pub use port::{Member, PortId};
