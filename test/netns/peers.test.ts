@@ -9,7 +9,12 @@ import { createOvs } from '../support/ovs.js';
 import { expectPing } from '../support/ping.js';
 import { expectTransfer, expectUdpEcho } from '../support/tcp.js';
 import { fileScope } from '../support/testScope.js';
-import { type Container, createContainer, createUnderlay, type Family } from '../support/topology.js';
+import {
+  type Container,
+  createContainer,
+  createUnderlay,
+  type Family,
+} from '../support/topology.js';
 
 const VNI = 77;
 

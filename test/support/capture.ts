@@ -29,7 +29,18 @@ export class Capture {
   ): Promise<Capture> {
     const file = join(await temporaryDirectory(scope, 'capture'), 'capture.pcap');
     // -Z root: the file is ours. -U --immediate-mode: a frame is in the file as soon as it passed.
-    const args = ['-i', where.ifname, '-w', file, '-Z', 'root', '-U', '--immediate-mode', '-s', '0'];
+    const args = [
+      '-i',
+      where.ifname,
+      '-w',
+      file,
+      '-Z',
+      'root',
+      '-U',
+      '--immediate-mode',
+      '-s',
+      '0',
+    ];
     const tcpdump = await where.namespace.spawn(scope, {
       command: 'tcpdump',
       args: ['-n', ...args, ...filter.split(' ').filter((word) => word !== '')],
@@ -80,6 +91,8 @@ export async function decodePcap<Field extends string>(
   const { stdout } = await execa('tshark', [
     '-n',
     ...['-r', file],
+    // The port that Linux uses unless told otherwise; tshark takes only 4789 for VXLAN.
+    ...['-d', 'udp.port==8472,vxlan'],
     ...['ip', 'udp', 'tcp'].flatMap((name) => ['-o', `${name}.check_checksum:TRUE`]),
     ...(filter === '' ? [] : ['-Y', filter]),
     ...['-T', 'fields', '-E', 'occurrence=f', '-E', 'separator=/t'],
@@ -90,6 +103,8 @@ export async function decodePcap<Field extends string>(
     .filter((line) => line !== '')
     .map((line) => {
       const values = line.split('\t');
-      return Object.fromEntries(fields.map((field, n) => [field, values[n] ?? ''])) as Decoded<Field>;
+      return Object.fromEntries(
+        fields.map((field, n) => [field, values[n] ?? '']),
+      ) as Decoded<Field>;
     });
 }

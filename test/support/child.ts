@@ -1,7 +1,7 @@
 /** A long-running process of a test: its output line by line, its end, its signals. */
 
 import { execa, type ResultPromise } from 'execa';
-import { atMost, eventually, type Patience } from './eventually.js';
+import { atMost, eventually, Hopeless, type Patience } from './eventually.js';
 import type { Scope } from './scope.js';
 
 export interface ChildSpec {
@@ -74,7 +74,7 @@ export class Child {
 
   /** Waits for a line on either output that matches; fails at once when the process ends before. */
   async waitForLine(pattern: RegExp, patience: Patience = {}): Promise<RegExpMatchArray> {
-    const found = await eventually(
+    return await eventually(
       `${pattern} from ${this.#name}`,
       () => {
         const lines = `${this.#stdout}\n${this.#stderr}`.split('\n');
@@ -82,13 +82,11 @@ export class Child {
           const match = line.match(pattern);
           if (match) return match;
         }
-        if (this.#exit) return new Error(`${this.#name} ended: ${this.describe()}`);
+        if (this.#exit) throw new Hopeless(`${this.#name} ended: ${this.describe()}`);
         return undefined;
       },
       { every: 10, ...patience },
     );
-    if (found instanceof Error) throw found;
-    return found;
   }
 
   endInput(): void {

@@ -7,9 +7,13 @@ export interface Patience {
   readonly every?: number;
 }
 
+/** Thrown by a probe: what is awaited can no longer happen. */
+export class Hopeless extends Error {}
+
 /**
  * Looks until `probe` neither throws nor answers `undefined` or `false`, and returns its answer.
- * When the time is over it throws: what was awaited, for how long, and what the last look gave.
+ * When the time is over it throws: what was awaited, for how long, and what the last look gave. `Hopeless`
+ * from the probe ends it at once.
  */
 export async function eventually<T>(
   what: string,
@@ -24,6 +28,7 @@ export async function eventually<T>(
       if (answer !== undefined && answer !== false) return answer as Exclude<T, undefined | false>;
       last = `the last look gave ${String(answer)}`;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = `the last look failed: ${error instanceof Error ? error.message : String(error)}`;
     }
     if (Date.now() - start > within) {

@@ -248,7 +248,9 @@ function address(text: string): Buffer {
   const groups = (part: string) => part.split(':').filter((group) => group !== '');
   const [first, last] = [groups(head), groups(tail ?? '')];
   const zeros = Array.from({ length: 8 - first.length - last.length }, () => '0');
-  return Buffer.concat([...first, ...zeros, ...last].map((group) => u16(Number.parseInt(group, 16))));
+  return Buffer.concat(
+    [...first, ...zeros, ...last].map((group) => u16(Number.parseInt(group, 16))),
+  );
 }
 
 function mac(text: string): Buffer {

@@ -5,8 +5,8 @@
  */
 
 import {
-  connectContainer,
   type Container,
+  connectContainer,
   type Family,
   type Host,
   overhead,
@@ -30,6 +30,8 @@ export interface KernelVxlan {
   readonly bridge: string;
   /** Gives the container an interface on this network. */
   attach(container: Container): Promise<void>;
+  /** Takes the container's interface away. */
+  detach(container: Container): Promise<void>;
   /** The vxlan device's own table: MAC -> VTEP. */
   fdb(): Promise<readonly { readonly mac: string; readonly dst?: string }[]>;
 }
@@ -60,6 +62,7 @@ local ${host.address[spec.family]} dev ${UNDERLAY_IFNAME} ${checksumFlag(spec)}
       await connectContainer(host, container, { peerIfname: container.name, mtu });
       await namespace.ip(`link set dev ${container.name} master ${bridge}`);
     },
+    detach: (container) => container.namespace.ip(`link del dev ${container.ifname}`),
     fdb: async () => {
       const out = await namespace.exec('bridge', ['-j', 'fdb', 'show', 'dev', device]);
       return JSON.parse(out === '' ? '[]' : out);

@@ -36,7 +36,9 @@ export class Namespace {
 
   /** Runs to the end and returns stdout; throws with its output when it fails. */
   async exec(command: string, args: readonly string[], options: ExecOptions = {}): Promise<string> {
-    const result = await execa('ip', ['netns', 'exec', this.name, command, ...args], { ...options });
+    const result = await execa('ip', ['netns', 'exec', this.name, command, ...args], {
+      ...options,
+    });
     return result.stdout;
   }
 

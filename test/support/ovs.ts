@@ -14,12 +14,12 @@
  */
 
 import { join } from 'node:path';
-import { eventually } from './eventually.js';
+import { eventually, Hopeless } from './eventually.js';
 import { type Namespace, temporaryDirectory } from './netns.js';
 import type { Scope } from './scope.js';
 import {
-  connectContainer,
   type Container,
+  connectContainer,
   cutOffloads,
   type Family,
   type Host,
@@ -39,6 +39,8 @@ export interface OvsSpec {
 
 export interface Ovs {
   attach(container: Container): Promise<void>;
+  /** Takes the container's interface away. */
+  detach(container: Container): Promise<void>;
   /** `ovs-appctl ...`, for questions and messages of failing tests. */
   appctl(...args: string[]): Promise<string>;
 }
@@ -68,6 +70,10 @@ export async function createOvs(scope: Scope, host: Host, spec: OvsSpec): Promis
   );
   return {
     appctl: tools.appctl,
+    detach: async (container) => {
+      await tools.vsctl('del-port', 'br-int', container.name);
+      await container.namespace.ip(`link del dev ${container.ifname}`);
+    },
     attach: async (container) => {
       const mtu = UNDERLAY_MTU - overhead(spec.family);
       await connectContainer(host, container, { peerIfname: container.name, mtu });
@@ -106,7 +112,7 @@ async function startDaemons(scope: Scope, namespace: Namespace): Promise<Tools> 
   const appctl = (...args: string[]) =>
     namespace.exec('ovs-appctl', ['-t', control, ...args], { env });
   await eventually('Open vSwitch answers', () => {
-    for (const child of [server, daemon]) if (!child.running) return new Error(child.describe());
+    for (const child of [server, daemon]) if (!child.running) throw new Hopeless(child.describe());
     return appctl('version').then(() => true);
   });
   return {
@@ -130,7 +136,9 @@ function tunnelOptions(host: Host, spec: OvsSpec): readonly (readonly string[])[
 /** With `remote_ip=flow` the flow table names the tunnel's other end; this one knows only its flood list. */
 async function floodTo(tools: Tools, peers: readonly string[]): Promise<void> {
   const set = peers
-    .map((peer) => `set_field:${peer}->${peer.includes(':') ? 'tun_ipv6_dst' : 'tun_dst'},output:vx0`)
+    .map(
+      (peer) => `set_field:${peer}->${peer.includes(':') ? 'tun_ipv6_dst' : 'tun_dst'},output:vx0`,
+    )
     .join(',');
   await tools.ofctl('add-flow', 'br-int', 'priority=10,in_port=vx0,actions=NORMAL');
   await tools.ofctl('add-flow', 'br-int', `priority=1,actions=${set}`);

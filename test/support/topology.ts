@@ -6,8 +6,8 @@
  *   host c ── und0 ┘
  */
 
-import type { Scope } from './scope.js';
 import { connect, createNamespace, type Namespace } from './netns.js';
+import type { Scope } from './scope.js';
 
 export type Family = 4 | 6;
 
@@ -68,11 +68,7 @@ export async function createUnderlay(scope: Scope, spec: UnderlaySpec): Promise<
 }
 
 /** A container without an interface; a site gives it one. `n` makes its addresses: 10.0.0.n, fd00:10::n. */
-export async function createContainer(
-  scope: Scope,
-  name: string,
-  n: number,
-): Promise<Container> {
+export async function createContainer(scope: Scope, name: string, n: number): Promise<Container> {
   return {
     name,
     namespace: await createNamespace(scope, name),

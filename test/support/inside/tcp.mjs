@@ -30,7 +30,9 @@ async function exchange(socket) {
   });
   const readEnd = once(socket, 'end');
   const report = setInterval(() => console.log(`got ${receivedBytes}`), 100);
-  for await (const chunk of random(bytes === 'endless' ? Number.POSITIVE_INFINITY : Number(bytes))) {
+  for await (const chunk of random(
+    bytes === 'endless' ? Number.POSITIVE_INFINITY : Number(bytes),
+  )) {
     sent.update(chunk);
     sentBytes += chunk.length;
     if (!socket.write(chunk)) await once(socket, 'drain');
