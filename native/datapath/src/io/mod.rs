@@ -1,1 +1,31 @@
-//! io
+//! Where frames and datagrams touch the kernel: every system call and every `unsafe` of the datapath.
+//!
+//! `tap` and `underlay` move bytes; `memory` is the twin of both for tests. `poll` waits. `netns`, `netlink`, `lock`
+//! and `probe` are for setting up and never run per frame. `sys` holds the raw calls; nothing outside this folder
+//! sees it.
+//!
+//! Two manners of failing: setting up returns an [`Error`](crate::error::Error) that an operator reads; moving frames
+//! returns a [`Refusal`] that the engine counts.
+
+pub mod lock;
+pub mod memory;
+pub mod netlink;
+pub mod netns;
+pub mod poll;
+pub mod probe;
+mod sys;
+pub mod tap;
+pub mod underlay;
+
+/// Why the kernel gave or took no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing to read, or no room to write, at this moment.
+    WouldBlock,
+    /// The device behind the descriptor no longer exists; it never comes back.
+    Gone,
+    /// The device is administratively down.
+    Down,
+    /// Any other errno.
+    Other(i32),
+}

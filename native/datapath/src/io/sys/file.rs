@@ -1,0 +1,163 @@
+//! Descriptors of files and devices: TUN ioctls, vectored I/O, locks, namespaces.
+
+use super::{Errno, check, check_len};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Most slices that one vectored call takes (UIO_MAXIOV).
+pub(in crate::io) const MAX_SLICES: usize = 1024;
+
+/// An interface request with its name set and nothing else.
+///
+/// Errors: ENAMETOOLONG for more than 15 bytes, EINVAL for an empty name or a NUL in it.
+fn interface_request(ifname: &str) -> Result<libc::ifreq, Errno> {
+    if ifname.len() >= libc::IFNAMSIZ {
+        return Err(Errno(libc::ENAMETOOLONG));
+    }
+    if ifname.is_empty() || ifname.contains('\0') {
+        return Err(Errno(libc::EINVAL));
+    }
+    // SAFETY: ifreq is plain data for which all zeroes is a valid value.
+    let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
+    for (to, from) in request.ifr_name.iter_mut().zip(ifname.bytes()) {
+        *to = from as libc::c_char;
+    }
+    Ok(request)
+}
+
+/// TUNSETIFF: makes or attaches to the device `ifname`.
+pub(in crate::io) fn tun_attach(
+    tun: BorrowedFd<'_>,
+    ifname: &str,
+    flags: i32,
+) -> Result<(), Errno> {
+    let mut request = interface_request(ifname)?;
+    // The flags are 16 bits in the kernel; IFF_TUN_EXCL is the sign bit of the C type.
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    // SAFETY: TUNSETIFF reads and writes one ifreq, which lives for the call.
+    check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
+    Ok(())
+}
+
+/// TUNSETOFFLOAD: what the kernel may hand to the reader unfinished.
+pub(in crate::io) fn tun_set_offload(tun: BorrowedFd<'_>, mask: u32) -> Result<(), Errno> {
+    // SAFETY: the argument is a plain number.
+    check(unsafe {
+        libc::ioctl(
+            tun.as_raw_fd(),
+            libc::TUNSETOFFLOAD as _,
+            libc::c_ulong::from(mask),
+        )
+    })?;
+    Ok(())
+}
+
+/// TUNSETVNETHDRSZ: length of the header before each frame.
+pub(in crate::io) fn tun_set_vnet_header_len(tun: BorrowedFd<'_>, len: i32) -> Result<(), Errno> {
+    // SAFETY: TUNSETVNETHDRSZ reads one int, which lives for the call.
+    check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETHDRSZ as _, &raw const len) })?;
+    Ok(())
+}
+
+/// TUNSETPERSIST: whether the device outlives its last descriptor.
+pub(in crate::io) fn tun_set_persist(tun: BorrowedFd<'_>, persist: bool) -> Result<(), Errno> {
+    // SAFETY: the argument is a plain number.
+    check(unsafe {
+        libc::ioctl(
+            tun.as_raw_fd(),
+            libc::TUNSETPERSIST as _,
+            libc::c_ulong::from(persist),
+        )
+    })?;
+    Ok(())
+}
+
+/// Reads one packet: its first bytes into `head`, the rest into `body`.
+pub(in crate::io) fn read_split(
+    fd: BorrowedFd<'_>,
+    head: &mut [u8],
+    body: &mut [u8],
+) -> Result<usize, Errno> {
+    let slices = [
+        libc::iovec {
+            iov_base: head.as_mut_ptr().cast(),
+            iov_len: head.len(),
+        },
+        libc::iovec {
+            iov_base: body.as_mut_ptr().cast(),
+            iov_len: body.len(),
+        },
+    ];
+    // SAFETY: both slices are valid for writing and borrowed exclusively during the call.
+    check_len(unsafe { libc::readv(fd.as_raw_fd(), slices.as_ptr(), 2) })
+}
+
+/// Reads one packet.
+pub(in crate::io) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the buffer is valid for writing and borrowed exclusively during the call.
+    check_len(unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) })
+}
+
+/// Writes one packet made of `head` (left out when empty) and `parts`.
+///
+/// Errors: EMSGSIZE for more than [`MAX_SLICES`] slices, without a call.
+pub(in crate::io) fn write_packet(
+    fd: BorrowedFd<'_>,
+    head: &[u8],
+    parts: &[IoSlice<'_>],
+) -> Result<usize, Errno> {
+    let mut slices = [const { MaybeUninit::<libc::iovec>::uninit() }; MAX_SLICES];
+    let head = (!head.is_empty()).then_some(head);
+    let all = head.into_iter().chain(parts.iter().map(|part| &**part));
+    let mut count = 0;
+    for bytes in all {
+        let Some(slot) = slices.get_mut(count) else {
+            return Err(Errno(libc::EMSGSIZE));
+        };
+        slot.write(libc::iovec {
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: bytes.len(),
+        });
+        count += 1;
+    }
+    // SAFETY: the first `count` entries are initialised and point to slices borrowed for the call; writev only reads.
+    check_len(unsafe {
+        libc::writev(
+            fd.as_raw_fd(),
+            slices.as_ptr().cast::<libc::iovec>(),
+            count as libc::c_int,
+        )
+    })
+}
+
+/// Takes the exclusive lock of an open file without waiting: EWOULDBLOCK when somebody holds it.
+pub(in crate::io) fn lock_exclusive(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })?;
+    Ok(())
+}
+
+/// Moves the calling thread into the network namespace that `fd` stands for.
+pub(in crate::io) fn enter_net_namespace(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: no pointers; changes the calling thread only.
+    check(unsafe { libc::setns(fd.as_raw_fd(), libc::CLONE_NEWNET) })?;
+    Ok(())
+}
+
+/// Moves the calling thread into a new, empty network namespace.
+pub(in crate::io) fn new_net_namespace() -> Result<(), Errno> {
+    // SAFETY: no pointers; CLONE_NEWNET concerns the calling thread only.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+    Ok(())
+}
+
+/// The index of an interface of the calling thread's namespace.
+pub(in crate::io) fn interface_index(ifname: &str) -> Result<u32, Errno> {
+    let name = std::ffi::CString::new(ifname).map_err(|_| Errno(libc::EINVAL))?;
+    // SAFETY: `name` is a NUL-terminated string that lives for the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(Errno::last()),
+        index => Ok(index),
+    }
+}

@@ -1,0 +1,442 @@
+//! TAP devices: made or found again, configured, and then read and written one packet at a time.
+//!
+//! A TAP of ours is persistent: it outlives the process and is found again by its name and its [`Mark`]. It belongs to
+//! the network namespace in which it was opened.
+
+use super::Refusal;
+use super::netlink::{InterfaceAddress, Link, Netlink};
+use super::netns::{self, Identity};
+use super::sys::{Errno, file};
+use crate::error::{Error, ErrorCode};
+use std::fs::{File, OpenOptions};
+use std::io::IoSlice;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+mod owned;
+
+pub use owned::{Mark, OwnedTap, owned, remove};
+
+/// What a TAP should be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TapSpec {
+    /// Network namespace; `None` = our own.
+    pub netns: Option<PathBuf>,
+    /// Interface name, at most 15 bytes.
+    pub ifname: String,
+    /// Its MAC; `None` = whatever it has or the kernel chooses.
+    pub mac: Option<[u8; 6]>,
+    /// Its MTU, bytes.
+    pub mtu: u32,
+    /// Addresses with prefix lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// Written on the interface: [`Mark::alias`].
+    pub alias: String,
+    /// Queues to open, at least 1; more than one only where the kernel can.
+    pub queues: usize,
+    /// Each packet is preceded by a `virtio_net_hdr`.
+    pub vnet_hdr: bool,
+    /// What the container's stack may leave undone; only with `vnet_hdr`.
+    pub offloads: Offloads,
+}
+
+/// What the stack behind a TAP leaves to its reader. Writers may always leave the same undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offloads {
+    /// Partial checksums. The others need it.
+    pub checksum: bool,
+    /// TCP superframes, IPv4 and IPv6, with ECN.
+    pub tso: bool,
+    /// UDP superframes, IPv4 and IPv6.
+    pub uso: bool,
+}
+
+/// An open TAP. Dropping it leaves the device.
+#[derive(Debug)]
+pub struct Tap {
+    /// Its queues; fewer than asked for when the device or the kernel has no more than one.
+    pub queues: Vec<TapQueue>,
+    /// Interface index in its namespace.
+    pub ifindex: u32,
+    /// Its MAC as it is.
+    pub mac: [u8; 6],
+    /// Its MTU as it is, bytes.
+    pub mtu: u32,
+    /// What the kernel granted.
+    pub offloads: Offloads,
+    /// The device was there before.
+    pub reattached: bool,
+    spec: TapSpec,
+    namespace: Option<Identity>,
+}
+
+impl Tap {
+    /// Makes the device, or attaches to the one that carries the same alias: that keeps its addresses and routes, and
+    /// only gets what is missing. When this fails nothing is left behind that was not there before.
+    ///
+    /// Errors: `NETNS_GONE`, `NO_NET_ADMIN`, `NO_TUN`, `IFNAME_TAKEN` when the name belongs to an interface with
+    /// another alias or of another kind, `TAP_BUSY` when another descriptor holds it, `MTU_IMPOSSIBLE`, `NO_FILES`,
+    /// `BAD_VALUE`, `IO`.
+    pub fn open(spec: &TapSpec) -> Result<Self, Error> {
+        check_names(spec)?;
+        let namespace = spec.netns.as_deref().map(netns::identity).transpose()?;
+        netns::within(spec.netns.as_deref(), || Self::open_here(spec, namespace))
+            .map_err(|e| named(e, spec))
+    }
+
+    /// Changes MTU, MAC and addresses to those of `spec`: addresses that the earlier spec had and this one has not are
+    /// taken away. Everything else of `spec` must be as it was. Errors: as `open`; a failure may leave a part changed.
+    pub fn reconfigure(&mut self, spec: &TapSpec) -> Result<(), Error> {
+        if self.netns_gone() {
+            return Err(named(Error::new(ErrorCode::NetnsGone, ""), spec));
+        }
+        let removed: Vec<_> = self
+            .spec
+            .addresses
+            .iter()
+            .filter(|address| !spec.addresses.contains(address))
+            .copied()
+            .collect();
+        let link = netns::within(self.spec.netns.as_deref(), || {
+            let mut netlink = Netlink::open()?;
+            for address in removed {
+                netlink.remove_address(on(self.ifindex, address))?;
+            }
+            let link = present(&mut netlink, &spec.ifname)?;
+            configure(&mut netlink, &link, spec)
+        })
+        .map_err(|e| named(e, spec))?;
+        self.mac = link.mac.unwrap_or_default();
+        self.mtu = link.mtu;
+        self.spec = spec.clone();
+        Ok(())
+    }
+
+    /// Whether the namespace's path has disappeared or stands for another namespace now. The device itself cannot
+    /// tell: an open TAP keeps its namespace alive.
+    pub fn netns_gone(&self) -> bool {
+        let now = self.spec.netns.as_deref().map(netns::identity).transpose();
+        now.ok() != Some(self.namespace)
+    }
+
+    /// The spec that it was last given.
+    pub fn spec(&self) -> &TapSpec {
+        &self.spec
+    }
+
+    fn open_here(spec: &TapSpec, namespace: Option<Identity>) -> Result<Self, Error> {
+        let mut netlink = Netlink::open()?;
+        let existing = netlink.link(&spec.ifname)?;
+        if let Some(link) = &existing {
+            check_ours(link, spec)?;
+        }
+        let queues = open_queues(spec, existing.is_some())?;
+        let [first, ..] = &queues[..] else {
+            return Err(Error::new(ErrorCode::BadValue, "queues"));
+        };
+        let device = first.0.as_fd();
+        let offloads = set_offloads(device, spec)
+            .map_err(|e| e.into_error(ErrorCode::Io, &spec.ifname, "TUNSETOFFLOAD"))?;
+        let link = present(&mut netlink, &spec.ifname)?;
+        let link = configure(&mut netlink, &link, spec)?;
+        // Last: a device that is not persistent yet goes with our descriptors when anything above fails.
+        file::tun_set_persist(device, true)
+            .map_err(|e| e.into_error(ErrorCode::Io, &spec.ifname, "TUNSETPERSIST"))?;
+        Ok(Self {
+            queues,
+            ifindex: link.ifindex,
+            mac: link.mac.unwrap_or_default(),
+            mtu: link.mtu,
+            offloads,
+            reattached: existing.is_some(),
+            spec: spec.clone(),
+            namespace,
+        })
+    }
+}
+
+/// One queue of a TAP. Non-blocking; any thread may use it, each packet is whole.
+#[derive(Debug)]
+pub struct TapQueue(OwnedFd, HeaderMode);
+
+/// Whether packets are preceded by a `virtio_net_hdr` of [`VNET_HEADER_LEN`] bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeaderMode {
+    Plain,
+    Vnet,
+}
+
+impl TapQueue {
+    /// Reads one frame or superframe and its offload header (all zero when the TAP has none), and returns the frame's
+    /// length. What does not fit into `frame` is lost: give it 65536 bytes and room for a VLAN header.
+    pub fn read(
+        &self,
+        vnet: &mut [u8; VNET_HEADER_LEN],
+        frame: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        match self.1 {
+            HeaderMode::Vnet => file::read_split(self.as_fd(), vnet, frame)
+                .map(|len| len.saturating_sub(VNET_HEADER_LEN)),
+            HeaderMode::Plain => {
+                *vnet = [0; VNET_HEADER_LEN];
+                file::read(self.as_fd(), frame)
+            }
+        }
+        .map_err(to_refusal)
+    }
+
+    /// Writes one frame or superframe made of `parts`; `vnet` is left out when the TAP has no offload header. The
+    /// kernel does not check the length against the MTU.
+    pub fn write(
+        &self,
+        vnet: &[u8; VNET_HEADER_LEN],
+        parts: &[IoSlice<'_>],
+    ) -> Result<(), Refusal> {
+        let head: &[u8] = match self.1 {
+            HeaderMode::Vnet => vnet,
+            HeaderMode::Plain => &[],
+        };
+        file::write_packet(self.as_fd(), head, parts)
+            .map(|_| ())
+            .map_err(to_refusal)
+    }
+}
+
+impl AsFd for TapQueue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn to_refusal(Errno(errno): Errno) -> Refusal {
+    match errno {
+        libc::EAGAIN => Refusal::WouldBlock,
+        libc::EBADFD | libc::ENODEV => Refusal::Gone,
+        libc::EIO => Refusal::Down,
+        other => Refusal::Other(other),
+    }
+}
+
+fn check_names(spec: &TapSpec) -> Result<(), Error> {
+    let problem = if spec.ifname.is_empty() || spec.ifname.len() >= libc::IFNAMSIZ {
+        "an interface name has 1 to 15 bytes"
+    } else if spec.alias.is_empty() || spec.alias.len() > MAX_ALIAS {
+        "owner and port name together are too long for an interface alias of 255 bytes"
+    } else {
+        return Ok(());
+    };
+    Err(named(
+        Error::new(ErrorCode::BadValue, "").with_detail(problem),
+        spec,
+    ))
+}
+
+/// Whether an interface that exists is the one that an earlier `open` of the same spec left.
+fn check_ours(link: &Link, spec: &TapSpec) -> Result<(), Error> {
+    if link.alias.as_deref() != Some(spec.alias.as_str()) {
+        let detail = match (&link.alias, &link.kind) {
+            (Some(alias), _) => format!("its alias is '{alias}'"),
+            (None, Some(kind)) => format!("a {kind} interface without alias"),
+            (None, None) => "an interface without alias".into(),
+        };
+        return Err(Error::new(ErrorCode::IfnameTaken, &spec.ifname).with_detail(detail));
+    }
+    // A multi-queue device would let us in beside whoever has it.
+    if link.open_queues.is_some_and(|n| n > 0) {
+        return Err(Error::new(ErrorCode::TapBusy, &spec.ifname));
+    }
+    Ok(())
+}
+
+/// Opens the queues, and with the first of them makes the device unless `exists`.
+fn open_queues(spec: &TapSpec, exists: bool) -> Result<Vec<TapQueue>, Error> {
+    let multi_queue = spec.queues > 1;
+    match attach(spec, exists, multi_queue) {
+        // The device was made with the other kind of queues, or the kernel has no multi-queue TAPs.
+        Err(error) if error.errno == Some(libc::EINVAL) && (exists || multi_queue) => {
+            attach(spec, exists, !multi_queue)
+        }
+        other => other,
+    }
+}
+
+fn attach(spec: &TapSpec, exists: bool, multi_queue: bool) -> Result<Vec<TapQueue>, Error> {
+    let count = if multi_queue { spec.queues.max(1) } else { 1 };
+    let header = if spec.vnet_hdr {
+        HeaderMode::Vnet
+    } else {
+        HeaderMode::Plain
+    };
+    let mut flags = libc::IFF_TAP | libc::IFF_NO_PI;
+    if spec.vnet_hdr {
+        flags |= libc::IFF_VNET_HDR;
+    }
+    if multi_queue {
+        flags |= libc::IFF_MULTI_QUEUE;
+    }
+    (0..count)
+        .map(|i| {
+            let making = !exists && i == 0;
+            let tun = open_tun()?;
+            let exclusive = if making { libc::IFF_TUN_EXCL } else { 0 };
+            file::tun_attach(tun.as_fd(), &spec.ifname, flags | exclusive)
+                .map_err(|e| attach_error(e, spec, making))?;
+            if spec.vnet_hdr {
+                file::tun_set_vnet_header_len(tun.as_fd(), VNET_HEADER_LEN as i32)
+                    .map_err(|e| e.into_error(ErrorCode::Io, &spec.ifname, "TUNSETVNETHDRSZ"))?;
+            }
+            Ok(TapQueue(tun.into(), header))
+        })
+        .collect()
+}
+
+/// `/dev/net/tun`, not attached to any device.
+pub(super) fn open_tun() -> Result<File, Error> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(TUN_PATH)
+        .map_err(|e| Errno::from(e).into_error(ErrorCode::NoTun, TUN_PATH, "open"))
+}
+
+fn attach_error(errno: Errno, spec: &TapSpec, making: bool) -> Error {
+    let code = match errno.0 {
+        libc::EPERM => ErrorCode::NoNetAdmin,
+        libc::EBUSY if making => ErrorCode::IfnameTaken,
+        libc::EBUSY => ErrorCode::TapBusy,
+        libc::EINVAL if !making => ErrorCode::IfnameTaken,
+        libc::EINVAL => ErrorCode::BadValue,
+        _ => ErrorCode::Io,
+    };
+    errno.into_error(code, &spec.ifname, "TUNSETIFF")
+}
+
+/// Asks for what `spec` wants and, step by step, for less. Always sets something: what an earlier process was granted
+/// stays with the device.
+fn set_offloads(device: BorrowedFd<'_>, spec: &TapSpec) -> Result<Offloads, Errno> {
+    let wanted = if spec.vnet_hdr {
+        spec.offloads
+    } else {
+        Offloads::default()
+    };
+    let ladder = [
+        wanted,
+        Offloads {
+            uso: false,
+            ..wanted
+        },
+        Offloads {
+            tso: false,
+            uso: false,
+            ..wanted
+        },
+        Offloads::default(),
+    ];
+    let mut refused = Errno(libc::EINVAL);
+    for offloads in ladder {
+        match file::tun_set_offload(device, offload_mask(offloads)) {
+            Ok(()) => return Ok(offloads),
+            Err(errno) => refused = errno,
+        }
+    }
+    Err(refused)
+}
+
+/// The TUN_F bits. The kernel refuses segmentation without checksums, and USO of one IP version only.
+pub(super) fn offload_mask(offloads: Offloads) -> u32 {
+    let mut mask = 0;
+    if offloads.checksum {
+        mask |= libc::TUN_F_CSUM;
+    }
+    if offloads.tso {
+        mask |= libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+    }
+    if offloads.uso {
+        mask |= libc::TUN_F_USO4 | libc::TUN_F_USO6;
+    }
+    mask
+}
+
+/// Brings the interface to what `spec` says and returns it as it is then.
+fn configure(netlink: &mut Netlink, link: &Link, spec: &TapSpec) -> Result<Link, Error> {
+    let ifindex = link.ifindex;
+    if link.alias.as_deref() != Some(spec.alias.as_str()) {
+        netlink.set_alias(ifindex, &spec.alias)?;
+    }
+    if let Some(mac) = spec.mac.filter(|&mac| link.mac != Some(mac)) {
+        netlink.set_mac(ifindex, mac)?;
+    }
+    if link.mtu != spec.mtu {
+        netlink.set_mtu(ifindex, spec.mtu)?;
+    }
+    if spec.vnet_hdr {
+        // Only faster; kernels that do not let it be set keep 64 KiB.
+        let _ = netlink.set_gso_max_size(ifindex, GSO_MAX_SIZE);
+    }
+    if !link.up {
+        netlink.set_up(ifindex, true)?;
+    }
+    for &address in &spec.addresses {
+        add_address(netlink, &spec.ifname, on(ifindex, address))?;
+    }
+    present(netlink, &spec.ifname)
+}
+
+/// Adds an address; IPv6 that somebody disabled for the whole namespace (Docker does) is enabled on this interface.
+fn add_address(
+    netlink: &mut Netlink,
+    ifname: &str,
+    address: InterfaceAddress,
+) -> Result<(), Error> {
+    match netlink.add_address(address) {
+        Err(error) if error.errno == Some(libc::EACCES) && address.ip.is_ipv6() => {
+            // This file is that of the calling thread's namespace.
+            let switch = Path::new(IPV6_CONF).join(ifname).join("disable_ipv6");
+            std::fs::write(switch, "0").map_err(|_| error)?;
+            netlink.add_address(address)
+        }
+        other => other,
+    }
+}
+
+fn on(ifindex: u32, (ip, prefix_len): (IpAddr, u8)) -> InterfaceAddress {
+    InterfaceAddress {
+        ifindex,
+        ip,
+        prefix_len,
+    }
+}
+
+/// The interface, which is there.
+fn present(netlink: &mut Netlink, ifname: &str) -> Result<Link, Error> {
+    netlink.link(ifname)?.ok_or_else(|| {
+        Error::from_syscall(ErrorCode::Io, ifname, "RTM_GETLINK", libc::ENODEV)
+            .with_detail("the interface was removed or renamed by somebody else")
+    })
+}
+
+/// The error with the interface and its namespace as subject; what it was about before goes into the detail.
+fn named(error: Error, spec: &TapSpec) -> Error {
+    let place = spec
+        .netns
+        .as_deref()
+        .map_or(String::new(), |path| format!(" in {}", path.display()));
+    let subject = format!("{}{place}", spec.ifname);
+    if error.detail.is_some() || error.subject.is_empty() || error.subject == spec.ifname {
+        return error.about(subject);
+    }
+    let detail = error.subject.clone();
+    error.with_detail(detail).about(subject)
+}
+
+/// Length of the `virtio_net_hdr` that TAPs are set to (linux/virtio_net.h, without `num_buffers`).
+pub const VNET_HEADER_LEN: usize = 10;
+const TUN_PATH: &str = "/dev/net/tun";
+const IPV6_CONF: &str = "/proc/sys/net/ipv6/conf";
+/// IFALIASZ - 1.
+const MAX_ALIAS: usize = 255;
+/// A superframe of this size, cut into 47 datagrams with their headers, still fits one UDP send of 65507 bytes.
+const GSO_MAX_SIZE: u32 = 60_000;
