@@ -1,0 +1,125 @@
+// The control API's client: one method for each route. The CLI reaches the daemon only through this.
+
+import { Client } from 'undici';
+import { SwitchError } from '../model/error.js';
+import type { AddFdbBody, AddNetworkBody, AddPortBody, FlushBody, ReplaceFdbBody } from './requests.js';
+import type * as view from './views.js';
+
+export type * from './views.js';
+export type { AddFdbBody, AddNetworkBody, AddPortBody, FlushBody, ReplaceFdbBody };
+
+/** An answer that is a refusal: what the daemon said, word for word. */
+export class Refused extends Error {
+  readonly body: view.ErrorView;
+
+  constructor(body: view.ErrorView) {
+    super(body.message);
+    this.name = 'Refused';
+    this.body = body;
+  }
+}
+
+/**
+ * One connection to one daemon. Methods reject with `Refused` when the daemon refuses, and with
+ * `SwitchError` (NO_DAEMON, SOCKET_DENIED) when it cannot be reached. `close` it when done.
+ */
+export class ControlClient {
+  readonly #socket: string;
+  readonly #http: Client;
+
+  constructor(socket: string) {
+    this.#socket = socket;
+    this.#http = new Client('http://vswitchd', { socketPath: socket });
+  }
+
+  status = () => this.#ask<view.StatusView>('GET', '/v1/status');
+  doctor = () => this.#ask<view.DoctorView>('GET', '/v1/doctor');
+  counters = () => this.#ask<view.CountersView>('GET', '/v1/counters');
+  drops = () => this.#ask<view.DropView[]>('GET', '/v1/drops');
+  purge = () => this.#ask<view.PurgeView>('POST', '/v1/purge');
+  reload = () => this.#ask<view.ReloadView>('POST', '/v1/reload');
+  networks = () => this.#ask<view.NetworkView[]>('GET', '/v1/networks');
+  ports = () => this.#ask<view.PortView[]>('GET', '/v1/ports');
+
+  network(name: string): Promise<view.NetworkView> {
+    return this.#ask('GET', `/v1/networks/${part(name)}`);
+  }
+
+  addNetwork(body: AddNetworkBody): Promise<view.NetworkView> {
+    return this.#ask('POST', '/v1/networks', body);
+  }
+
+  removeNetwork(name: string): Promise<view.RemovedView> {
+    return this.#ask('DELETE', `/v1/networks/${part(name)}`);
+  }
+
+  addPort(network: string, body: AddPortBody): Promise<view.PortView> {
+    return this.#ask('POST', `/v1/networks/${part(network)}/ports`, body);
+  }
+
+  removePort(name: string): Promise<view.RemovedView> {
+    return this.#ask('DELETE', `/v1/ports/${part(name)}`);
+  }
+
+  /** `peer` is `ADDR`, `ADDR:PORT` or `[V6]:PORT`. */
+  addPeer(network: string, peer: string): Promise<view.NetworkView> {
+    return this.#ask('POST', `/v1/networks/${part(network)}/peers`, peer);
+  }
+
+  removePeer(network: string, peer: string): Promise<view.NetworkView> {
+    return this.#ask('DELETE', `/v1/networks/${part(network)}/peers/${part(peer)}`);
+  }
+
+  fdb(network?: string): Promise<view.FdbView[]> {
+    return this.#ask('GET', `/v1/fdb${network === undefined ? '' : `?network=${part(network)}`}`);
+  }
+
+  addFdb(network: string, body: AddFdbBody): Promise<view.FdbView[]> {
+    return this.#ask('POST', `/v1/networks/${part(network)}/fdb`, body);
+  }
+
+  replaceFdb(network: string, mac: string, body: ReplaceFdbBody): Promise<view.FdbView[]> {
+    return this.#ask('PUT', `/v1/networks/${part(network)}/fdb/${part(mac)}`, body);
+  }
+
+  removeFdb(network: string, mac: string): Promise<view.FdbView[]> {
+    return this.#ask('DELETE', `/v1/networks/${part(network)}/fdb/${part(mac)}`);
+  }
+
+  flushFdb(body: FlushBody): Promise<view.FlushView> {
+    return this.#ask('POST', '/v1/fdb/flush', body);
+  }
+
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+
+  async #ask<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+    const sent =
+      body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    let status: number;
+    let answer: unknown;
+    try {
+      const response = await this.#http.request({ method, path, ...sent });
+      status = response.statusCode;
+      answer = await response.body.json();
+    } catch (error) {
+      throw unreachable(this.#socket, error);
+    }
+    if (status >= 400) throw new Refused(answer as view.ErrorView);
+    return answer as T;
+  }
+}
+
+function part(text: string): string {
+  return encodeURIComponent(text);
+}
+
+function unreachable(socket: string, error: unknown): SwitchError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EACCES' || code === 'EPERM') return new SwitchError('SOCKET_DENIED', socket);
+  const plain = code === 'ENOENT' || code === 'ECONNREFUSED';
+  return new SwitchError('NO_DAEMON', socket, plain ? {} : { detail: message });
+}

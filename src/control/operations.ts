@@ -1,0 +1,42 @@
+// What the daemon can do, as the API calls it. The daemon implements this; so may a test.
+
+import type { FdbStatic, Peer } from '../model/network.js';
+import type { NetworkRequest, PortRequest } from '../overlay/overlay.js';
+import type {
+  CountersView,
+  DoctorView,
+  DropView,
+  FdbView,
+  FlushView,
+  NetworkView,
+  PortView,
+  PurgeView,
+  ReloadView,
+  RemovedView,
+  StatusView,
+} from './views.js';
+
+/** Every method throws (or rejects with) `SwitchError`; anything else is a bug of ours. */
+export interface Operations {
+  status(): StatusView;
+  doctor(): DoctorView;
+  networks(): NetworkView[];
+  network(name: string): NetworkView;
+  addNetwork(request: NetworkRequest): Promise<NetworkView>;
+  removeNetwork(name: string): Promise<RemovedView>;
+  ports(): PortView[];
+  addPort(network: string, request: PortRequest): Promise<PortView>;
+  removePort(name: string): Promise<RemovedView>;
+  addPeer(network: string, peer: Peer): Promise<NetworkView>;
+  removePeer(network: string, peer: Peer): Promise<NetworkView>;
+  fdb(network?: string): FdbView[];
+  addFdb(network: string, entry: FdbStatic): Promise<FdbView[]>;
+  replaceFdb(network: string, entry: FdbStatic): Promise<FdbView[]>;
+  removeFdb(network: string, mac: FdbStatic['mac']): Promise<FdbView[]>;
+  flushFdb(network?: string, port?: string): FlushView;
+  counters(): CountersView;
+  /** Every reason that exists, with what was counted so far on this host. */
+  drops(): DropView[];
+  purge(): Promise<PurgeView>;
+  reload(): Promise<ReloadView>;
+}

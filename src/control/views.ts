@@ -1,0 +1,202 @@
+// What the API answers, as schemas (they become the OpenAPI document) and types. Names are
+// snake_case like the settings; units: seconds unless the name says otherwise, bytes, frames.
+
+import * as z from 'zod';
+
+const count = () => z.number();
+
+export const dropView = z.object({
+  reason: z.string(),
+  stage: z.enum(['underlay', 'ingress', 'egress']),
+  frames: count(),
+  sentence: z.string().meta({ description: 'for an engineer who never saw the code' }),
+});
+export type DropView = z.output<typeof dropView>;
+
+export const portView = z.object({
+  name: z.string(),
+  network: z.string(),
+  kind: z.enum(['tap', 'memory']),
+  source: z.enum(['file', 'api']),
+  state: z.enum(['up', 'gone', 'waiting', 'left-out']),
+  reason: z.string().optional().meta({ description: 'why it is not up' }),
+  netns: z.string().optional(),
+  ifname: z.string().optional(),
+  ifindex: z.number().optional(),
+  mac: z.string().optional(),
+  mtu: z.number().optional(),
+  addresses: z.array(z.string()),
+});
+export type PortView = z.output<typeof portView>;
+
+export const peerView = z.object({ address: z.string(), port: z.number(), vni: z.number() });
+
+export const networkView = z.object({
+  name: z.string(),
+  vni: z.number(),
+  port: z.number(),
+  subnet: z.string().optional(),
+  mtu: z.number(),
+  up: z.boolean(),
+  open: z.boolean(),
+  source: z.enum(['file', 'api']),
+  peers: z.array(peerView),
+  ports: z.array(portView),
+  settings: z.record(z.string(), z.unknown()).meta({ description: 'every setting, as in the file' }),
+});
+export type NetworkView = z.output<typeof networkView>;
+
+export const fdbView = z.object({
+  network: z.string(),
+  vni: z.number(),
+  mac: z.string(),
+  origin: z.enum(['learned', 'static', 'control']),
+  active: z.boolean(),
+  port: z.string().optional(),
+  vtep: z.string().optional(),
+  udp_port: z.number().optional(),
+  tunnel_vni: z.number().optional(),
+  local: z.boolean(),
+  idle: z.number().meta({ description: 'seconds since the last frame from it' }),
+});
+export type FdbView = z.output<typeof fdbView>;
+
+const portCountersView = z.object({
+  name: z.string(),
+  kind: z.enum(['tap', 'memory', 'tunnel']),
+  state: z.enum(['up', 'gone']),
+  rx_frames: count(),
+  rx_bytes: count(),
+  tx_frames: count(),
+  tx_bytes: count(),
+  macs: z.number(),
+  unreachable: count(),
+  drops: z.array(dropView),
+});
+
+const balanceView = z.object({
+  in: count(),
+  out: count(),
+  consumed: count(),
+  ingress_drops: count(),
+  egress_drops: count(),
+  ingress_missing: count().meta({ description: '0 unless frames were lost without a name' }),
+  egress_missing: count(),
+});
+
+export const networkCountersView = z.object({
+  name: z.string(),
+  vni: z.number(),
+  ports: z.array(portCountersView),
+  retired: z.object({ rx_frames: count(), tx_frames: count(), drops: z.array(dropView) }),
+  unicast: count(),
+  flooded: count(),
+  replicated: count(),
+  consumed: count(),
+  drops: z.array(dropView),
+  fdb: z.object({
+    macs: z.number(),
+    learned: count(),
+    moved: count(),
+    aged: count(),
+    evicted: count(),
+    full: count(),
+  }),
+  reserved_bits_ignored: count(),
+  balance: balanceView,
+});
+export type NetworkCountersView = z.output<typeof networkCountersView>;
+
+export const countersView = z.object({
+  started_at: z.string(),
+  workers: z.array(z.object({ turns: count(), sleeps: count() })),
+  underlay: z.object({
+    datagrams: count(),
+    drops: z.array(dropView),
+    source_ports: z.array(z.number()),
+    receive_buffer: z.number(),
+    missing: count().meta({ description: 'datagrams - drops - what reached a network; 0 unless lost' }),
+  }),
+  networks: z.array(networkCountersView),
+  balanced: z.boolean().meta({ description: 'every sum holds: in = out + consumed + drops' }),
+});
+export type CountersView = z.output<typeof countersView>;
+
+export const statusView = z.object({
+  version: z.string(),
+  pid: z.number(),
+  state: z.enum(['ok', 'degraded', 'purged']),
+  started_at: z.string(),
+  socket: z.string(),
+  config: z.string().optional(),
+  vtep: z.object({ address: z.string(), port: z.number(), interface: z.string().optional() }),
+  underlay_mtu: z.number(),
+  store: z.string(),
+  workers: z.number(),
+  networks: z.number(),
+  ports: z.object({ up: z.number(), waiting: z.number(), gone: z.number() }),
+  peers: z.number(),
+  warnings: z.array(z.string()),
+});
+export type StatusView = z.output<typeof statusView>;
+
+export const doctorView = z.object({
+  ready: z.boolean().meta({ description: 'nothing that is needed is missing' }),
+  checks: z.array(
+    z.object({
+      name: z.string(),
+      ok: z.boolean(),
+      needed: z.boolean(),
+      why: z.string(),
+      fix: z.string().optional(),
+      detail: z.string().optional(),
+    }),
+  ),
+});
+export type DoctorView = z.output<typeof doctorView>;
+
+export const removedTapView = z.object({
+  port: z.string(),
+  ifname: z.string(),
+  netns: z.string().optional(),
+});
+
+export const removedView = z.object({ removed_taps: z.array(removedTapView) });
+export type RemovedView = z.output<typeof removedView>;
+
+export const purgeView = z.object({
+  networks: z.array(z.string()),
+  ports: z.array(z.string()),
+  taps: z.array(removedTapView),
+});
+export type PurgeView = z.output<typeof purgeView>;
+
+export const reloadView = z.object({
+  kept: z.array(z.string()),
+  added: z.array(z.string()),
+  removed: z.array(z.string()),
+  changed: z.array(z.string()),
+  removed_taps: z.array(removedTapView),
+  warnings: z.array(z.string()),
+});
+export type ReloadView = z.output<typeof reloadView>;
+
+export const flushView = z.object({ flushed: z.number() });
+export type FlushView = z.output<typeof flushView>;
+
+export const errorView = z.object({
+  code: z.string(),
+  message: z.string(),
+  problems: z
+    .array(
+      z.object({
+        path: z.string(),
+        line: z.number().optional(),
+        value: z.unknown().optional(),
+        allowed: z.string(),
+        nearest: z.string().optional(),
+      }),
+    )
+    .optional(),
+});
+export type ErrorView = z.output<typeof errorView>;

@@ -1,0 +1,110 @@
+// From the datapath's counters to what the API shows: names, sentences, and the balance.
+
+import type { CountersView, DropView, NetworkCountersView } from '../control/views.js';
+import type { Counters, DropCount, NetworkCounters, PortCounters } from '../datapath/seam.js';
+import { balanceOf, type DropReason, sumDrops, totalDrops } from '../model/counters.js';
+
+/** Knows every drop reason of the datapath. */
+export class CounterViews {
+  readonly #reasons: ReadonlyMap<string, DropReason>;
+
+  constructor(reasons: readonly DropReason[]) {
+    this.#reasons = new Map(reasons.map((reason) => [reason.name, reason]));
+  }
+
+  counters(counters: Counters): CountersView {
+    const networks = counters.networks.map((network) => this.#network(network));
+    const missing = missingDatagrams(counters);
+    const sound = networks.every(
+      ({ balance }) => balance.ingress_missing === 0 && balance.egress_missing === 0,
+    );
+    return {
+      started_at: new Date(counters.startedAt).toISOString(),
+      workers: counters.workers.map(({ turns, sleeps }) => ({ turns, sleeps })),
+      underlay: {
+        datagrams: counters.underlay.datagrams,
+        drops: this.#drops(counters.underlay.drops),
+        source_ports: counters.underlay.sourcePorts,
+        receive_buffer: counters.underlay.receiveBuffer,
+        missing,
+      },
+      networks,
+      balanced: sound && missing === 0,
+    };
+  }
+
+  /** Every reason that exists with its sum over the whole host, in the datapath's order. */
+  totals(counters: Counters): DropView[] {
+    const lists = counters.networks.flatMap((network) => [
+      network.drops,
+      network.retired.drops,
+      ...network.ports.map((port) => port.drops),
+    ]);
+    const sums = sumDrops([counters.underlay.drops, ...lists]);
+    const frames = new Map(sums.map((drop) => [drop.reason, drop.frames]));
+    return this.#drops([...this.#reasons.keys()].map((reason) => ({ reason, frames: frames.get(reason) ?? 0 })));
+  }
+
+  #network(network: NetworkCounters): NetworkCountersView {
+    const balance = balanceOf(network, (reason) => this.#reasons.get(reason)?.stage);
+    const { name, vni, unicast, flooded, replicated, consumed } = network;
+    const { macs, learned, moved, aged, evicted, full } = network;
+    return {
+      name,
+      vni,
+      ports: network.ports.map((port) => this.#port(port)),
+      retired: {
+        rx_frames: network.retired.rxFrames,
+        tx_frames: network.retired.txFrames,
+        drops: this.#drops(network.retired.drops),
+      },
+      unicast,
+      flooded,
+      replicated,
+      consumed,
+      drops: this.#drops(network.drops),
+      fdb: { macs, learned, moved, aged, evicted, full },
+      reserved_bits_ignored: network.rsvdIgnored,
+      balance: {
+        in: balance.in,
+        out: balance.out,
+        consumed: balance.consumed,
+        ingress_drops: balance.ingressDrops,
+        egress_drops: balance.egressDrops,
+        ingress_missing: balance.ingressMissing,
+        egress_missing: balance.egressMissing,
+      },
+    };
+  }
+
+  #port(port: PortCounters): NetworkCountersView['ports'][number] {
+    return {
+      name: port.name,
+      kind: port.kind,
+      state: port.state,
+      rx_frames: port.rxFrames,
+      rx_bytes: port.rxBytes,
+      tx_frames: port.txFrames,
+      tx_bytes: port.txBytes,
+      macs: port.macs,
+      unreachable: port.unreachable,
+      drops: this.#drops(port.drops),
+    };
+  }
+
+  #drops(drops: readonly DropCount[]): DropView[] {
+    return drops.map(({ reason, frames }) => {
+      const known = this.#reasons.get(reason);
+      return { reason, frames, stage: known?.stage ?? 'ingress', sentence: known?.sentence ?? '' };
+    });
+  }
+}
+
+/** Datagrams that were neither dropped with a name nor reached a network. */
+function missingDatagrams({ underlay, networks }: Counters): number {
+  const reached = networks.map((network) => {
+    const tunnels = network.ports.filter((port) => port.kind === 'tunnel');
+    return totalDrops(network.drops) + tunnels.reduce((sum, tunnel) => sum + tunnel.rxFrames, 0);
+  });
+  return underlay.datagrams - totalDrops(underlay.drops) - reached.reduce((sum, n) => sum + n, 0);
+}
