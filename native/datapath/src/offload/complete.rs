@@ -37,3 +37,134 @@ fn packet_end(frame: &[u8]) -> usize {
         .and_then(|(ip, offset)| Some(offset + ip.packet_len()?))
         .unwrap_or(frame.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sample::{Sample, Transport, naive_sum};
+    use crate::wire::vnet::Gso;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn partial(sample: &Sample) -> (Vec<u8>, VnetHeader) {
+        let start = sample.transport_offset();
+        let header = VnetHeader {
+            needs_csum: true,
+            csum_start: start as u16,
+            csum_offset: (sample.checksum_field().unwrap() - start) as u16,
+            ..VnetHeader::NONE
+        };
+        (sample.partial_frame(), header)
+    }
+
+    #[test]
+    fn h133_tcp_and_udp_of_both_versions_are_completed() {
+        let options: &[u8] = &[0, 0, 1, 4, 0, 0, 0, 0];
+        for sample in [Sample::tcp_v4(b"odd"), Sample::udp_v4(b"data")] {
+            for sample in [
+                sample.clone(),
+                sample.clone().on_v6(&[]),
+                sample.clone().on_v6(&[(60, options)]),
+                sample.clone().tagged(&[(0x88a8, 9), (0x8100, 7)]),
+            ] {
+                let (mut frame, header) = partial(&sample);
+                assert_eq!(complete(&mut frame, &header), Ok(()));
+                assert_eq!(frame, sample.frame());
+            }
+        }
+    }
+
+    #[test]
+    fn h133_e89_a_udp_checksum_of_zero_becomes_ones() {
+        let mut sample = Sample::udp_v4(&[0; 10]);
+        let field = sample.checksum_field().unwrap();
+        let checksum = sample.frame()[field..field + 2].to_vec();
+        sample.payload[8..10].copy_from_slice(&checksum);
+        let (mut frame, header) = partial(&sample);
+        assert_eq!(complete(&mut frame, &header), Ok(()));
+        assert_eq!(frame[field..field + 2], [0xff, 0xff]);
+    }
+
+    #[test]
+    fn h133_padding_behind_the_packet_is_not_summed() {
+        for sample in [Sample::udp_v4(b"x"), Sample::udp_v4(b"x").on_v6(&[])] {
+            let (mut frame, header) = partial(&sample);
+            frame.extend([0xa5; 17]);
+            assert_eq!(complete(&mut frame, &header), Ok(()));
+            let packet = sample.frame();
+            assert_eq!(&frame[..packet.len()], packet);
+            assert_eq!(&frame[packet.len()..], [0xa5; 17]);
+        }
+    }
+
+    #[test]
+    fn a_complete_frame_is_left_alone() {
+        let mut frame = Sample::udp_v4(b"data").frame();
+        assert_eq!(complete(&mut frame, &VnetHeader::NONE), Ok(()));
+        assert_eq!(frame, Sample::udp_v4(b"data").frame());
+    }
+
+    #[test]
+    fn other_protocols_are_summed_to_the_end_of_the_packet() {
+        let mut icmp = Sample::udp_v4(&[8, 0, 0, 0, 1, 2, 3]);
+        icmp.transport = Transport::Other(1);
+        let mut frame = icmp.frame();
+        let header = VnetHeader {
+            needs_csum: true,
+            csum_start: 34,
+            csum_offset: 2,
+            ..VnetHeader::NONE
+        };
+        assert_eq!(complete(&mut frame, &header), Ok(()));
+        assert_eq!(naive_sum(&frame[34..]), 0xffff);
+    }
+
+    #[test]
+    fn h135_a_field_beyond_the_frame_or_in_its_padding_is_malformed() {
+        let (frame, header) = partial(&Sample::udp_v4(b"data"));
+        let mut padded = frame.clone();
+        padded.extend([0; 18]);
+        for whole in [&frame, &padded] {
+            for (csum_start, csum_offset) in [
+                (frame.len() - 1, 0),
+                (frame.len(), 0),
+                (34, frame.len() - 34 - 1),
+                (65535, 65535),
+            ] {
+                let header = VnetHeader {
+                    csum_start: csum_start as u16,
+                    csum_offset: csum_offset as u16,
+                    ..header
+                };
+                let mut changed = whole.clone();
+                assert_eq!(complete(&mut changed, &header), Err(Malformed));
+                assert_eq!(&changed, whole);
+            }
+        }
+        let last_word = VnetHeader {
+            csum_start: frame.len() as u16 - 2,
+            csum_offset: 0,
+            ..header
+        };
+        assert_eq!(complete(&mut frame.clone(), &last_word), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn c53_any_frame_and_header_are_answered(
+            mut frame in vec(any::<u8>(), 0..200),
+            csum_start in 0u16..220,
+            csum_offset in 0u16..220,
+        ) {
+            let header = VnetHeader { needs_csum: true, gso: Gso::None, csum_start, csum_offset, ..VnetHeader::NONE };
+            let before = frame.clone();
+            if complete(&mut frame, &header).is_err() {
+                prop_assert_eq!(frame, before);
+            } else {
+                let field = usize::from(csum_start + csum_offset);
+                prop_assert_eq!(&frame[..field], &before[..field]);
+                prop_assert_eq!(&frame[field + 2..], &before[field + 2..]);
+            }
+        }
+    }
+}

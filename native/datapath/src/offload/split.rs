@@ -251,3 +251,6 @@ fn write_tcp(header: &mut [u8], segment_size: usize, place: Place) {
     tcp::advance_seq(header, (place.index * segment_size) as u32);
     tcp::clear_flags(header, cleared);
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,70 @@ impl Lanes {
 }
 
 const BLOCK: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sample::naive_sum;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_example_of_rfc_1071() {
+        let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(Sum::of(&bytes).fold(), 0xddf2);
+        assert_eq!(Sum::of(&bytes).checksum(), 0x220d);
+    }
+
+    #[test]
+    fn nothing_sums_to_zero_and_ones_stay_ones() {
+        assert_eq!(Sum::of(&[]).fold(), 0);
+        assert_eq!(Sum::of(&[0; 100]).fold(), 0);
+        assert_eq!(Sum::of(&[0xff; 65536]).fold(), 0xffff);
+        assert_eq!(Sum::of(&[0x12]).fold(), 0x1200);
+    }
+
+    #[test]
+    fn the_pseudo_header_is_that_of_the_rfcs() {
+        let v4 = [192, 0, 2, 1, 198, 51, 100, 7];
+        let rfc_9293 = [&v4[..], &[0, 6, 0x12, 0x34]].concat();
+        assert_eq!(
+            Sum::pseudo_header(&v4, 6, 0x1234).fold(),
+            naive_sum(&rfc_9293)
+        );
+        let v6: Vec<u8> = (100..132).collect();
+        let rfc_8200 = [&v6[..], &[0, 1, 0x12, 0x34, 0, 0, 0, 17]].concat();
+        assert_eq!(
+            Sum::pseudo_header(&v6, 17, 0x1_1234).fold(),
+            naive_sum(&rfc_8200)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_sum_as_the_slow_way(bytes in vec(any::<u8>(), 0..2000)) {
+            prop_assert_eq!(Sum::of(&bytes).fold(), naive_sum(&bytes));
+        }
+
+        #[test]
+        fn pieces_add_up(bytes in vec(any::<u8>(), 0..300), at: usize) {
+            let (a, b) = bytes.split_at((at % (bytes.len() + 1)) & !1);
+            prop_assert_eq!((Sum::of(a) + Sum::of(b)).fold(), naive_sum(&bytes));
+        }
+
+        #[test]
+        fn copying_copies_and_sums(bytes in vec(any::<u8>(), 0..300)) {
+            let mut copy = vec![0xaa; bytes.len()];
+            prop_assert_eq!(Sum::copying(&bytes, &mut copy).fold(), naive_sum(&bytes));
+            prop_assert_eq!(copy, bytes);
+        }
+
+        #[test]
+        fn what_includes_its_checksum_sums_to_ones(mut bytes in vec(any::<u8>(), 2..300)) {
+            bytes[..2].fill(0);
+            let checksum = Sum::of(&bytes).checksum();
+            bytes[..2].copy_from_slice(&checksum.to_be_bytes());
+            prop_assert_eq!(Sum::of(&bytes).fold(), 0xffff);
+        }
+    }
+}

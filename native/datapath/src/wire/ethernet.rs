@@ -132,3 +132,126 @@ pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 const ETHERTYPE: usize = 12;
 const MAX_TAGS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sample::{DST, SRC, Sample};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    const C_TAG: (u16, u16) = (TPID_CUSTOMER, 0xb007);
+    const S_TAG: (u16, u16) = (TPID_SERVICE, 0x0fff);
+
+    #[test]
+    fn a7_fewer_than_14_bytes_are_no_frame() {
+        assert!(Ethernet::new(&[0; 13]).is_none());
+        assert!(Ethernet::new(&[0; 14]).is_some());
+    }
+
+    #[test]
+    fn c39_fourteen_bytes_are_a_frame() {
+        let frame = [&DST.0[..], &SRC.0, &[0x88, 0xcc]].concat();
+        let ethernet = Ethernet::new(&frame).unwrap();
+        assert_eq!((ethernet.dst(), ethernet.src()), (DST, SRC));
+        assert_eq!(ethernet.ethertype(), 0x88cc);
+        assert_eq!(ethernet.network(), (0x88cc, 14));
+        assert_eq!(ethernet.tag(), None);
+    }
+
+    #[test]
+    fn c47_c50_the_outermost_tag_counts() {
+        let frame = Sample::udp_v4(b"").tagged(&[C_TAG]).frame();
+        let tag = Tag {
+            tpid: 0x8100,
+            vid: 7,
+            pcp: 5,
+            dei: true,
+        };
+        assert_eq!(Ethernet::new(&frame).unwrap().tag(), Some(tag));
+
+        let frame = Sample::udp_v4(b"").tagged(&[S_TAG, C_TAG]).frame();
+        let tag = Tag {
+            tpid: 0x88a8,
+            vid: 4095,
+            pcp: 0,
+            dei: false,
+        };
+        assert_eq!(Ethernet::new(&frame).unwrap().tag(), Some(tag));
+    }
+
+    #[test]
+    fn the_network_header_is_behind_at_most_two_tags() {
+        let network = |tags: &[_]| {
+            let frame = Sample::udp_v4(b"").tagged(tags).frame();
+            Ethernet::new(&frame).unwrap().network()
+        };
+        assert_eq!(network(&[]), (ETHERTYPE_IPV4, 14));
+        assert_eq!(network(&[C_TAG]), (ETHERTYPE_IPV4, 18));
+        assert_eq!(network(&[S_TAG, C_TAG]), (ETHERTYPE_IPV4, 22));
+        assert_eq!(network(&[S_TAG, C_TAG, C_TAG]), (TPID_CUSTOMER, 22));
+    }
+
+    #[test]
+    fn a_frame_that_ends_inside_its_tag_has_none() {
+        let frame = Sample::udp_v4(b"").tagged(&[C_TAG]).frame();
+        for len in 14..18 {
+            let ethernet = Ethernet::new(&frame[..len]).unwrap();
+            assert_eq!(ethernet.tag(), None);
+            assert_eq!(ethernet.network(), (TPID_CUSTOMER, 14));
+        }
+        assert!(Ethernet::new(&frame[..18]).unwrap().tag().is_some());
+    }
+
+    #[test]
+    fn c49_strip_removes_the_outermost_tag_only() {
+        let sample = Sample::udp_v4(b"payload");
+        let mut frame = sample.clone().tagged(&[S_TAG, C_TAG]).frame();
+        let once = strip_tag(&mut frame);
+        assert_eq!(once, sample.clone().tagged(&[C_TAG]).frame());
+        let twice = strip_tag(once);
+        assert_eq!(twice, sample.frame());
+        assert_eq!(strip_tag(twice), sample.frame());
+    }
+
+    #[test]
+    fn c46_link_local_control_is_the_sixteen_addresses_of_802_1q() {
+        for last in 0..=255 {
+            let mac = MacAddr([0x01, 0x80, 0xc2, 0, 0, last]);
+            assert_eq!(is_link_local_control(mac), (last < 16).then_some(last));
+        }
+        for byte in 0..5 {
+            let mut mac = MacAddr([0x01, 0x80, 0xc2, 0, 0, 3]);
+            mac.0[byte] ^= 1;
+            assert_eq!(is_link_local_control(mac), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn c53_any_bytes_are_read_within_bounds(
+            mut frame in vec(any::<u8>(), 0..40),
+            tpids in vec(prop_oneof![Just([0x81, 0x00]), Just([0x88, 0xa8])], 0..3),
+        ) {
+            for (n, tpid) in tpids.iter().enumerate() {
+                if let Some(at) = frame.get_mut(12 + 4 * n..14 + 4 * n) {
+                    at.copy_from_slice(tpid);
+                }
+            }
+            let Some(ethernet) = Ethernet::new(&frame) else {
+                prop_assert!(frame.len() < HEADER_LEN);
+                return Ok(());
+            };
+            let (ethertype, offset) = ethernet.network();
+            prop_assert!(offset <= frame.len());
+            prop_assert_eq!(&ethertype.to_be_bytes()[..], &frame[offset - 2..offset]);
+            let is_tagged = ethernet.tag().is_some();
+            prop_assert_eq!(is_tagged, offset > HEADER_LEN);
+
+            let whole = frame.clone();
+            let stripped = strip_tag(&mut frame);
+            prop_assert_eq!(&stripped[..12], &whole[..12]);
+            prop_assert_eq!(&stripped[12..], &whole[if is_tagged { 16 } else { 12 }..]);
+        }
+    }
+}

@@ -180,3 +180,6 @@ fn mix(value: u64) -> u64 {
     let product = (value ^ value >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     product ^ product >> 29
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,99 @@ pub const PROTOCOL_TCP: u8 = 6;
 
 /// Protocol number of UDP.
 pub const PROTOCOL_UDP: u8 = 17;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sample::{Sample, TTL};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn ip(frame: &[u8]) -> Option<(Ip<'_>, usize)> {
+        Ip::carried_by(&Ethernet::new(frame).unwrap())
+    }
+
+    fn packet_len(frame: &[u8]) -> Option<usize> {
+        ip(frame).unwrap().0.packet_len()
+    }
+
+    #[test]
+    fn both_versions_are_found_behind_tags() {
+        let tags = [(0x88a8, 5), (0x8100, 6)];
+        for sample in [Sample::udp_v4(b"data"), Sample::udp_v4(b"data").on_v6(&[])] {
+            let sample = sample.tagged(&tags);
+            let frame = sample.frame();
+            let (ip, offset) = ip(&frame).unwrap();
+            assert_eq!(offset, 22);
+            assert_eq!(ip.ttl(), TTL);
+            assert_eq!(ip.packet_len(), Some(frame.len() - 22));
+            let transport = Transport {
+                protocol: PROTOCOL_UDP,
+                offset: sample.transport_offset() - 22,
+                is_fragment: false,
+            };
+            assert_eq!(ip.transport(), Some(transport));
+        }
+    }
+
+    #[test]
+    fn the_ethertype_decides_and_the_header_must_agree() {
+        let mut frame = Sample::udp_v4(b"data").frame();
+        assert!(ip(&frame).is_some());
+        frame[12..14].copy_from_slice(&0x86ddu16.to_be_bytes());
+        assert!(ip(&frame).is_none());
+        frame[12..14].copy_from_slice(&0x0806u16.to_be_bytes());
+        assert!(ip(&frame).is_none());
+    }
+
+    #[test]
+    fn padding_is_not_part_of_the_packet() {
+        for sample in [Sample::udp_v4(b"data"), Sample::udp_v4(b"data").on_v6(&[])] {
+            let mut frame = sample.frame();
+            let packet = frame.len() - 14;
+            frame.extend([0; 14]);
+            assert_eq!(packet_len(&frame), Some(packet));
+        }
+    }
+
+    #[test]
+    fn c41_a_packet_longer_than_its_frame_has_no_length() {
+        for sample in [Sample::udp_v4(b"data"), Sample::udp_v4(b"data").on_v6(&[])] {
+            let frame = sample.frame();
+            assert_eq!(packet_len(&frame[..frame.len() - 1]), None);
+        }
+        let mut shorter_than_its_header = Sample::udp_v4(b"data").frame();
+        shorter_than_its_header[16..18].copy_from_slice(&[0, 19]);
+        assert_eq!(packet_len(&shorter_than_its_header), None);
+    }
+
+    #[test]
+    fn length_zero_means_all_that_is_there_except_for_a_jumbogram() {
+        let mut v4 = Sample::udp_v4(b"data").frame();
+        v4[16..18].fill(0);
+        assert_eq!(packet_len(&v4), Some(v4.len() - 14));
+        let mut v6 = Sample::udp_v4(b"data").on_v6(&[]).frame();
+        v6[18..20].fill(0);
+        assert_eq!(packet_len(&v6), Some(v6.len() - 14));
+        let jumbo: &[u8] = &[0, 0, 0xc2, 4, 0, 1, 0, 0];
+        let mut jumbogram = Sample::udp_v4(b"data").on_v6(&[(0, jumbo)]).frame();
+        jumbogram[18..20].fill(0);
+        assert_eq!(packet_len(&jumbogram), None);
+    }
+
+    proptest! {
+        #[test]
+        fn c53_any_bytes_are_read_within_bounds(mut frame in vec(any::<u8>(), 14..120), is_v6: bool) {
+            let (ethertype, version) = if is_v6 { (0x86ddu16, 0x60) } else { (0x0800, 0x45) };
+            frame[12..14].copy_from_slice(&ethertype.to_be_bytes());
+            if let Some(first) = frame.get_mut(14) {
+                *first = version;
+            }
+            if let Some((ip, offset)) = ip(&frame) {
+                prop_assert_eq!(offset + ip.bytes().len(), frame.len());
+                prop_assert!(ip.packet_len().is_none_or(|len| len <= ip.bytes().len()));
+                prop_assert!(ip.transport().is_none_or(|t| t.offset <= ip.bytes().len()));
+            }
+        }
+    }
+}

@@ -109,3 +109,97 @@ const TTL: usize = 8;
 const PROTOCOL: usize = 9;
 const CHECKSUM: usize = 10;
 const ADDRESSES: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// 192.0.2.1 -> 198.51.100.7, ICMP, DF, 4 bytes of payload; checksum worked out by hand.
+    const PACKET: [u8; 24] = [
+        0x45, 0x00, 0x00, 0x18, 0x12, 0x34, 0x40, 0x00, 0x40, 0x01, 0x3c, 0x75, 192, 0, 2, 1, 198,
+        51, 100, 7, 8, 0, 0, 0,
+    ];
+
+    #[test]
+    fn the_fields_of_a_plain_header() {
+        let ip = Ipv4::new(&PACKET).unwrap();
+        assert_eq!(ip.header_len(), 20);
+        assert_eq!(ip.total_len(), 24);
+        assert_eq!((ip.ttl(), ip.protocol()), (64, 1));
+        assert_eq!(ip.src().to_be_bytes(), [192, 0, 2, 1]);
+        assert_eq!(ip.dst().to_be_bytes(), [198, 51, 100, 7]);
+        assert_eq!(ip.addresses(), &PACKET[12..20]);
+        assert!(!ip.is_fragment());
+    }
+
+    #[test]
+    fn more_fragments_or_an_offset_make_a_fragment() {
+        let is_fragment = |flags: u8, offset: u8| {
+            let mut packet = PACKET;
+            packet[6..8].copy_from_slice(&[flags, offset]);
+            Ipv4::new(&packet).unwrap().is_fragment()
+        };
+        assert!(!is_fragment(0x00, 0));
+        assert!(!is_fragment(0xc0, 0));
+        assert!(is_fragment(0x20, 0));
+        assert!(is_fragment(0x00, 1));
+        assert!(is_fragment(0x1f, 0));
+    }
+
+    #[test]
+    fn a_wrong_version_or_length_is_no_header() {
+        let is_header = |first: u8, len: usize| {
+            let mut packet = PACKET;
+            packet[0] = first;
+            Ipv4::new(&packet[..len]).is_some()
+        };
+        assert!(is_header(0x45, 20));
+        assert!(is_header(0x46, 24));
+        assert!(!is_header(0x45, 19));
+        assert!(!is_header(0x46, 23));
+        assert!(!is_header(0x44, 24));
+        assert!(!is_header(0x65, 24));
+    }
+
+    #[test]
+    fn the_writers_write_their_field_alone() {
+        let mut packet = PACKET;
+        set_total_len(&mut packet, 0xabcd);
+        advance_id(&mut packet, 0xffff);
+        assert_eq!(packet[2..6], [0xab, 0xcd, 0x12, 0x33]);
+        packet[2..6].copy_from_slice(&PACKET[2..6]);
+        assert_eq!(packet, PACKET);
+    }
+
+    #[test]
+    fn the_checksum_is_filled_and_judged() {
+        assert!(Ipv4::new(&PACKET).unwrap().is_checksum_valid());
+        let mut packet = PACKET;
+        packet[8] -= 1;
+        assert!(!Ipv4::new(&packet).unwrap().is_checksum_valid());
+        fill_checksum(&mut packet[..20]);
+        assert!(Ipv4::new(&packet).unwrap().is_checksum_valid());
+        packet[8] += 1;
+        fill_checksum(&mut packet[..20]);
+        assert_eq!(packet, PACKET);
+    }
+
+    proptest! {
+        #[test]
+        fn c53_any_bytes_are_read_within_bounds(mut bytes in vec(any::<u8>(), 0..80), ihl in 0u8..16) {
+            if let Some(first) = bytes.first_mut() {
+                *first = 0x40 | ihl;
+            }
+            let view = Ipv4::new(&bytes);
+            let has_room = bytes.len() >= 20 && bytes.len() >= usize::from(ihl) * 4;
+            prop_assert_eq!(view.is_some(), ihl >= 5 && has_room);
+            if let Some(ip) = view {
+                prop_assert_eq!(ip.addresses().len(), 8);
+                let sum = crate::wire::sample::naive_sum(&bytes[..ip.header_len()]);
+                prop_assert_eq!(ip.is_checksum_valid(), sum == 0xffff);
+            }
+        }
+    }
+}

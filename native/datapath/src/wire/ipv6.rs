@@ -158,3 +158,135 @@ const ADDRESSES: usize = 8;
 
 const EXTENSION_UNIT: usize = 8;
 const FRAGMENT_OFFSET_AND_MORE: u16 = 0xfff9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::sample::Sample;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    const OPTIONS: &[u8] = &[0, 0, 1, 4, 0, 0, 0, 0];
+    const LONG_OPTIONS: &[u8] = &[0, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    /// 4 bytes longer than its length of 4 says.
+    const AUTHENTICATION_HEADER: &[u8] = &[
+        0, 4, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+    ];
+    const ATOMIC: &[u8] = &[0, 0xff, 0x00, 0x06, 0, 0, 0, 1];
+    const FIRST_PIECE: &[u8] = &[0, 0, 0x00, 0x01, 0, 0, 0, 1];
+    const LAST_PIECE: &[u8] = &[0, 0, 0x00, 0x08, 0, 0, 0, 1];
+
+    fn packet(extensions: &[(u8, &[u8])]) -> Vec<u8> {
+        Sample::udp_v4(b"data").on_v6(extensions).frame()[14..].to_vec()
+    }
+
+    fn transport(extensions: &[(u8, &[u8])]) -> Option<Transport> {
+        Ipv6::new(&packet(extensions)).unwrap().transport()
+    }
+
+    fn udp_at(offset: usize) -> Option<Transport> {
+        Some(Transport {
+            protocol: 17,
+            offset,
+            is_fragment: false,
+        })
+    }
+
+    #[test]
+    fn the_fields_of_a_plain_header() {
+        let mut bytes = packet(&[]);
+        bytes[..4].copy_from_slice(&[0x6a, 0xb1, 0x23, 0x45]);
+        let ip = Ipv6::new(&bytes).unwrap();
+        assert_eq!(ip.flow_label(), 0x1_2345);
+        assert_eq!(ip.payload_len(), 12);
+        assert_eq!((ip.next_header(), ip.hop_limit()), (17, 63));
+        assert_eq!(ip.src().to_be_bytes(), bytes[8..24]);
+        assert_eq!(ip.dst().to_be_bytes(), bytes[24..40]);
+        assert_eq!(ip.addresses(), &bytes[8..40]);
+        set_payload_len(&mut bytes, 0xabcd);
+        assert_eq!(bytes[4..6], [0xab, 0xcd]);
+    }
+
+    #[test]
+    fn e84_extension_headers_are_walked_over() {
+        assert_eq!(transport(&[]), udp_at(40));
+        assert_eq!(transport(&[(HOP_BY_HOP, OPTIONS)]), udp_at(48));
+        for number in [ROUTING, DESTINATION_OPTIONS, MOBILITY, 139, 140] {
+            assert_eq!(transport(&[(number, LONG_OPTIONS)]), udp_at(56), "{number}");
+        }
+        assert_eq!(
+            transport(&[(AUTHENTICATION, AUTHENTICATION_HEADER)]),
+            udp_at(64)
+        );
+        let all = [
+            (HOP_BY_HOP, OPTIONS),
+            (ROUTING, LONG_OPTIONS),
+            (AUTHENTICATION, AUTHENTICATION_HEADER),
+        ];
+        assert_eq!(transport(&all), udp_at(40 + 8 + 16 + 24));
+    }
+
+    #[test]
+    fn e84_no_more_than_eight() {
+        assert_eq!(transport(&[(DESTINATION_OPTIONS, OPTIONS); 8]), udp_at(104));
+        assert_eq!(transport(&[(DESTINATION_OPTIONS, OPTIONS); 9]), None);
+    }
+
+    #[test]
+    fn e84_the_walk_ends_behind_the_fragment_header() {
+        let piece = |offset| {
+            Some(Transport {
+                protocol: 17,
+                offset,
+                is_fragment: true,
+            })
+        };
+        assert_eq!(transport(&[(FRAGMENT, FIRST_PIECE)]), piece(48));
+        assert_eq!(transport(&[(FRAGMENT, LAST_PIECE)]), piece(48));
+        assert_eq!(
+            transport(&[(HOP_BY_HOP, OPTIONS), (FRAGMENT, LAST_PIECE)]),
+            piece(56)
+        );
+        assert_eq!(transport(&[(FRAGMENT, ATOMIC)]), udp_at(48));
+    }
+
+    #[test]
+    fn a_header_that_is_cut_off_leads_nowhere() {
+        let bytes = packet(&[(HOP_BY_HOP, LONG_OPTIONS)]);
+        for len in 40..56 {
+            assert_eq!(Ipv6::new(&bytes[..len]).unwrap().transport(), None);
+        }
+        assert_eq!(Ipv6::new(&bytes[..56]).unwrap().transport(), udp_at(56));
+    }
+
+    #[test]
+    fn a_wrong_version_or_length_is_no_header() {
+        let mut bytes = packet(&[]);
+        assert!(Ipv6::new(&bytes[..39]).is_none());
+        assert!(Ipv6::new(&bytes[..40]).is_some());
+        bytes[0] = 0x45;
+        assert!(Ipv6::new(&bytes).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn c53_any_bytes_are_walked_within_bounds(
+            mut bytes in vec(any::<u8>(), 40..400),
+            chain in vec(0usize..8, 0..10),
+        ) {
+            let numbers = [0, 43, 44, 51, 60, 135, 139, 140];
+            bytes[0] = 0x60;
+            bytes[NEXT_HEADER] = chain.first().map_or(17, |&n| numbers[n]);
+            // short headers, so that several fit
+            for (n, link) in chain.iter().skip(1).enumerate() {
+                if let Some(at) = bytes.get_mut(40 + 8 * n..42 + 8 * n) {
+                    at.copy_from_slice(&[numbers[*link], 0]);
+                }
+            }
+            if let Some(transport) = Ipv6::new(&bytes).unwrap().transport() {
+                prop_assert!(transport.offset <= bytes.len());
+                prop_assert!(transport.is_fragment || !is_extension(transport.protocol));
+            }
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub mod ip;
 pub mod ipv4;
 pub mod ipv6;
 pub mod mac;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod tcp;
 pub mod udp;
 pub mod vnet;

@@ -72,3 +72,43 @@ pub const CWR: u8 = 0x80;
 const SEQ: usize = 4;
 const DATA_OFFSET: usize = 12;
 const FLAGS: usize = 13;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    const HEADER: [u8; 24] = [
+        0x9c, 0x40, 0x01, 0xbb, 0xff, 0xff, 0xff, 0xf0, 0, 0, 0, 1, 0x60, 0x99, 0x72, 0x10, 0xab,
+        0xcd, 0, 0, 2, 4, 5, 0xb4,
+    ];
+
+    #[test]
+    fn the_fields_and_their_writers() {
+        let tcp = Tcp::new(&HEADER).unwrap();
+        assert_eq!(tcp.header_len(), 24);
+        assert_eq!(tcp.flags(), CWR | 0x10 | PSH | FIN);
+        assert_eq!(tcp.checksum(), 0xabcd);
+
+        let mut header = HEADER;
+        advance_seq(&mut header, 0x20);
+        assert_eq!(header[4..8], [0, 0, 0, 0x10]);
+        clear_flags(&mut header, CWR | FIN);
+        assert_eq!(header[13], 0x18);
+        header[4..8].copy_from_slice(&HEADER[4..8]);
+        header[13] = HEADER[13];
+        assert_eq!(header, HEADER);
+    }
+
+    proptest! {
+        #[test]
+        fn c53_any_bytes_are_read_within_bounds(mut bytes in vec(any::<u8>(), 0..80), words in 0u8..16) {
+            if let Some(offset) = bytes.get_mut(DATA_OFFSET) {
+                *offset = words << 4 | *offset & 0x0f;
+            }
+            let has_room = bytes.len() >= 20 && bytes.len() >= usize::from(words) * 4;
+            prop_assert_eq!(Tcp::new(&bytes).is_some(), words >= 5 && has_room);
+        }
+    }
+}

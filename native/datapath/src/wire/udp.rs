@@ -45,3 +45,24 @@ pub const HEADER_LEN: usize = 8;
 pub const CHECKSUM: usize = 6;
 
 const LEN: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_and_their_writer() {
+        let mut header = [0x9c, 0x40, 0x12, 0xb5, 0, 8, 0xab, 0xcd];
+        assert_eq!(Udp::new(&header).unwrap().checksum(), 0xabcd);
+        set_len(&mut header, 0x1234);
+        assert_eq!(header, [0x9c, 0x40, 0x12, 0xb5, 0x12, 0x34, 0xab, 0xcd]);
+        assert!(Udp::new(&header[..7]).is_none());
+    }
+
+    #[test]
+    fn e89_a_checksum_of_zero_is_sent_as_ones() {
+        assert_eq!(transmitted(0), 0xffff);
+        assert_eq!(transmitted(1), 1);
+        assert_eq!(transmitted(0xffff), 0xffff);
+    }
+}
