@@ -17,7 +17,9 @@ beforeEach(() => {
   mkdirSync(join(folder, 'dist'));
   write('src/deep/a', 'one');
   write('dist/out', 'made of one');
-  memory('v1').remember();
+  const first = memory('v1');
+  first.isFresh();
+  first.remember();
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -36,6 +38,15 @@ describe('a stamp', () => {
     ['dist went', () => rmSync(join(folder, 'dist'), { recursive: true })],
   ])('is stale when %s', (_, change) => {
     change();
+    expect(memory('v1').isFresh()).toBe(false);
+  });
+
+  it('is stale when an input changed while the step was at work', () => {
+    const busy = memory('v1');
+    write('src/deep/a', 'two');
+    busy.isFresh();
+    write('src/deep/a', 'three');
+    busy.remember();
     expect(memory('v1').isFresh()).toBe(false);
   });
 

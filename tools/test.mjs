@@ -11,7 +11,7 @@ import { resultsOfCargo } from './conformance/cargoOutput.mjs';
 import { conformance } from './conformance/table.mjs';
 import { vitestResults } from './conformance/vitestReporter.mjs';
 import { root, run, SetupError } from './setup/child.mjs';
-import { cargoVersion } from './setup/native.mjs';
+import { requireCargo } from './setup/native.mjs';
 import { main, requireRoot, setup } from './setup.mjs';
 
 const projects = ['unit', 'property', 'datapath', 'netns'];
@@ -62,7 +62,7 @@ async function lint() {
 
 /** Formatting, clippy and the tests of both crates; puts the tests' results into `results`. */
 async function native(results) {
-  await cargoVersion();
+  await requireCargo();
   const cwd = join(root, 'native');
   const format = await show('cargo', ['fmt', '--all', '--check'], cwd);
   const clippy = await show(

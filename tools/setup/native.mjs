@@ -10,13 +10,17 @@ const types = 'src/datapath/binding.d.ts';
 const typesHeader = '// Generated from native/binding by `npm run build`. Never edited.\n\n';
 
 /** Compiles the addon. The new file replaces the old one by rename, so a running process keeps the one it loaded. */
-export async function nativeAddon() {
-  const cargo = await cargoVersion();
-  const memory = stamp('native', { inputs: ['native'], outputs: [addon, types], facts: [cargo] });
+export function nativeAddon() {
+  const memory = stamp('native', {
+    inputs: ['native'],
+    outputs: [addon, types],
+    facts: [process.arch],
+  });
   return {
     title: 'Compiling the addon (Rust)',
     isFresh: memory.isFresh,
     work: async (command) => {
+      await requireCargo();
       const fresh = 'dist/native/fresh';
       mkdirSync(join(root, fresh), { recursive: true });
       const manifest = ['--manifest-path', 'native/binding/Cargo.toml'];
@@ -33,8 +37,8 @@ export async function nativeAddon() {
   };
 }
 
-/** The version line of a cargo that is new enough, looked for in PATH and where rustup puts it. */
-export async function cargoVersion() {
+/** Throws a SetupError unless there is a cargo that is new enough, in PATH or where rustup puts it. */
+export async function requireCargo() {
   const rustup = join(homedir(), '.cargo/bin');
   if (which('cargo') === undefined && existsSync(join(rustup, 'cargo'))) {
     process.env.PATH = `${process.env.PATH}${delimiter}${rustup}`;
@@ -51,5 +55,4 @@ export async function cargoVersion() {
   if (version.localeCompare(needed, undefined, { numeric: true }) < 0) {
     throw new SetupError(`cargo ${version} is too old. ${remedy}`);
   }
-  return output.trim();
 }

@@ -7,19 +7,24 @@ import { root } from './child.mjs';
 /**
  * A step's memory. `inputs` and `outputs` are files or folders below the top folder, `facts` are other strings that
  * the result depends on (versions, arguments). The step is fresh while every output is there and nothing of these
- * has changed, in content, since `remember` was called.
+ * has changed, in content, since `remember` was called. What is remembered are the inputs as `isFresh` saw them, so
+ * that a source that changes during a build is built again.
  */
 export function stamp(name, { inputs, outputs, facts, folder = root }) {
   const file = join(folder, 'dist/.stamps', name);
-  const now = () => fingerprint(folder, [...inputs, ...outputs], facts);
+  let seen = '';
   return {
-    isFresh: () =>
-      outputs.every((path) => existsSync(join(folder, path))) &&
-      existsSync(file) &&
-      readFileSync(file, 'utf8') === now(),
+    isFresh: () => {
+      seen = fingerprint(folder, inputs, facts);
+      return (
+        outputs.every((path) => existsSync(join(folder, path))) &&
+        existsSync(file) &&
+        readFileSync(file, 'utf8') === `${seen} ${fingerprint(folder, outputs, [])}`
+      );
+    },
     remember: () => {
       mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, now());
+      writeFileSync(file, `${seen} ${fingerprint(folder, outputs, [])}`);
     },
   };
 }
