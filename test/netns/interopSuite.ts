@@ -126,8 +126,8 @@ export function interop(spec: InteropSpec): void {
   test('[D54] [D56] both ends are learned, and a MAC that moves is followed at once', async () => {
     await expectPing(c1, { to: c3.address[4] });
     await vswitchd.learned(c1.mac, { port: 'c1' });
-    await vswitchd.learned(c2.mac, { remote: twoAddress() });
-    await vswitchd.learned(c3.mac, { remote: twoAddress() });
+    await vswitchd.learned(c2.mac, { vtep: twoAddress() });
+    await vswitchd.learned(c3.mac, { vtep: twoAddress() });
 
     await far.detach(c3);
     await vswitchd.ctl('port', 'add', 'net', ...portArguments(c3));

@@ -98,7 +98,7 @@ async function deliveredAfter(send: () => Promise<void>): Promise<readonly Buffe
 async function expectAccepted(text: string, forged: Forged): Promise<void> {
   const frames = await delivered(datagram(text, forged));
   expect(frames.map(textOf)).toEqual([text]);
-  await vswitchd.learned(macOf(text), { remote: two.address[4] });
+  await vswitchd.learned(macOf(text), { vtep: two.address[4] });
 }
 
 async function expectNotLearned(text: string): Promise<void> {
@@ -253,11 +253,7 @@ test('[A21] an overflow of the receive queue is counted', async () => {
 function fragments(text: string, count: number): readonly Buffer[] {
   const ends = { src: two.address[4], dst: one.address[4] };
   const frame = markedFrame(BROADCAST, macOf(text), text);
-  const whole = udp(
-    ends,
-    { sourcePort: 50000, destinationPort: 4789 },
-    vxlan({ vni: VNI }, frame),
-  );
+  const whole = udp(ends, { sourcePort: 50000, destinationPort: 4789 }, vxlan({ vni: VNI }, frame));
   const size = Math.ceil(whole.length / count / 8) * 8;
   const id = macOf(text).length + text.length;
   return Array.from({ length: count }, (_, n) =>

@@ -152,7 +152,7 @@ test('[E78] [E88] [E80] other UDP port, other VNI, no checksum, other source por
     expect(Number(packet['udp.srcport'])).toBeGreaterThanOrEqual(50_000);
     expect(Number(packet['udp.srcport'])).toBeLessThanOrEqual(50_007);
   }
-  const { sourcePorts } = (await third.counters()).underlay;
+  const { source_ports: sourcePorts } = (await third.counters()).underlay;
   expect(sourcePorts).toHaveLength(7);
   expect(sourcePorts).not.toContain(TAKEN_PORT);
 });
@@ -175,7 +175,7 @@ test('[E81] [E82] one flow has one source port; many flows use the whole pool', 
     c1,
     Array.from({ length: 200 }, (_, n) => inner(64, { ...flow, source: 2000 + n })),
   );
-  const { sourcePorts } = (await first.counters()).underlay;
+  const { source_ports: sourcePorts } = (await first.counters()).underlay;
   expect(sourcePorts).toHaveLength(16);
   expect(portsOf(many.found).size).toBeGreaterThanOrEqual(15);
   for (const port of portsOf(many.found)) expect(sourcePorts).toContain(port);
@@ -205,7 +205,8 @@ test('[E83] all fragments of an inner packet have one source port', async () => 
 });
 
 test('[E86] frames that are not IP have one source port per pair of MACs', async () => {
-  const ask = (n: number) => arp({ op: 1, senderMac: c1.mac, senderIp: '10.0.0.1', targetIp: `10.0.9.${n}` });
+  const ask = (n: number) =>
+    arp({ op: 1, senderMac: c1.mac, senderIp: '10.0.0.1', targetIp: `10.0.9.${n}` });
   const frames = [1, 2, 3].map((n) =>
     ethernet({ dst: BROADCAST, src: c1.mac, type: ETHERTYPE.arp }, ask(n)),
   );

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type * as z from 'zod';
 import type { fileSchema } from '../../src/config/fileSchema.js';
-import { assertBalanced, type Counters, drops, type NetworkCounters } from './balance.js';
+import type { CountersView, FdbView, NetworkCountersView } from '../../src/control/views.js';
+import { assertBalanced, drops } from './balance.js';
 import type { Child, Exit } from './child.js';
 import { eventually, Hopeless } from './eventually.js';
 import { type ExecResult, temporaryDirectory } from './netns.js';
@@ -25,15 +26,6 @@ export interface VswitchdSpec {
   readonly datapath?: ConfigFile['datapath'];
   /** Another than its own control socket. */
   readonly socket?: string;
-}
-
-export interface FdbEntry {
-  readonly network: string;
-  readonly mac: string;
-  readonly origin: 'learned' | 'static' | 'control';
-  readonly active: boolean;
-  readonly port?: string;
-  readonly remote?: string;
 }
 
 /** What `vswitchctl` refused: its exit code and its sentence. */
@@ -145,11 +137,11 @@ export class Vswitchd {
     return await this.host.namespace.tryExec(process.execPath, argv);
   }
 
-  async counters(): Promise<Counters> {
-    return await this.ctl<Counters>('stats');
+  async counters(): Promise<CountersView> {
+    return await this.ctl<CountersView>('stats');
   }
 
-  async network(name: string): Promise<NetworkCounters> {
+  async network(name: string): Promise<NetworkCountersView> {
     const found = (await this.counters()).networks.find((network) => network.name === name);
     if (found === undefined) throw new Error(`no network ${name}`);
     return found;
@@ -159,15 +151,15 @@ export class Vswitchd {
     return drops(await this.counters(), reason);
   }
 
-  async fdb(network?: string): Promise<readonly FdbEntry[]> {
-    return await this.ctl<readonly FdbEntry[]>('fdb', 'show', ...(network ? [network] : []));
+  async fdb(network?: string): Promise<readonly FdbView[]> {
+    return await this.ctl<readonly FdbView[]>('fdb', 'show', ...(network ? [network] : []));
   }
 
   /** Waits until `mac` is behind the named local port, or behind the remote VTEP of that address. */
-  async learned(mac: string, where: { port?: string; remote?: string }): Promise<void> {
+  async learned(mac: string, where: { port?: string; vtep?: string }): Promise<void> {
     await eventually(`${mac} at ${JSON.stringify(where)} in ${this.host.name}`, async () => {
       const entry = (await this.fdb()).find((e) => e.mac === mac);
-      if (entry && entry.port === where.port && entry.remote === where.remote) return true;
+      if (entry && entry.port === where.port && entry.vtep === where.vtep) return true;
       throw new Error(JSON.stringify(entry));
     });
   }
