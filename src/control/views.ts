@@ -18,7 +18,7 @@ export const portView = z.object({
   network: z.string(),
   kind: z.enum(['tap', 'memory']),
   source: z.enum(['file', 'api']),
-  state: z.enum(['up', 'gone', 'waiting', 'left-out']),
+  state: z.enum(['up', 'gone', 'waiting']),
   reason: z.string().optional().meta({ description: 'why it is not up' }),
   netns: z.string().optional(),
   ifname: z.string().optional(),

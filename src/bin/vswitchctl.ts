@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { runControl } from '../cli/main.js';
+
+const interrupted = new AbortController();
+process.once('SIGINT', () => interrupted.abort());
+process.exitCode = await runControl(process.argv.slice(2), {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  signal: interrupted.signal,
+});

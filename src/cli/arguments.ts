@@ -1,0 +1,53 @@
+// Arguments of commands that are checked before the daemon is asked (bad usage, exit code 2).
+
+import { InvalidArgumentError } from 'commander';
+import { parseCidr } from '../model/ip.js';
+import { parseMac } from '../model/mac.js';
+import { parseVni, VNI_MAX } from '../model/vni.js';
+import { parseVtep } from '../model/vtep.js';
+
+export function vniArgument(text: string): number {
+  const vni = parseVni(text);
+  if (vni === undefined) throw new InvalidArgumentError(`Allowed: a whole number 1-${VNI_MAX}.`);
+  return vni;
+}
+
+export function udpPortArgument(text: string): number {
+  return wholeArgument(text, 1, 65535);
+}
+
+export function mtuArgument(text: string): number {
+  return wholeArgument(text, 68, 65485);
+}
+
+export function macArgument(text: string): string {
+  const mac = parseMac(text);
+  if (mac === undefined) throw new InvalidArgumentError('Allowed: a MAC address such as 02:42:0a:00:00:01.');
+  return mac;
+}
+
+/** `ADDR`, `ADDR:PORT`, `[V6]:PORT`; given on as written. */
+export function vtepArgument(text: string): string {
+  if (parseVtep(text) === undefined) {
+    throw new InvalidArgumentError('Allowed: ADDRESS, ADDRESS:PORT or [IPV6]:PORT.');
+  }
+  return text;
+}
+
+/** For options that may be given many times. */
+export function collect(parse: (text: string) => string): (text: string, list: readonly string[]) => string[] {
+  return (text, list) => [...list, parse(text)];
+}
+
+export function cidrArgument(text: string): string {
+  if (parseCidr(text) === undefined) {
+    throw new InvalidArgumentError('Allowed: an address with prefix length such as 10.0.0.1/24.');
+  }
+  return text;
+}
+
+function wholeArgument(text: string, min: number, max: number): number {
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(number >= min && number <= max)) throw new InvalidArgumentError(`Allowed: a whole number ${min}-${max}.`);
+  return number;
+}

@@ -1,0 +1,28 @@
+// What every command of vswitchctl gets.
+
+import type { Command } from 'commander';
+import type { ControlClient } from '../control/client.js';
+
+export interface Context {
+  /** Connects at the first request. */
+  readonly client: ControlClient;
+  /** `--json`: the API's answer instead of tables. */
+  readonly json: boolean;
+  /** Writes to standard output, with a line feed. */
+  print(text: string): void;
+  /** Aborted when the command shall end early (`--watch`). */
+  readonly signal: AbortSignal;
+}
+
+/** Adds one command to `program`. Its action gets the context from `run`. */
+export type Register = (program: Command, run: Runner) => void;
+
+/** Makes a commander action: the last two arguments that commander passes are options and command. */
+export type Runner = <Args extends readonly unknown[]>(
+  action: (context: Context, ...args: Args) => Promise<void>,
+) => (...args: [...Args, ...unknown[]]) => Promise<void>;
+
+/** Prints the answer as JSON, or as `human` shows it. */
+export function show<T>(context: Context, answer: T, human: (answer: T) => string): void {
+  context.print(context.json ? JSON.stringify(answer, null, 2) : human(answer));
+}

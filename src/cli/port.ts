@@ -1,0 +1,52 @@
+import { cidrArgument, collect, macArgument, mtuArgument } from './arguments.js';
+import { type Register, show } from './context.js';
+import { portReasons, portTable, removedText } from './portTable.js';
+
+interface AddOptions {
+  readonly name?: string;
+  readonly netns?: string;
+  readonly ifname?: string;
+  readonly address: readonly string[];
+  readonly mac?: string;
+  readonly mtu?: number;
+}
+
+export const registerPort: Register = (program, run) => {
+  const port = program.command('port').description('ports: add, rm, ls');
+  port
+    .command('add <network>')
+    .description('attach a network namespace or container with a TAP')
+    .option('--name <name>', 'name of the port (default: after its namespace)')
+    .option('--netns <name|path|pid>', 'network namespace to attach (default: our own)')
+    .option('--ifname <name>', 'interface name there (default: eth0; in our own namespace the port name)')
+    .option('--address <cidr>', 'address of the interface, may be given many times', collect(cidrArgument), [])
+    .option('--mac <mac>', 'MAC address of the interface', macArgument)
+    .option('--mtu <bytes>', "MTU of the interface (default: the network's)", mtuArgument)
+    .action(
+      run(async (context, network: string, options: AddOptions) => {
+        const { address, ...settings } = options;
+        const added = await context.client.addPort(network, { addresses: [...address], ...settings });
+        show(context, added, () => `added port ${added.name} to network ${added.network}`);
+      }),
+    );
+  port
+    .command('rm <name>')
+    .description('remove a port and its TAP')
+    .action(
+      run(async (context, name: string) => {
+        show(context, await context.client.removePort(name), (gone) =>
+          [`removed port ${name}`, ...removedText(gone)].join('\n'),
+        );
+      }),
+    );
+  port
+    .command('ls')
+    .description('list ports')
+    .action(
+      run(async (context) => {
+        show(context, await context.client.ports(), (ports) =>
+          [portTable(ports), ...portReasons(ports)].join('\n'),
+        );
+      }),
+    );
+};

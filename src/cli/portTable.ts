@@ -1,0 +1,34 @@
+// How ports and removed TAPs are shown, in every command that shows them.
+
+import type { PortView, RemovedView } from '../control/client.js';
+import { netnsName } from '../model/netns.js';
+import { table } from './table.js';
+
+export function portTable(ports: readonly PortView[]): string {
+  return table(
+    ['port', 'network', 'state', 'netns', 'ifname', 'mac', 'addresses', 'mtu', 'source'],
+    ports.map((port) => [
+      port.name,
+      port.network,
+      port.state,
+      port.netns && netnsName(port.netns),
+      port.ifname,
+      port.mac,
+      port.addresses.join(','),
+      port.mtu,
+      port.source,
+    ]),
+  );
+}
+
+/** Why ports that are not up are not. */
+export function portReasons(ports: readonly PortView[]): string[] {
+  return ports.flatMap((port) => (port.reason === undefined ? [] : [`port ${port.name}: ${port.reason}`]));
+}
+
+export function removedText({ removed_taps }: Pick<RemovedView, 'removed_taps'>): string[] {
+  return removed_taps.map(({ ifname, netns, port }) => {
+    const place = netns === undefined ? '' : ` in ${netnsName(netns)}`;
+    return `removed TAP ${ifname}${place} (port ${port})`;
+  });
+}

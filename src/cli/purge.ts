@@ -1,0 +1,19 @@
+import type { PurgeView } from '../control/client.js';
+import { type Register, show } from './context.js';
+import { removedText } from './portTable.js';
+
+export const registerPurge: Register = (program, run) => {
+  program
+    .command('purge')
+    .description('remove every network, port and TAP that this vswitchd ever made on this host')
+    .action(run(async (context) => show(context, await context.client.purge(), purgeText)));
+};
+
+function purgeText(purge: PurgeView): string {
+  return [
+    ...purge.networks.map((name) => `removed network ${name}`),
+    ...purge.ports.map((name) => `removed port ${name}`),
+    ...removedText({ removed_taps: purge.taps }),
+    'Nothing of vswitchd is left on this host; `vswitchctl reload` brings the networks of the file back.',
+  ].join('\n');
+}

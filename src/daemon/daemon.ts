@@ -1,0 +1,166 @@
+// One daemon from start to stop.
+//
+//   starting --lock, probe, apply, socket--> running --stop--> stopped      (no way back)
+//   Whatever was opened before a failed start is closed again. TAPs stay in every case.
+
+import { rm } from 'node:fs/promises';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { configOfVtep, type ParsedConfig, readConfig } from '../config/parse.js';
+import { DEFAULT_SOCKET } from '../config/fileSchema.js';
+import type { Operations } from '../control/operations.js';
+import { buildApi, listen, makeSocketDirectory } from '../control/server.js';
+import type { Datapath } from '../datapath/datapath.js';
+import { SwitchError } from '../model/error.js';
+import type { Namespaces } from '../overlay/namespaces.js';
+import { Overlay } from '../overlay/overlay.js';
+import { underlayMtuOf } from '../overlay/plan.js';
+import { Reconciler } from '../overlay/reconcile.js';
+import { loadState, saveState, statePathOf } from '../store/stateFile.js';
+import { EventPump } from './events.js';
+import { operationsOf } from './operations.js';
+import { nameOwner } from './udpOwner.js';
+import { VERSION } from '../model/version.js';
+
+/** Where the settings come from: a file, or just our own address. */
+export type Source = { readonly config: string } | { readonly vtep: string };
+
+export interface DaemonOptions {
+  readonly source: Source;
+  /** Overrides the file's `control.socket`. */
+  readonly socket?: string | undefined;
+}
+
+export interface DaemonParts {
+  readonly datapath: Datapath;
+  readonly namespaces: Namespaces;
+  readonly log: Logger;
+  /** The datapath failed in a way that is a bug of ours; the process should end. */
+  readonly fatal: (detail: string) => void;
+}
+
+export interface Daemon {
+  readonly socket: string;
+  readonly operations: Operations;
+  /** As SIGHUP does: the file anew, or the old one and one log record. Never rejects. */
+  reload(): Promise<void>;
+  /** Any number of times. */
+  stop(): Promise<void>;
+}
+
+/** Starts, or throws `SwitchError` with everything closed again. */
+export async function startDaemon(options: DaemonOptions, parts: DaemonParts): Promise<Daemon> {
+  const { source } = options;
+  const configPath = 'config' in source ? source.config : undefined;
+  const parsed = 'config' in source ? await readConfig(source.config) : configOfVtep(source.vtep);
+  const socket = options.socket ?? ('config' in source ? parsed.config.control.socket : DEFAULT_SOCKET);
+  const closers: (() => unknown)[] = [];
+  try {
+    return await open({ configPath, parsed, socket, parts, closers });
+  } catch (error) {
+    await closeAll(closers);
+    throw error;
+  }
+}
+
+interface Opening {
+  readonly configPath: string | undefined;
+  readonly parsed: ParsedConfig;
+  readonly socket: string;
+  readonly parts: DaemonParts;
+  /** What stop must do, in reverse order. */
+  readonly closers: (() => unknown)[];
+}
+
+async function open(opening: Opening): Promise<Daemon> {
+  const { configPath, parsed, socket, parts, closers } = opening;
+  const { datapath, log } = parts;
+  for (const warning of parsed.warnings) log.warn({ warning }, 'configuration');
+  await takeLock(datapath, socket, closers);
+
+  const statePath = statePathOf(socket);
+  const { state, broken } = await loadState(statePath, new Date());
+  if (broken !== undefined) log.error({ broken }, 'state file');
+  const reconciler = new Reconciler({ datapath, namespaces: parts.namespaces, log });
+  const { vtep, networks: file, datapath: engine } = parsed.config;
+  const probe = datapath.probe();
+  const underlayMtu = underlayMtuOf(vtep.address, probe.interfaces);
+  const overlay = new Overlay({ vtep, datapath: engine, owner: socket, file, underlayMtu }, state, {
+    reconciler,
+    save: (next) => saveState(statePath, next),
+    log,
+  });
+  closers.push(() => datapath.stop());
+  closers.push(() => overlay.stop());
+  try {
+    await overlay.start();
+  } catch (error) {
+    const taken = error instanceof SwitchError && error.code === 'PORT_IN_USE';
+    throw taken ? await nameOwner(error, probe) : error;
+  }
+  const pump = new EventPump(datapath, { portGone: (port) => overlay.portGone(port), fatal: parts.fatal }, log);
+  closers.push(() => pump.stop());
+  datapath.start(() => pump.wake());
+
+  const warnings = broken === undefined ? [] : [broken];
+  const operations = operationsOf({ datapath, overlay, socket, configPath, config: parsed, warnings });
+  const api = await buildApi(operations, { version: VERSION, log });
+  closers.push(() => closeApi(api, socket));
+  await listen(api, socket);
+  log.info({ version: VERSION, vtep: vtep.address, socket, networks: overlay.networks.length }, 'ready');
+
+  let stopping: Promise<void> | undefined;
+  return {
+    socket,
+    operations,
+    reload: () => logReload(operations, log),
+    stop: () => {
+      stopping ??= closeAll(closers);
+      return stopping;
+    },
+  };
+}
+
+/** The kernel drops the lock with the process; the file is removed only at an orderly end. */
+async function takeLock(datapath: Datapath, socket: string, closers: (() => unknown)[]): Promise<void> {
+  const path = `${socket}.lock`;
+  await makeSocketDirectory(socket);
+  try {
+    const lock = datapath.lockFile(path);
+    closers.push(async () => {
+      // Before the release: afterwards the file may be another daemon's.
+      await rm(path, { force: true });
+      lock.release();
+    });
+  } catch (error) {
+    if (error instanceof SwitchError && error.code === 'LOCKED') throw new SwitchError('LOCKED', socket);
+    throw error;
+  }
+}
+
+async function closeApi(api: FastifyInstance, socket: string): Promise<void> {
+  await api.close();
+  await rm(socket, { force: true });
+}
+
+async function logReload(operations: Operations, log: Logger): Promise<void> {
+  try {
+    const { added, removed, changed, warnings } = await operations.reload();
+    log.info({ added, removed, changed, warnings }, 'reloaded');
+  } catch (error) {
+    log.error({ error: (error as Error).message }, 'reload refused, the old configuration runs on');
+  }
+}
+
+/** Last opened, first closed; every one is tried. Throws the first failure. */
+async function closeAll(closers: (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closers.splice(0).reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}

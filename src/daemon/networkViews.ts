@@ -1,0 +1,107 @@
+// How the API shows networks, ports and FDB entries: settings, joined with what the datapath says.
+
+import type { FdbView, NetworkView, PortView } from '../control/views.js';
+import type { Counters, FdbEntry, PortCounters } from '../datapath/seam.js';
+import { isZeroMac } from '../model/mac.js';
+import { type FdbStatic, ifnameOf, type Network, type Port, udpPortOf } from '../model/network.js';
+import { netnsPath } from '../model/netns.js';
+import type { Overlay } from '../overlay/overlay.js';
+import { defaultMtu } from '../overlay/plan.js';
+
+export function viewNetwork(network: Network, overlay: Overlay, counters: Counters): NetworkView {
+  const { name, vni, up } = network;
+  const port = udpPortOf(network, overlay.base.vtep);
+  const { ports: _ports, peers: _peers, fdb: _fdb, ...settings } = network;
+  return {
+    name,
+    vni,
+    port,
+    ...(network.subnet === undefined ? {} : { subnet: network.subnet }),
+    mtu: defaultMtu(network, overlay.base),
+    up,
+    open: network.open ?? network.group !== undefined,
+    source: overlay.fromFile(name) ? 'file' : 'api',
+    peers: network.peers.map((peer) => ({
+      address: peer.address,
+      port: peer.port ?? port,
+      vni: peer.vni ?? vni,
+    })),
+    ports: viewPorts(network, overlay, counters),
+    settings,
+  };
+}
+
+export function viewPorts(network: Network, overlay: Overlay, counters: Counters): PortView[] {
+  const live = counters.networks.find((item) => item.name === network.name)?.ports ?? [];
+  return network.ports.map((port) => {
+    const running = live.find((item) => item.kind !== 'tunnel' && item.name === port.name);
+    return viewPort(port, network, overlay, running);
+  });
+}
+
+function viewPort(port: Port, network: Network, overlay: Overlay, live: PortCounters | undefined): PortView {
+  const condition = overlay.portCondition(port.name);
+  const mac = live?.mac ?? port.mac;
+  return {
+    name: port.name,
+    network: network.name,
+    kind: port.kind,
+    source: overlay.portFromFile(port.name) ? 'file' : 'api',
+    ...stateOf(condition, live),
+    ...(port.netns === undefined ? {} : { netns: netnsPath(port.netns) }),
+    ...(port.kind === 'tap' ? { ifname: live?.ifname ?? ifnameOf(port) } : {}),
+    ...(live?.ifindex === undefined ? {} : { ifindex: live.ifindex }),
+    ...(mac === undefined ? {} : { mac }),
+    mtu: live?.mtu ?? port.mtu ?? defaultMtu(network, overlay.base),
+    addresses: [...port.addresses],
+  };
+}
+
+function stateOf(
+  condition: ReturnType<Overlay['portCondition']>,
+  live: PortCounters | undefined,
+): Pick<PortView, 'state' | 'reason'> {
+  if (condition?.state === 'waiting') return { state: 'waiting', reason: condition.reason };
+  if (live?.state === 'gone') return { state: 'gone', reason: 'its device disappeared' };
+  return { state: 'up' };
+}
+
+export function viewFdbEntry(entry: FdbEntry): FdbView {
+  return {
+    network: entry.network,
+    vni: entry.vni,
+    mac: entry.mac,
+    origin: entry.origin,
+    active: entry.active,
+    ...(entry.port === undefined ? {} : { port: entry.port }),
+    ...(entry.remote === undefined ? {} : { vtep: entry.remote }),
+    ...(entry.udpPort === undefined ? {} : { udp_port: entry.udpPort }),
+    ...(entry.tunnelVni === undefined ? {} : { tunnel_vni: entry.tunnelVni }),
+    local: entry.local,
+    idle: entry.idleSecs,
+  };
+}
+
+/** Static entries that the datapath does not run: their port waits, or they only fill the flood list. */
+export function viewDormantFdb(network: Network, running: readonly FdbEntry[]): FdbView[] {
+  const known = new Set(running.filter((entry) => entry.network === network.name).map((entry) => entry.mac));
+  return network.fdb
+    .filter((entry) => !known.has(entry.mac))
+    .map((entry) => viewStatic(network, entry, isZeroMac(entry.mac)));
+}
+
+function viewStatic(network: Network, entry: FdbStatic, active: boolean): FdbView {
+  return {
+    network: network.name,
+    vni: network.vni,
+    mac: entry.mac,
+    origin: 'static',
+    active,
+    ...(entry.port === undefined ? {} : { port: entry.port }),
+    ...(entry.vtep === undefined ? {} : { vtep: entry.vtep }),
+    ...(entry.udp_port === undefined ? {} : { udp_port: entry.udp_port }),
+    ...(entry.vni === undefined ? {} : { tunnel_vni: entry.vni }),
+    local: entry.local === true,
+    idle: 0,
+  };
+}
