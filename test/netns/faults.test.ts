@@ -59,16 +59,11 @@ test('[O250] without file descriptors a new port fails, the others run on, and l
   const c3 = await createContainer(testScope(), 'c3', 3);
   const open = (await readdir(`/proc/${vswitchd.pid}/fd`)).map(Number);
   // Room for the connection of the request itself, not for a namespace and a TAP.
-  const limit = await firstLimitWithRoom(new Set(open), 2);
-  const arguments_ = ['--pid', `${vswitchd.pid}`];
-  const { stdout } = await execa('prlimit', [
-    ...arguments_,
-    '--nofile',
-    '-o',
-    'SOFT',
-    '--noheadings',
-  ]);
-  await execa('prlimit', [...arguments_, `--nofile=${limit}:`]);
+  const limit = firstLimitWithRoom(new Set(open), 2);
+  const prlimit = async (...args: string[]) =>
+    (await execa('prlimit', ['--pid', `${vswitchd.pid}`, ...args])).stdout.trim();
+  const usual = await prlimit('--nofile', '-o', 'SOFT', '--noheadings');
+  await prlimit(`--nofile=${limit}:`);
   const refused = vswitchd.ctl('port', 'add', 'net', ...portArguments(c3));
   await expect(refused).rejects.toSatisfy((error: Refused) => {
     expect(error.exitCode).toBe(1);
@@ -76,14 +71,14 @@ test('[O250] without file descriptors a new port fails, the others run on, and l
     return true;
   });
   await othersWork();
-  await execa('prlimit', [...arguments_, `--nofile=${stdout.trim()}:`]);
+  await prlimit(`--nofile=${usual}:`);
   await vswitchd.ctl('port', 'add', 'net', ...portArguments(c3));
   await expectPing(c3, { to: c2.address[4] });
   await vswitchd.ctl('port', 'rm', 'c3');
 });
 
 /** The smallest RLIMIT_NOFILE under which `room` descriptors are still free. */
-async function firstLimitWithRoom(open: ReadonlySet<number>, room: number): Promise<number> {
+function firstLimitWithRoom(open: ReadonlySet<number>, room: number): number {
   let free = 0;
   for (let limit = 0; ; limit += 1) {
     if (free === room) return limit;

@@ -255,7 +255,8 @@ function fragments(text: string, count: number): readonly Buffer[] {
   const frame = markedFrame(BROADCAST, macOf(text), text);
   const whole = udp(ends, { sourcePort: 50000, destinationPort: 4789 }, vxlan({ vni: VNI }, frame));
   const size = Math.ceil(whole.length / count / 8) * 8;
-  const id = macOf(text).length + text.length;
+  fragmentedDatagrams += 1;
+  const id = fragmentedDatagrams;
   return Array.from({ length: count }, (_, n) =>
     ipv4(
       {
@@ -269,3 +270,6 @@ function fragments(text: string, count: number): readonly Buffer[] {
     ),
   );
 }
+
+/** IP identification: two datagrams under reassembly must not share one. */
+let fragmentedDatagrams = 0;

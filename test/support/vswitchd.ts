@@ -9,7 +9,7 @@ import type { fileSchema } from '../../src/config/fileSchema.js';
 import type { CountersView, FdbView, NetworkCountersView } from '../../src/control/views.js';
 import { assertBalanced, drops } from './balance.js';
 import type { Child, Exit } from './child.js';
-import { eventually, Hopeless } from './eventually.js';
+import { eventually } from './eventually.js';
 import { type ExecResult, temporaryDirectory } from './netns.js';
 import type { Scope } from './scope.js';
 import type { Container, Family, Host } from './topology.js';
@@ -113,15 +113,7 @@ export class Vswitchd {
     const child = await this.launch();
     running.add(this);
     await this.#scope.defer(`vswitchd of ${this.host.name}`, () => running.delete(this));
-    await eventually(
-      `vswitchd of ${this.host.name} is ready`,
-      async () => {
-        if (!child.running) throw new Hopeless(child.describe());
-        await this.ctl('status');
-        return true;
-      },
-      { within: 20_000 },
-    );
+    await child.waitForLine(/"msg":"ready"/, { within: 20_000 });
   }
 
   /** `vswitchctl --json ARGS`, parsed; throws `Refused`. */
