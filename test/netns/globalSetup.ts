@@ -10,5 +10,8 @@ export function setup(): void {
 /** Fails the run when something with its name is still there at the end. */
 export async function teardown(): Promise<void> {
   const found = await leftovers(prefix);
-  if (found.length > 0) throw new Error(`tests left behind:\n${found.join('\n')}`);
+  if (found.length === 0) return;
+  // vitest prints what teardown throws, but would still end with 0.
+  process.exitCode = 1;
+  throw new Error(`tests left behind:\n${found.join('\n')}`);
 }
