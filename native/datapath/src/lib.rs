@@ -5,7 +5,7 @@
 
 pub mod config;
 pub mod counter;
-//ENGINE pub mod engine;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod io;
@@ -13,4 +13,4 @@ pub mod offload;
 pub mod switch;
 pub mod wire;
 
-//ENGINE pub use engine::Datapath;
+pub use engine::Datapath;

@@ -212,6 +212,7 @@ fn exchange(rx: &RxSocket, tx: &TxPool) {
         segment_size: 8,
         ttl: None,
         datagrams: 2,
+        bytes: 16,
         tag: 0,
     };
     let burst = Burst {

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod owned;
 
@@ -60,16 +61,22 @@ pub struct Tap {
     pub queues: Vec<TapQueue>,
     /// Interface index in its namespace.
     pub ifindex: u32,
-    /// Its MAC as it is.
-    pub mac: [u8; 6],
-    /// Its MTU as it is, bytes.
-    pub mtu: u32,
     /// What the kernel granted.
     pub offloads: Offloads,
+    /// Frames are preceded by an offload header.
+    pub vnet_hdr: bool,
     /// The device was there before.
     pub reattached: bool,
-    spec: TapSpec,
+    live: Mutex<Live>,
     namespace: Option<Identity>,
+}
+
+/// What may change while a TAP is open.
+#[derive(Debug, Clone)]
+struct Live {
+    spec: TapSpec,
+    mac: [u8; 6],
+    mtu: u32,
 }
 
 impl Tap {
@@ -88,18 +95,18 @@ impl Tap {
 
     /// Changes MTU, MAC and addresses to those of `spec`: addresses that the earlier spec had and this one has not are
     /// taken away. Everything else of `spec` must be as it was. Errors: as `open`; a failure may leave a part changed.
-    pub fn reconfigure(&mut self, spec: &TapSpec) -> Result<(), Error> {
+    pub fn reconfigure(&self, spec: &TapSpec) -> Result<(), Error> {
         if self.netns_gone() {
             return Err(named(Error::new(ErrorCode::NetnsGone, ""), spec));
         }
-        let removed: Vec<_> = self
-            .spec
+        let was = self.spec();
+        let removed: Vec<_> = was
             .addresses
             .iter()
             .filter(|address| !spec.addresses.contains(address))
             .copied()
             .collect();
-        let link = netns::within(self.spec.netns.as_deref(), || {
+        let link = netns::within(was.netns.as_deref(), || {
             let mut netlink = Netlink::open()?;
             for address in removed {
                 netlink.remove_address(on(self.ifindex, address))?;
@@ -108,22 +115,44 @@ impl Tap {
             configure(&mut netlink, &link, spec)
         })
         .map_err(|e| named(e, spec))?;
-        self.mac = link.mac.unwrap_or_default();
-        self.mtu = link.mtu;
-        self.spec = spec.clone();
+        *self.live() = Live {
+            spec: spec.clone(),
+            mac: link.mac.unwrap_or_default(),
+            mtu: link.mtu,
+        };
         Ok(())
     }
 
     /// Whether the namespace's path has disappeared or stands for another namespace now. The device itself cannot
     /// tell: an open TAP keeps its namespace alive.
     pub fn netns_gone(&self) -> bool {
-        let now = self.spec.netns.as_deref().map(netns::identity).transpose();
+        let now = self
+            .spec()
+            .netns
+            .as_deref()
+            .map(netns::identity)
+            .transpose();
         now.ok() != Some(self.namespace)
     }
 
     /// The spec that it was last given.
-    pub fn spec(&self) -> &TapSpec {
-        &self.spec
+    pub fn spec(&self) -> TapSpec {
+        self.live().spec.clone()
+    }
+
+    /// Its MAC as it is.
+    pub fn mac(&self) -> [u8; 6] {
+        self.live().mac
+    }
+
+    /// Its MTU as it is, bytes.
+    pub fn mtu(&self) -> u32 {
+        self.live().mtu
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        // Replaced whole, so never half changed.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open_here(spec: &TapSpec, namespace: Option<Identity>) -> Result<Self, Error> {
@@ -147,11 +176,14 @@ impl Tap {
         Ok(Self {
             queues,
             ifindex: link.ifindex,
-            mac: link.mac.unwrap_or_default(),
-            mtu: link.mtu,
             offloads,
+            vnet_hdr: spec.vnet_hdr,
             reattached: existing.is_some(),
-            spec: spec.clone(),
+            live: Mutex::new(Live {
+                spec: spec.clone(),
+                mac: link.mac.unwrap_or_default(),
+                mtu: link.mtu,
+            }),
             namespace,
         })
     }

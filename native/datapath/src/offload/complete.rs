@@ -18,16 +18,24 @@ pub fn complete(frame: &mut [u8], header: &VnetHeader) -> Result<(), Malformed> 
     if !header.needs_csum {
         return Ok(());
     }
-    let start = usize::from(header.csum_start);
-    let field = start + usize::from(header.csum_offset);
-    let end = packet_end(frame);
-    if field + 2 > end {
-        return Err(Malformed);
-    }
+    let (start, field, end) = place(frame, header).ok_or(Malformed)?;
     // 0 becomes 0xffff whatever the protocol, as in Linux (skb_checksum_help): UDP needs it, to the others both are 0
     let checksum = udp::transmitted(Sum::of(&frame[start..end]).checksum());
     frame[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
     Ok(())
+}
+
+/// Whether [`complete`] would succeed.
+pub fn completable(frame: &[u8], header: &VnetHeader) -> bool {
+    !header.needs_csum || place(frame, header).is_some()
+}
+
+/// Where the sum begins, where its field is, and where the sum ends.
+fn place(frame: &[u8], header: &VnetHeader) -> Option<(usize, usize, usize)> {
+    let start = usize::from(header.csum_start);
+    let field = start + usize::from(header.csum_offset);
+    let end = packet_end(frame);
+    (field + 2 <= end).then_some((start, field, end))
 }
 
 /// Where the IP packet in `frame` ends; the end of the frame if there is none, or its length field is wrong.

@@ -14,5 +14,5 @@ mod split;
 
 pub use crate::wire::Malformed;
 pub use carry::carry;
-pub use complete::complete;
+pub use complete::{completable, complete};
 pub use split::{NoRoom, Run, Superframe};

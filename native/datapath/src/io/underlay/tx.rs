@@ -71,6 +71,8 @@ pub struct Transmit {
     pub ttl: Option<u8>,
     /// How many datagrams it is.
     pub datagrams: u32,
+    /// Length of all its parts together.
+    pub bytes: u32,
     /// The caller's own mark.
     pub tag: u32,
 }

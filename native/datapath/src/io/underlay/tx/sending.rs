@@ -186,8 +186,10 @@ fn split(burst: Burst<'_>, run: &Transmit, parts: &mut Vec<Part>, singles: &mut 
     let mut close = |parts: &[Part], start: &mut u32| {
         let end = parts.len() as u32;
         if end > *start {
+            let own = &parts[*start as usize..];
             singles.push(Transmit {
                 parts: *start..end,
+                bytes: own.iter().map(|part| part.len).sum(),
                 segment_size: 0,
                 datagrams: 1,
                 ..run.clone()

@@ -1,0 +1,363 @@
+//! What the datapath tells, as JavaScript reads it.
+
+use datapath::counter::Stage;
+use datapath::engine as own;
+use datapath::event::{Event, Stamped};
+use datapath::switch::fdb::Origin;
+use napi_derive::napi;
+
+/// What an apply did. Names are `network NAME`, `port NAME`, `tunnel NETWORK REMOTE:PORT/VNI`.
+#[napi(object)]
+pub struct ApplyReport {
+    pub kept: Vec<String>,
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub changed: Vec<String>,
+}
+
+/// How many frames were dropped for a reason such as `rx.vni_unknown`; never zero.
+#[napi(object)]
+pub struct DropCount {
+    pub reason: String,
+    pub frames: f64,
+}
+
+/// One port. rx = entered the switch here. A superframe of n segments counts n frames.
+#[napi(object)]
+pub struct PortCounters {
+    /// Port name; tunnels: `REMOTE:PORT` (and `/VNI` where it differs from the network's).
+    pub name: String,
+    #[napi(ts_type = "'tap' | 'memory' | 'tunnel'")]
+    pub kind: String,
+    /// gone: its network namespace or device disappeared.
+    #[napi(ts_type = "'up' | 'gone'")]
+    pub state: String,
+    pub ifname: Option<String>,
+    pub ifindex: Option<u32>,
+    pub netns: Option<String>,
+    pub mac: Option<String>,
+    pub mtu: Option<u32>,
+    pub rx_frames: f64,
+    pub rx_bytes: f64,
+    pub tx_frames: f64,
+    pub tx_bytes: f64,
+    /// Learned entries behind it.
+    pub macs: u32,
+    /// Tunnels: ICMP unreachable errors seen for this VTEP.
+    pub unreachable: f64,
+    pub drops: Vec<DropCount>,
+}
+
+/// Folded from ports that were removed.
+#[napi(object)]
+pub struct RetiredCounters {
+    pub rx_frames: f64,
+    pub tx_frames: f64,
+    pub drops: Vec<DropCount>,
+}
+
+/// One network. As sums over its ports and `retired`, in frames:
+/// rxFrames = ingress drops + consumed + unicast + flooded; unicast + replicated = txFrames + egress drops.
+#[napi(object)]
+pub struct NetworkCounters {
+    pub name: String,
+    pub vni: u32,
+    pub ports: Vec<PortCounters>,
+    pub retired: RetiredCounters,
+    pub unicast: f64,
+    pub flooded: f64,
+    pub replicated: f64,
+    pub consumed: f64,
+    /// Of datagrams that reached this network but no tunnel of it.
+    pub drops: Vec<DropCount>,
+    pub macs: u32,
+    pub learned: f64,
+    pub moved: f64,
+    pub aged: f64,
+    pub evicted: f64,
+    pub full: f64,
+    pub rsvd_ignored: f64,
+}
+
+/// The underlay. datagrams = drops + sum over networks (drops + tunnels' rxFrames).
+#[napi(object)]
+pub struct UnderlayCounters {
+    pub datagrams: f64,
+    pub drops: Vec<DropCount>,
+    pub source_ports: Vec<u32>,
+    /// Granted by the kernel, bytes; 0 without sockets.
+    pub receive_buffer: u32,
+}
+
+/// One worker.
+#[napi(object)]
+pub struct WorkerCounters {
+    pub turns: f64,
+    pub sleeps: f64,
+}
+
+/// Every counter at one moment. They go back only when the process starts anew.
+#[napi(object)]
+pub struct Counters {
+    /// Unix milliseconds.
+    pub started_at: f64,
+    pub workers: Vec<WorkerCounters>,
+    pub underlay: UnderlayCounters,
+    pub networks: Vec<NetworkCounters>,
+}
+
+/// One line of a forwarding database.
+#[napi(object)]
+pub struct FdbEntry {
+    pub network: String,
+    pub vni: u32,
+    pub mac: String,
+    #[napi(ts_type = "'learned' | 'static' | 'control'")]
+    pub origin: String,
+    /// False: configured, but its port is not there.
+    pub active: bool,
+    pub port: Option<String>,
+    pub remote: Option<String>,
+    pub udp_port: Option<u32>,
+    pub tunnel_vni: Option<u32>,
+    /// Frames to it are consumed by this host.
+    pub local: bool,
+    pub idle_secs: u32,
+}
+
+/// Something that happened; which fields are set depends on `type`.
+#[napi(object)]
+#[derive(Default)]
+pub struct DatapathEvent {
+    #[napi(
+        js_name = "type",
+        ts_type = "'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'downgraded' | 'fatal' | 'lost'"
+    )]
+    pub kind: String,
+    /// Unix milliseconds.
+    pub at: f64,
+    pub network: Option<String>,
+    pub port: Option<String>,
+    pub mac: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub vni: Option<u32>,
+    pub remote: Option<String>,
+    pub detail: Option<String>,
+    pub count: Option<f64>,
+}
+
+impl From<own::ApplyReport> for ApplyReport {
+    fn from(report: own::ApplyReport) -> Self {
+        let own::ApplyReport {
+            kept,
+            added,
+            removed,
+            changed,
+        } = report;
+        Self {
+            kept,
+            added,
+            removed,
+            changed,
+        }
+    }
+}
+
+impl Counters {
+    pub(crate) fn new(started_at_ms: u64, counters: own::Counters) -> Self {
+        let workers = counters.workers.into_iter();
+        Self {
+            started_at: started_at_ms as f64,
+            workers: workers
+                .map(|(turns, sleeps)| WorkerCounters {
+                    turns: turns as f64,
+                    sleeps: sleeps as f64,
+                })
+                .collect(),
+            underlay: UnderlayCounters {
+                datagrams: counters.datagrams as f64,
+                drops: drops(counters.underlay_drops),
+                source_ports: counters.source_ports.into_iter().map(u32::from).collect(),
+                receive_buffer: counters.receive_buffer as u32,
+            },
+            networks: counters.networks.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Before anything was applied.
+    pub(crate) fn empty(started_at_ms: u64) -> Self {
+        Self {
+            started_at: started_at_ms as f64,
+            workers: Vec::new(),
+            underlay: UnderlayCounters {
+                datagrams: 0.0,
+                drops: Vec::new(),
+                source_ports: Vec::new(),
+                receive_buffer: 0,
+            },
+            networks: Vec::new(),
+        }
+    }
+}
+
+impl From<own::NetworkReport> for NetworkCounters {
+    fn from(network: own::NetworkReport) -> Self {
+        Self {
+            name: network.name,
+            vni: network.vni.get(),
+            ports: network.ports.into_iter().map(Into::into).collect(),
+            retired: RetiredCounters {
+                rx_frames: network.retired.rx_frames as f64,
+                tx_frames: network.retired.tx_frames as f64,
+                drops: drops(network.retired.drops),
+            },
+            unicast: network.unicast as f64,
+            flooded: network.flooded as f64,
+            replicated: network.replicated as f64,
+            consumed: network.consumed as f64,
+            drops: drops(network.drops),
+            macs: network.macs,
+            learned: network.fdb.learned as f64,
+            moved: network.fdb.moved as f64,
+            aged: network.fdb.aged as f64,
+            evicted: network.fdb.evicted as f64,
+            full: network.fdb.full as f64,
+            rsvd_ignored: network.reserved_ignored as f64,
+        }
+    }
+}
+
+impl From<own::PortReport> for PortCounters {
+    fn from(port: own::PortReport) -> Self {
+        let tap = port.tap.as_ref();
+        Self {
+            kind: port.kind.into(),
+            state: if port.gone { "gone" } else { "up" }.into(),
+            ifname: tap.map(|t| t.ifname.clone()),
+            ifindex: tap.map(|t| t.ifindex),
+            netns: tap
+                .and_then(|t| t.netns.as_ref())
+                .map(|p| p.display().to_string()),
+            mac: tap.map(|t| t.mac.to_string()),
+            mtu: port.mtu.map(|mtu| mtu as u32),
+            rx_frames: port.frames.rx_frames as f64,
+            rx_bytes: port.frames.rx_bytes as f64,
+            tx_frames: port.frames.tx_frames as f64,
+            tx_bytes: port.frames.tx_bytes as f64,
+            macs: port.macs,
+            unreachable: port.unreachable as f64,
+            drops: drops(port.frames.drops),
+            name: port.name,
+        }
+    }
+}
+
+impl From<own::FdbLine> for FdbEntry {
+    fn from(line: own::FdbLine) -> Self {
+        let mut entry = Self {
+            network: line.network,
+            vni: line.vni.get(),
+            mac: line.mac.to_string(),
+            origin: match line.origin {
+                Origin::Learned => "learned",
+                Origin::Static => "static",
+                Origin::Control => "control",
+            }
+            .into(),
+            active: line.active,
+            port: None,
+            remote: None,
+            udp_port: None,
+            tunnel_vni: None,
+            local: false,
+            idle_secs: line.idle_secs,
+        };
+        match line.place {
+            own::FdbPlace::Port(name) => entry.port = Some(name),
+            own::FdbPlace::Vtep(remote, vni) => {
+                entry.remote = Some(remote.ip().to_string());
+                entry.udp_port = Some(remote.port().into());
+                entry.tunnel_vni = Some(vni.get());
+            }
+            own::FdbPlace::Local => entry.local = true,
+        }
+        entry
+    }
+}
+
+impl From<Stamped> for DatapathEvent {
+    fn from(stamped: Stamped) -> Self {
+        let event = Self {
+            at: stamped.at_ms as f64,
+            ..Self::default()
+        };
+        match stamped.event {
+            Event::PortGone { port, detail } => Self {
+                kind: "portGone".into(),
+                port: Some(port),
+                detail: Some(detail),
+                ..event
+            },
+            Event::MacMoved {
+                network,
+                mac,
+                from,
+                to,
+            } => Self {
+                kind: "macMoved".into(),
+                network: Some(network),
+                mac: Some(mac.to_string()),
+                from: Some(from),
+                to: Some(to),
+                ..event
+            },
+            Event::FdbFull { network, port } => Self {
+                kind: "fdbFull".into(),
+                network: Some(network),
+                port: Some(port),
+                ..event
+            },
+            Event::VniUnknown { vni, remote } => Self {
+                kind: "vniUnknown".into(),
+                vni: Some(vni.get()),
+                remote: Some(remote.to_string()),
+                ..event
+            },
+            Event::SourceMacLocal { network, mac, from } => Self {
+                kind: "sourceMacLocal".into(),
+                network: Some(network),
+                mac: Some(mac.to_string()),
+                from: Some(from),
+                ..event
+            },
+            Event::Downgraded { detail } => Self {
+                kind: "downgraded".into(),
+                detail: Some(detail),
+                ..event
+            },
+            Event::Fatal { detail } => Self {
+                kind: "fatal".into(),
+                detail: Some(detail),
+                ..event
+            },
+        }
+    }
+}
+
+/// The name of a stage at the seam.
+pub(crate) fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Underlay => "underlay",
+        Stage::Ingress => "ingress",
+        Stage::Egress => "egress",
+    }
+}
+
+fn drops(counts: own::DropCounts) -> Vec<DropCount> {
+    let count = |(reason, frames): (datapath::counter::DropReason, u64)| DropCount {
+        reason: reason.name().into(),
+        frames: frames as f64,
+    };
+    counts.into_iter().map(count).collect()
+}

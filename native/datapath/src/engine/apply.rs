@@ -1,0 +1,639 @@
+//! Desired state -> a new picture. Everything that can fail is opened here, before anything running is touched; what is
+//! unchanged is carried over: descriptors, numbers, counters, FDB.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::topology::{
+    MemoryPort, Network, Port, PortIo, Receiver, Topology, Underlay, per_worker,
+};
+use crate::config::{
+    Desired, FdbTarget, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec,
+};
+use crate::error::{Error, ErrorCode};
+use crate::io::memory::MemoryUnderlay;
+use crate::io::tap::{Mark, Offloads, Tap, TapSpec, remove};
+use crate::io::underlay::{RxSocket, RxSpec, TxPool, TxSpec};
+use crate::switch::{Bridge, Fdb, Member, Origin, PortId};
+use crate::wire::mac::MacAddr;
+
+/// What an apply did, by name: `network net1`, `port c1`, `tunnel net1 10.0.0.2:4789/256`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ApplyReport {
+    pub kept: Vec<String>,
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub changed: Vec<String>,
+}
+
+/// The state that an apply starts from.
+pub(super) struct Previous<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) topology: &'a Topology,
+}
+
+/// The numbers given to ports, so that none is used again soon: the FDB may still name a port that has just gone.
+#[derive(Default)]
+pub(super) struct PortIds {
+    next: u16,
+}
+
+/// Builds a topology for `desired`. On an error nothing that runs has changed and nothing made on the way is left.
+pub(super) fn build(
+    desired: &Desired,
+    previous: Option<Previous<'_>>,
+    ids: &mut PortIds,
+    workers: usize,
+) -> Result<(Topology, ApplyReport), Error> {
+    check(desired)?;
+    let mut builder = Builder {
+        desired,
+        previous,
+        ids,
+        workers,
+        ports: Vec::new(),
+        made: Vec::new(),
+        changed_taps: Vec::new(),
+        report: ApplyReport::default(),
+    };
+    match builder.build() {
+        Ok(topology) => {
+            let report = builder.finish_report(&topology);
+            Ok((topology, report))
+        }
+        Err(error) => {
+            builder.undo();
+            Err(error)
+        }
+    }
+}
+
+/// Makes the FDBs hold exactly the configured entries beside the learned ones. Each entry changes in one step.
+pub(super) fn install_entries(topology: &Topology, now_secs: u32) {
+    for network in &topology.networks {
+        let wanted = wanted_entries(topology, network);
+        let fdb = network.bridge.fdb();
+        for (&mac, &(port, origin)) in &wanted {
+            fdb.set(mac, port, origin, now_secs);
+        }
+        fdb.flush(|e| e.origin != Origin::Learned && !wanted.contains_key(&e.mac));
+        // What was learned behind a port that is no more.
+        fdb.flush(|e| e.port != PortId::LOCAL && network.bridge.member(e.port).is_none());
+    }
+}
+
+fn wanted_entries(topology: &Topology, network: &Network) -> HashMap<MacAddr, (PortId, Origin)> {
+    let ports = || {
+        topology.present_ports().filter(|p| {
+            topology.networks[p.network].spec.name == network.spec.name && !p.health.is_gone()
+        })
+    };
+    // A TAP's own MAC is where the TAP is: nobody may claim it from elsewhere.
+    let own = ports().filter_map(|p| Some((p.member.mac?, (p.id, Origin::Static))));
+    let mut wanted: HashMap<_, _> = own.collect();
+    for entry in &network.spec.fdb {
+        let port = match &entry.target {
+            FdbTarget::Local => Some(PortId::LOCAL),
+            FdbTarget::Port(name) => ports()
+                .find(|p| p.name == *name && !matches!(p.io, PortIo::Tunnel(_)))
+                .map(|p| p.id),
+            FdbTarget::Tunnel(key) => ports()
+                .find(|p| matches!(&p.io, PortIo::Tunnel(k) if k == key))
+                .map(|p| p.id),
+        };
+        // An entry whose port is not there stays in the specification and shows as inactive.
+        if let Some(port) = port {
+            let origin = if entry.control {
+                Origin::Control
+            } else {
+                Origin::Static
+            };
+            wanted.insert(entry.mac, (port, origin));
+        }
+    }
+    wanted
+}
+
+/// What the control plane should have refused already.
+fn check(desired: &Desired) -> Result<(), Error> {
+    let bad = |subject: String, detail: &str| {
+        Err(Error::new(ErrorCode::BadValue, subject).with_detail(detail))
+    };
+    let (mut names, mut vnis, mut ports) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for network in &desired.networks {
+        let subject = || format!("network {}", network.name);
+        if !names.insert(&network.name) {
+            return bad(subject(), "this name is used twice");
+        }
+        if !vnis.insert((network.udp_port, network.vni)) {
+            return bad(subject(), "its VNI and UDP port are used twice");
+        }
+        if let Some(port) = network.ports.iter().find(|p| !ports.insert(&p.name)) {
+            return bad(format!("port {}", port.name), "this name is used twice");
+        }
+        let foreign = |t: &&TunnelSpec| t.key.remote.is_ipv4() != desired.vtep.address.is_ipv4();
+        if let Some(tunnel) = network.tunnels.iter().find(foreign) {
+            return bad(
+                tunnel.key.remote.to_string(),
+                "the VTEP is of the other address family",
+            );
+        }
+    }
+    Ok(())
+}
+
+struct Builder<'a> {
+    desired: &'a Desired,
+    previous: Option<Previous<'a>>,
+    ids: &'a mut PortIds,
+    workers: usize,
+    ports: Vec<Option<Port>>,
+    /// TAP devices that this apply created.
+    made: Vec<Arc<Tap>>,
+    /// TAPs that this apply reconfigured, with what they were.
+    changed_taps: Vec<(Arc<Tap>, TapSpec)>,
+    report: ApplyReport,
+}
+
+/// A TAP that is carried over but should be different.
+struct Stale {
+    tap: Arc<Tap>,
+    new: TapSpec,
+    old: TapSpec,
+}
+
+impl Builder<'_> {
+    fn build(&mut self) -> Result<Topology, Error> {
+        let desired = self.desired;
+        let underlay = self.open_underlay()?;
+        let mut networks = Vec::new();
+        let mut reconfigure = Vec::new();
+        for (index, spec) in desired.networks.iter().enumerate() {
+            let mut members = Vec::new();
+            for port in &spec.ports {
+                let (port, stale) = self.open_port(index, spec, port)?;
+                reconfigure.extend(stale);
+                members.push(self.place(port));
+            }
+            let mut tunnels = HashMap::new();
+            for tunnel in flood_targets(spec) {
+                let port = self.tunnel(index, spec, tunnel);
+                let remote = tunnel.key.remote.ip();
+                // A peer's own tunnel is the better answer to "who sent this" than an FDB entry's.
+                if tunnel.flood || !tunnels.contains_key(&remote) {
+                    tunnels.insert(remote, port.id);
+                }
+                members.push(self.place(port));
+            }
+            networks.push(self.network(spec, members, tunnels));
+        }
+        // Last, because unlike an open it touches what runs.
+        for Stale { tap, new, old } in reconfigure {
+            self.changed_taps.push((tap.clone(), old));
+            tap.reconfigure(&new)?;
+        }
+        let vnis = desired.networks.iter().enumerate();
+        Ok(Topology {
+            vtep: desired.vtep.clone(),
+            underlay,
+            vnis: vnis.map(|(i, n)| ((n.udp_port, n.vni), i)).collect(),
+            networks,
+            ports: std::mem::take(&mut self.ports),
+            counters: match &self.previous {
+                Some(previous) => previous.topology.counters.clone(),
+                None => per_worker(self.workers),
+            },
+        })
+    }
+
+    fn network(
+        &self,
+        spec: &NetworkSpec,
+        members: Vec<Member>,
+        tunnels: HashMap<IpAddr, PortId>,
+    ) -> Network {
+        // Another VNI is another network, whatever its name: its stations are to be learned anew.
+        let old = self
+            .old_network(&spec.name)
+            .filter(|n| (n.spec.vni, n.spec.udp_port) == (spec.vni, spec.udp_port));
+        let fdb = match old {
+            Some(network) => network.bridge.fdb().clone(),
+            None => Arc::new(Fdb::new(spec.fdb_limits)),
+        };
+        fdb.set_limits(spec.fdb_limits);
+        Network {
+            bridge: Bridge::new(spec.rules.clone(), members, fdb),
+            tunnels,
+            counters: old.map_or_else(|| per_worker(self.workers), |n| n.counters.clone()),
+            retired: old.map_or_else(Arc::default, |n| n.retired.clone()),
+            spec: Arc::new(spec.clone()),
+        }
+    }
+
+    fn place(&mut self, port: Port) -> Member {
+        let index = usize::from(port.id.get());
+        if self.ports.len() <= index {
+            self.ports.resize_with(index + 1, || None);
+        }
+        let member = port.member.clone();
+        self.ports[index] = Some(port);
+        member
+    }
+
+    /// A port, carried over or opened, and, if its TAP is carried over but should be different, how.
+    fn open_port(
+        &mut self,
+        network: usize,
+        owner: &NetworkSpec,
+        spec: &PortSpec,
+    ) -> Result<(Port, Option<Stale>), Error> {
+        let old = self.old_port(owner, |p| p.name == spec.name && same_place(&p.io, spec));
+        let mut stale = None;
+        let io = match (&spec.kind, self.carried(spec)) {
+            (PortKind::Tap(place), Some(PortIo::Tap { tap, spec: was })) => {
+                if let PortKind::Tap(old_place) = &was.kind
+                    && (old_place != place || was.mtu != spec.mtu)
+                {
+                    let (new, old) = (self.tap_spec(spec, place), self.tap_spec(&was, old_place));
+                    stale = Some(Stale {
+                        tap: tap.clone(),
+                        new,
+                        old,
+                    });
+                }
+                PortIo::Tap {
+                    tap,
+                    spec: spec.clone(),
+                }
+            }
+            (PortKind::Tap(place), _) => {
+                let wanted = self.tap_spec(spec, place);
+                let tap = Arc::new(
+                    Tap::open(&wanted).map_err(|e| e.about(format!("port {}", spec.name)))?,
+                );
+                if !tap.reattached {
+                    self.made.push(tap.clone());
+                }
+                PortIo::Tap {
+                    tap,
+                    spec: spec.clone(),
+                }
+            }
+            (PortKind::Memory, Some(PortIo::Memory { queue, .. })) => PortIo::Memory {
+                queue,
+                spec: spec.clone(),
+            },
+            (PortKind::Memory, _) => PortIo::Memory {
+                queue: Arc::new(MemoryPort::new(MEMORY_FRAMES)?),
+                spec: spec.clone(),
+            },
+        };
+        let mac = match (&io, &spec.kind) {
+            (PortIo::Tap { .. }, PortKind::Tap(TapPort { mac: Some(mac), .. })) => Some(*mac),
+            (PortIo::Tap { tap, .. }, _) => Some(MacAddr(tap.mac())),
+            _ => None,
+        };
+        let id = old.as_ref().map_or_else(|| self.fresh_id(), |p| p.id);
+        let member = Member {
+            id,
+            split_group: None,
+            flood_unknown: spec.flood_unknown,
+            flood_broadcast: spec.flood_broadcast,
+            flood_multicast: true,
+            hairpin: spec.hairpin,
+            max_macs: spec.max_macs,
+            mac,
+        };
+        Ok((
+            self.port(old, network, spec.name.clone(), member, io),
+            stale,
+        ))
+    }
+
+    fn tunnel(&mut self, network: usize, owner: &NetworkSpec, spec: TunnelSpec) -> Port {
+        let key = spec.key;
+        let old = self.old_port(owner, |p| matches!(&p.io, PortIo::Tunnel(k) if *k == key));
+        let id = old.as_ref().map_or_else(|| self.fresh_id(), |p| p.id);
+        let member = Member {
+            id,
+            split_group: Some(TUNNELS),
+            flood_unknown: spec.flood,
+            flood_broadcast: spec.flood,
+            flood_multicast: spec.flood,
+            hairpin: false,
+            max_macs: u32::MAX,
+            mac: None,
+        };
+        self.port(
+            old,
+            network,
+            tunnel_name(owner, key),
+            member,
+            PortIo::Tunnel(key),
+        )
+    }
+
+    fn port(
+        &self,
+        old: Option<Port>,
+        network: usize,
+        name: String,
+        member: Member,
+        io: PortIo,
+    ) -> Port {
+        let (counters, health) = match old {
+            Some(port) => (port.counters, port.health),
+            None => (per_worker(self.workers), Arc::default()),
+        };
+        Port {
+            id: member.id,
+            name,
+            network,
+            member,
+            io,
+            counters,
+            health,
+        }
+    }
+
+    /// The previous port of the same network (by name and wire identity) that `is` the one.
+    fn old_port(&self, owner: &NetworkSpec, is: impl Fn(&Port) -> bool) -> Option<Port> {
+        let topology = self.previous.as_ref()?.topology;
+        let found = topology.present_ports().find(|p| {
+            let spec = &topology.networks[p.network].spec;
+            spec.name == owner.name
+                && (spec.vni, spec.udp_port) == (owner.vni, owner.udp_port)
+                && !p.health.is_gone()
+                && is(p)
+        });
+        found.cloned()
+    }
+
+    /// What is behind the previous port of that name, in whatever network, if it is the same thing and still there.
+    fn carried(&self, spec: &PortSpec) -> Option<PortIo> {
+        let topology = self.previous.as_ref()?.topology;
+        let same =
+            |p: &&Port| p.name == spec.name && !p.health.is_gone() && same_place(&p.io, spec);
+        topology.present_ports().find(same).map(|p| p.io.clone())
+    }
+
+    fn old_network(&self, name: &str) -> Option<&Network> {
+        self.previous
+            .as_ref()?
+            .topology
+            .networks
+            .iter()
+            .find(|n| n.spec.name == name)
+    }
+
+    fn fresh_id(&mut self) -> PortId {
+        let taken = |id: u16| {
+            let at = |ports: &[Option<Port>]| matches!(ports.get(usize::from(id)), Some(Some(_)));
+            at(&self.ports)
+                || self
+                    .previous
+                    .as_ref()
+                    .is_some_and(|p| at(&p.topology.ports))
+        };
+        let wanted: usize = self
+            .desired
+            .networks
+            .iter()
+            .map(|n| n.ports.len() + n.tunnels.len())
+            .sum();
+        let span = (wanted * ID_SPAN_FACTOR).clamp(MIN_ID_SPAN, usize::from(u16::MAX)) as u16;
+        let start = self.ids.next;
+        let id = (0..u16::MAX)
+            .map(|i| (start % span).wrapping_add(i) % PortId::LOCAL.get())
+            .find(|&id| !taken(id))
+            .unwrap_or(start);
+        self.ids.next = id.wrapping_add(1);
+        PortId::new(id)
+    }
+
+    fn tap_spec(&self, spec: &PortSpec, place: &TapPort) -> TapSpec {
+        let features = self.desired.engine.features;
+        TapSpec {
+            netns: place.netns.clone(),
+            ifname: place.ifname.clone(),
+            mac: place.mac.map(|mac| mac.0),
+            mtu: spec.mtu,
+            addresses: place.addresses.clone(),
+            alias: Mark {
+                owner: &self.desired.engine.owner,
+                port: &spec.name,
+            }
+            .alias(),
+            queues: if features.multi_queue {
+                self.workers
+            } else {
+                1
+            },
+            vnet_hdr: features.vnet_hdr,
+            offloads: Offloads {
+                checksum: true,
+                tso: true,
+                uso: true,
+            },
+        }
+    }
+
+    fn open_underlay(&self) -> Result<Underlay, Error> {
+        let vtep = &self.desired.vtep;
+        let features = self.desired.engine.features;
+        let old = self.previous.as_ref().map(|p| &p.topology.underlay);
+        if vtep.memory {
+            return Ok(match old {
+                Some(underlay @ Underlay::Memory(_)) => underlay.clone(),
+                _ => Underlay::Memory(Arc::new(MemoryUnderlay::new(MEMORY_DATAGRAMS)?)),
+            });
+        }
+        let (old_receivers, old_senders) = match old {
+            Some(Underlay::Udp { receivers, senders }) => (receivers.as_slice(), Some(senders)),
+            _ => (&[][..], None),
+        };
+        let mut receivers: Vec<Receiver> = Vec::new();
+        for network in &self.desired.networks {
+            let group = network.group.as_ref().map(|g| (g.address, network.vni));
+            for group in [None, group] {
+                let same = |r: &&Receiver| r.udp_port == network.udp_port && r.group == group;
+                if receivers.iter().any(|r| same(&r)) {
+                    continue;
+                }
+                receivers.push(match old_receivers.iter().find(same) {
+                    Some(receiver) => receiver.clone(),
+                    None => self.open_receiver(network, group)?,
+                });
+            }
+        }
+        let senders = match old_senders {
+            Some(senders) => senders.clone(),
+            None => Arc::new(TxPool::open(&TxSpec {
+                local: vtep.address,
+                scope: vtep.scope_interface.clone(),
+                ports: vtep.source_ports.clone(),
+                pool: vtep.source_port_pool,
+                ttl: vtep.ttl,
+                checksum: vtep.udp_checksum,
+                gso: features.udp_gso,
+                sendmmsg: features.sendmmsg,
+                multicast: None,
+            })?),
+        };
+        Ok(Underlay::Udp { receivers, senders })
+    }
+
+    fn open_receiver(
+        &self,
+        network: &NetworkSpec,
+        group: Option<(IpAddr, crate::wire::vxlan::Vni)>,
+    ) -> Result<Receiver, Error> {
+        let vtep = &self.desired.vtep;
+        let features = self.desired.engine.features;
+        let address = group.map_or(vtep.address, |(address, _)| address);
+        let spec = RxSpec {
+            local: SocketAddr::new(address, network.udp_port),
+            scope: vtep.scope_interface.clone(),
+            // One multicast copy per host is wanted, so a group has one socket.
+            reuse_port: self.workers > 1 && group.is_none(),
+            gro: features.udp_gro,
+            recvmmsg: features.recvmmsg,
+            receive_buffer: RECEIVE_BUFFER,
+        };
+        let sockets = if group.is_some() { 1 } else { self.workers };
+        let sockets = (0..sockets)
+            .map(|_| {
+                let socket = RxSocket::open(&spec)?;
+                if let (Some((address, _)), Some(group)) = (group, &network.group) {
+                    socket.join(address, &group.interface)?;
+                }
+                Ok(Arc::new(socket))
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Receiver {
+            udp_port: network.udp_port,
+            group,
+            sockets,
+        })
+    }
+
+    fn finish_report(mut self, topology: &Topology) -> ApplyReport {
+        let now = inventory(self.desired);
+        let before = self
+            .previous
+            .as_ref()
+            .map(|p| inventory(p.desired))
+            .unwrap_or_default();
+        for (name, spec) in &now {
+            let list = match before.get(name) {
+                None => &mut self.report.added,
+                Some(old) if old == spec => &mut self.report.kept,
+                Some(_) => &mut self.report.changed,
+            };
+            list.push(name.clone());
+        }
+        self.report.removed = before
+            .into_keys()
+            .filter(|name| !now.contains_key(name))
+            .collect();
+        for list in [
+            &mut self.report.kept,
+            &mut self.report.added,
+            &mut self.report.removed,
+            &mut self.report.changed,
+        ] {
+            list.sort();
+        }
+        debug_assert!(topology.networks.len() == self.desired.networks.len());
+        self.report
+    }
+
+    /// Takes back what this apply has done to the outside.
+    fn undo(&mut self) {
+        for (tap, was) in self.changed_taps.drain(..) {
+            // Best effort: the error that led here is the one to report.
+            let _ = tap.reconfigure(&was);
+        }
+        self.ports.clear();
+        for tap in self.made.drain(..) {
+            let spec = tap.spec();
+            let _ = remove(
+                spec.netns.as_deref(),
+                &spec.ifname,
+                &self.desired.engine.owner,
+            );
+        }
+    }
+}
+
+/// A thing's name and everything that was asked of it.
+fn inventory(desired: &Desired) -> HashMap<String, String> {
+    let mut things = HashMap::new();
+    for network in &desired.networks {
+        for port in &network.ports {
+            things.insert(
+                format!("port {}", port.name),
+                format!("{} {port:?}", network.name),
+            );
+        }
+        for tunnel in &network.tunnels {
+            let name = format!(
+                "tunnel {} {}/{}",
+                network.name,
+                tunnel.key.remote,
+                tunnel.key.vni.get()
+            );
+            things.insert(name, format!("{tunnel:?}"));
+        }
+        let own = NetworkSpec {
+            ports: Vec::new(),
+            tunnels: Vec::new(),
+            ..network.clone()
+        };
+        things.insert(format!("network {}", network.name), format!("{own:?}"));
+    }
+    things
+}
+
+fn same_place(io: &PortIo, spec: &PortSpec) -> bool {
+    match (io, &spec.kind) {
+        (PortIo::Tap { spec: was, .. }, PortKind::Tap(place)) => matches!(
+            &was.kind,
+            PortKind::Tap(old) if (&old.netns, &old.ifname) == (&place.netns, &place.ifname)
+        ),
+        (PortIo::Memory { .. }, PortKind::Memory) => true,
+        _ => false,
+    }
+}
+
+/// The network's tunnels, and its multicast group, which is a tunnel to flood to.
+fn flood_targets(spec: &NetworkSpec) -> impl Iterator<Item = TunnelSpec> + '_ {
+    let group = spec.group.as_ref().map(|g| TunnelSpec {
+        key: TunnelKey {
+            remote: SocketAddr::new(g.address, spec.udp_port),
+            vni: spec.vni,
+        },
+        flood: true,
+    });
+    spec.tunnels.iter().copied().chain(group)
+}
+
+fn tunnel_name(owner: &NetworkSpec, key: TunnelKey) -> String {
+    if key.vni == owner.vni {
+        key.remote.to_string()
+    } else {
+        format!("{}/{}", key.remote, key.vni.get())
+    }
+}
+
+/// Split-horizon group of all tunnels of a network.
+const TUNNELS: u8 = 1;
+const MEMORY_FRAMES: usize = 65_536;
+const MEMORY_DATAGRAMS: usize = 65_536;
+/// Measured: the usual default of 208 KB costs half of the throughput in retransmissions, 8 MB none.
+const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
+/// Numbers go round in a space some times larger than the number of ports, so that the port table stays small.
+const ID_SPAN_FACTOR: usize = 4;
+const MIN_ID_SPAN: usize = 256;

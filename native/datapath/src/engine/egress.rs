@@ -1,0 +1,283 @@
+//! Out of the switch: to a TAP or a memory queue, or through a tunnel.
+
+use std::io::IoSlice;
+
+use super::outbox::{Held, Route, SendStyle};
+use super::topology::{Port, PortIo, Topology, Underlay};
+use super::worker::Worker;
+use crate::counter::DropReason;
+use crate::io::Refusal;
+use crate::io::memory::{MemoryDatagram, MemoryQueue};
+use crate::io::tap::TapQueue;
+use crate::io::underlay::{Burst, SendRefusal, Transmit};
+use crate::offload::{Superframe, carry, complete};
+use crate::switch::PortId;
+use crate::wire::ethernet::{self, Ethernet};
+use crate::wire::vnet::{Gso, VnetHeader};
+use crate::wire::vxlan;
+
+/// A frame on its way to a local port, in whatever memory it lies.
+pub(super) struct Departing<'a> {
+    pub(super) frame: &'a mut [u8],
+    /// What is left to do for it.
+    pub(super) vnet: VnetHeader,
+    pub(super) superframe: Option<Superframe>,
+    /// Frames that it counts for.
+    pub(super) segments: u64,
+}
+
+impl Worker {
+    /// Sends a frame that lies in the outbox out of `port`, and counts the outcome; what leaves through a tunnel is
+    /// counted when it is flushed.
+    pub(super) fn emit(&mut self, topology: &Topology, port: &Port, held: &mut Held) {
+        let outcome = match &port.io {
+            PortIo::Tunnel(key) => {
+                let route = Route {
+                    port: port.id,
+                    destination: key.remote,
+                    vni: key.vni,
+                };
+                self.finish_checksum(held)
+                    .and_then(|()| self.outbox.encapsulate(held, route, style(topology)))
+            }
+            PortIo::Tap { .. } | PortIo::Memory { .. } => {
+                let mut departing = Departing {
+                    vnet: held.vnet,
+                    superframe: held.superframe,
+                    segments: held.segments,
+                    frame: self.outbox.frame_mut(held),
+                };
+                let index = self.index;
+                let outcome = deliver(port, index, &mut departing, &mut self.finish);
+                held.vnet = departing.vnet;
+                return count_delivery(port, index, &departing, outcome);
+            }
+        };
+        if let Err(reason) = outcome {
+            port.counters[self.index].drops.add(reason, held.segments);
+        }
+    }
+
+    /// Sends a frame that came from the underlay out of a local port, and counts the outcome.
+    pub(super) fn emit_received(&mut self, port: &Port, frame: &mut [u8]) {
+        // A kernel peer on the same machine leaves checksums to us, and superframes whole (native/README.md).
+        let vnet = port
+            .io
+            .mtu()
+            .map_or(VnetHeader::NONE, |mtu| carry(frame, mtu));
+        let superframe = match vnet.gso {
+            Gso::None => None,
+            _ => Superframe::parse(frame, &vnet).ok(),
+        };
+        let mut departing = Departing {
+            frame,
+            vnet,
+            superframe,
+            segments: 1,
+        };
+        let outcome = deliver(port, self.index, &mut departing, &mut self.finish);
+        count_delivery(port, self.index, &departing, outcome);
+    }
+
+    /// Sends everything in the outbox and counts it at its tunnels.
+    pub(super) fn flush(&mut self, topology: &Topology) {
+        let index = self.index;
+        let scratch = &mut self.send_scratch;
+        match &topology.underlay {
+            Underlay::Udp { senders, .. } => {
+                self.outbox.flush(|socket, arena, parts, batch| {
+                    let burst = Burst {
+                        socket,
+                        arena,
+                        parts,
+                        transmits: batch,
+                    };
+                    senders.send(scratch, burst, |transmit, outcome| {
+                        count_sent(topology, index, transmit, outcome.map_err(reason_of));
+                    });
+                });
+                if senders.downgraded() {
+                    self.shared.events.push(crate::event::Event::Downgraded {
+                        detail: "UDP_SEGMENT: the kernel refused a run, so datagrams are sent one by one".into(),
+                    });
+                }
+            }
+            Underlay::Memory(memory) => self.outbox.flush(|socket, arena, parts, batch| {
+                let source_port = topology
+                    .vtep
+                    .source_ports
+                    .start()
+                    .saturating_add(socket as u16);
+                let source = (topology.vtep.address, source_port).into();
+                for transmit in batch {
+                    // Without GSO a transmit is one datagram of one part.
+                    let part = parts[transmit.parts.start as usize];
+                    let payload = arena[part.offset as usize..][..part.len as usize].to_vec();
+                    let destination = transmit.destination;
+                    let sent = memory.outward.push(MemoryDatagram {
+                        source,
+                        destination,
+                        payload,
+                    });
+                    count_sent(
+                        topology,
+                        index,
+                        transmit,
+                        sent.map_err(|_| DropReason::SockFull),
+                    );
+                }
+            }),
+        }
+    }
+
+    fn finish_checksum(&mut self, held: &mut Held) -> Result<(), DropReason> {
+        if held.superframe.is_none() && held.vnet.needs_csum {
+            let vnet = held.vnet;
+            complete(self.outbox.frame_mut(held), &vnet).map_err(|_| DropReason::PortRefused)?;
+            held.vnet = VnetHeader::NONE;
+        }
+        Ok(())
+    }
+}
+
+/// Hands a frame to a local port, doing in software what the port cannot.
+fn deliver(
+    port: &Port,
+    worker: usize,
+    departing: &mut Departing<'_>,
+    finish: &mut Vec<u8>,
+) -> Result<(), DropReason> {
+    if port.health.is_gone() {
+        return Err(DropReason::PortGone);
+    }
+    if longest(departing) > port.io.mtu().unwrap_or(usize::MAX) {
+        return Err(DropReason::PortMtu);
+    }
+    let out = match &port.io {
+        PortIo::Tap { tap, .. } => {
+            let queue = &tap.queues[worker % tap.queues.len()];
+            if tap.vnet_hdr {
+                return write_tap(queue, departing.vnet, departing.frame);
+            }
+            Plain::Tap(queue)
+        }
+        PortIo::Memory { queue, .. } => Plain::Memory(&queue.outward),
+        // The switch never sends what came from a tunnel to a tunnel.
+        PortIo::Tunnel(_) => return Err(DropReason::PortRefused),
+    };
+    if let Some(superframe) = &departing.superframe {
+        finish.resize(superframe.split_len(0), 0);
+        let run = superframe
+            .split(departing.frame, &[], finish)
+            .map_err(|_| DropReason::PortRefused)?;
+        return finish[..run.len]
+            .chunks(run.stride)
+            .try_for_each(|segment| out.write(segment));
+    }
+    if departing.vnet.needs_csum {
+        complete(departing.frame, &departing.vnet).map_err(|_| DropReason::PortRefused)?;
+        departing.vnet = VnetHeader::NONE;
+    }
+    out.write(departing.frame)
+}
+
+/// A port that takes finished frames only.
+enum Plain<'a> {
+    Tap(&'a TapQueue),
+    Memory(&'a MemoryQueue<Vec<u8>>),
+}
+
+impl Plain<'_> {
+    fn write(&self, frame: &[u8]) -> Result<(), DropReason> {
+        match self {
+            Self::Tap(queue) => write_tap(queue, VnetHeader::NONE, frame),
+            Self::Memory(queue) => queue
+                .push(frame.to_vec())
+                .map_err(|_| DropReason::PortQueue),
+        }
+    }
+}
+
+fn write_tap(queue: &TapQueue, vnet: VnetHeader, frame: &[u8]) -> Result<(), DropReason> {
+    queue
+        .write(&vnet.emit(), &[IoSlice::new(frame)])
+        .map_err(|refusal| match refusal {
+            Refusal::WouldBlock => DropReason::PortQueue,
+            Refusal::Gone => DropReason::PortGone,
+            Refusal::Down => DropReason::PortDown,
+            Refusal::Other(_) => DropReason::PortRefused,
+        })
+}
+
+/// Length of the longest layer 3 packet that the frame will be on the port's link.
+fn longest(departing: &Departing<'_>) -> usize {
+    let len = match &departing.superframe {
+        Some(superframe) => superframe.segment_len(),
+        None => departing.frame.len(),
+    };
+    let tagged = Ethernet::new(departing.frame).is_some_and(|e| e.tag().is_some());
+    let headers = ethernet::HEADER_LEN + if tagged { ethernet::TAG_LEN } else { 0 };
+    len.saturating_sub(headers)
+}
+
+fn count_delivery(
+    port: &Port,
+    worker: usize,
+    departing: &Departing<'_>,
+    outcome: Result<(), DropReason>,
+) {
+    let counters = &port.counters[worker];
+    match outcome {
+        Ok(()) => {
+            counters.tx_frames.add(departing.segments);
+            counters.tx_bytes.add(departing.frame.len() as u64);
+        }
+        Err(reason) => counters.drops.add(reason, departing.segments),
+    }
+}
+
+fn count_sent(
+    topology: &Topology,
+    worker: usize,
+    transmit: &Transmit,
+    outcome: Result<(), DropReason>,
+) {
+    let Some(port) = topology.port(PortId::new(transmit.tag as u16)) else {
+        return;
+    };
+    let counters = &port.counters[worker];
+    let frames = u64::from(transmit.datagrams);
+    match outcome {
+        Ok(()) => {
+            counters.tx_frames.add(frames);
+            counters
+                .tx_bytes
+                .add(u64::from(transmit.bytes) - frames * vxlan::HEADER_LEN as u64);
+        }
+        Err(reason) => counters.drops.add(reason, frames),
+    }
+}
+
+fn style(topology: &Topology) -> SendStyle {
+    let (sockets, gso) = match &topology.underlay {
+        Underlay::Udp { senders, .. } => (senders.ports().len(), senders.gso()),
+        Underlay::Memory(_) => (topology.vtep.source_port_pool, false),
+    };
+    SendStyle {
+        sockets,
+        symmetric_hash: topology.vtep.symmetric_hash,
+        inherit_ttl: topology.vtep.ttl.is_none(),
+        gso,
+    }
+}
+
+fn reason_of(refusal: SendRefusal) -> DropReason {
+    match refusal {
+        SendRefusal::Full => DropReason::SockFull,
+        SendRefusal::NoRoute => DropReason::NoRoute,
+        SendRefusal::Denied => DropReason::Eperm,
+        SendRefusal::TooBig => DropReason::TooBig,
+        SendRefusal::LocalDown => DropReason::LocalDown,
+        SendRefusal::Other(_) => DropReason::SendFailed,
+    }
+}

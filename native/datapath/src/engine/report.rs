@@ -1,0 +1,283 @@
+//! Copies of counters and FDBs for the control plane.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::topology::{Network, Port, PortCounters, PortIo, Topology, Underlay};
+use super::worker::Shared;
+use crate::config::FdbTarget;
+use crate::counter::{DropReason, Drops};
+use crate::switch::PortId;
+use crate::switch::fdb::{FdbStats, Origin};
+use crate::wire::mac::MacAddr;
+use crate::wire::vxlan::Vni;
+
+/// Drop reasons that have happened, with their counts.
+pub type DropCounts = Vec<(DropReason, u64)>;
+
+/// Everything that is counted, at one moment.
+#[derive(Debug, Clone)]
+pub struct Counters {
+    /// Turns and sleeps of each worker.
+    pub workers: Vec<(u64, u64)>,
+    /// Datagrams, before a network is known.
+    pub datagrams: u64,
+    /// Those that no network got.
+    pub underlay_drops: DropCounts,
+    /// The pool of source ports.
+    pub source_ports: Vec<u16>,
+    /// Granted receive buffer, bytes; 0 without sockets.
+    pub receive_buffer: usize,
+    /// Every network.
+    pub networks: Vec<NetworkReport>,
+}
+
+/// One network's counters; the balance that they keep stands in native/README.md.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "named as in `NetworkCounters`")]
+pub struct NetworkReport {
+    pub name: String,
+    pub vni: Vni,
+    pub ports: Vec<PortReport>,
+    pub retired: FrameCounts,
+    pub unicast: u64,
+    pub flooded: u64,
+    pub replicated: u64,
+    pub consumed: u64,
+    pub reserved_ignored: u64,
+    pub drops: DropCounts,
+    pub macs: u32,
+    pub fdb: FdbStats,
+}
+
+/// One port's counters.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct PortReport {
+    pub name: String,
+    pub kind: &'static str,
+    pub gone: bool,
+    pub tap: Option<TapReport>,
+    pub mtu: Option<usize>,
+    pub frames: FrameCounts,
+    pub macs: u32,
+    pub unreachable: u64,
+}
+
+/// What a port's TAP is.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct TapReport {
+    pub ifname: String,
+    pub ifindex: u32,
+    pub netns: Option<PathBuf>,
+    pub mac: MacAddr,
+}
+
+/// Frames in and out of something.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct FrameCounts {
+    pub rx_frames: u64,
+    pub rx_bytes: u64,
+    pub tx_frames: u64,
+    pub tx_bytes: u64,
+    pub drops: DropCounts,
+}
+
+/// A line of a forwarding database.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct FdbLine {
+    pub network: String,
+    pub vni: Vni,
+    pub mac: MacAddr,
+    pub origin: Origin,
+    /// False: configured, but its port is not there.
+    pub active: bool,
+    pub place: FdbPlace,
+    pub idle_secs: u32,
+}
+
+/// Where a station is.
+#[derive(Debug, Clone)]
+pub enum FdbPlace {
+    /// Behind a port of this host.
+    Port(String),
+    /// Behind a VTEP, which is sent this VNI.
+    Vtep(SocketAddr, Vni),
+    /// This host itself.
+    Local,
+}
+
+pub(super) fn counters(topology: &Topology, shared: &Shared) -> Counters {
+    let (source_ports, receive_buffer) = match &topology.underlay {
+        Underlay::Udp { receivers, senders } => {
+            let sockets = receivers.iter().flat_map(|r| &r.sockets);
+            (
+                senders.ports().to_vec(),
+                sockets.map(|s| s.receive_buffer()).min().unwrap_or(0),
+            )
+        }
+        Underlay::Memory(_) => (Vec::new(), 0),
+    };
+    Counters {
+        workers: shared
+            .meters
+            .iter()
+            .map(|m| (m.turns.get(), m.sleeps.get()))
+            .collect(),
+        datagrams: topology.counters.iter().map(|c| c.datagrams.get()).sum(),
+        underlay_drops: sum_drops(topology.counters.iter().map(|c| &c.drops)),
+        source_ports,
+        receive_buffer,
+        networks: topology
+            .networks
+            .iter()
+            .enumerate()
+            .map(|(i, n)| network(topology, i, n))
+            .collect(),
+    }
+}
+
+pub(super) fn fdb(topology: &Topology, name: Option<&str>, now_secs: u32) -> Vec<FdbLine> {
+    let wanted = topology
+        .networks
+        .iter()
+        .filter(|n| name.is_none_or(|name| n.spec.name == name));
+    wanted
+        .flat_map(|network| fdb_of(topology, network, now_secs))
+        .collect()
+}
+
+fn fdb_of(topology: &Topology, network: &Network, now_secs: u32) -> Vec<FdbLine> {
+    let mut entries = network.bridge.fdb().entries();
+    entries.sort_by_key(|e| e.mac);
+    let line = |mac, origin, active, place, idle_secs| FdbLine {
+        network: network.spec.name.clone(),
+        vni: network.spec.vni,
+        mac,
+        origin,
+        active,
+        place,
+        idle_secs,
+    };
+    let mut lines: Vec<_> = entries
+        .iter()
+        .filter_map(|e| {
+            let idle = now_secs.saturating_sub(e.seen_secs);
+            Some(line(
+                e.mac,
+                e.origin,
+                true,
+                place_of(topology, e.port)?,
+                idle,
+            ))
+        })
+        .collect();
+    // Configured entries that are not in the table: their port is gone or not there yet.
+    for spec in &network.spec.fdb {
+        let origin = if spec.control {
+            Origin::Control
+        } else {
+            Origin::Static
+        };
+        if entries
+            .iter()
+            .any(|e| e.mac == spec.mac && e.origin == origin)
+        {
+            continue;
+        }
+        let place = match &spec.target {
+            FdbTarget::Port(name) => FdbPlace::Port(name.clone()),
+            FdbTarget::Tunnel(key) => FdbPlace::Vtep(key.remote, key.vni),
+            FdbTarget::Local => FdbPlace::Local,
+        };
+        lines.push(line(spec.mac, origin, false, place, 0));
+    }
+    lines
+}
+
+fn place_of(topology: &Topology, id: PortId) -> Option<FdbPlace> {
+    if id == PortId::LOCAL {
+        return Some(FdbPlace::Local);
+    }
+    let port = topology.port(id)?;
+    Some(match &port.io {
+        PortIo::Tunnel(key) => FdbPlace::Vtep(key.remote, key.vni),
+        PortIo::Tap { .. } | PortIo::Memory { .. } => FdbPlace::Port(port.name.clone()),
+    })
+}
+
+fn network(topology: &Topology, index: usize, network: &Network) -> NetworkReport {
+    let sum = |pick: fn(&super::topology::NetworkCounters) -> u64| -> u64 {
+        network.counters.iter().map(pick).sum()
+    };
+    let fdb = network.bridge.fdb();
+    NetworkReport {
+        name: network.spec.name.clone(),
+        vni: network.spec.vni,
+        ports: topology
+            .present_ports()
+            .filter(|p| p.network == index)
+            .map(|p| port(p, network))
+            .collect(),
+        retired: frame_counts(std::slice::from_ref(&*network.retired)),
+        unicast: sum(|c| c.unicast.get()),
+        flooded: sum(|c| c.flooded.get()),
+        replicated: sum(|c| c.replicated.get()),
+        consumed: sum(|c| c.consumed.get()),
+        reserved_ignored: sum(|c| c.reserved_ignored.get()),
+        drops: sum_drops(network.counters.iter().map(|c| &c.drops)),
+        macs: fdb.learned(None),
+        fdb: fdb.stats(),
+    }
+}
+
+fn port(port: &Port, network: &Network) -> PortReport {
+    let (kind, tap) = match &port.io {
+        PortIo::Tap { tap, .. } => ("tap", Some(tap_report(tap))),
+        PortIo::Memory { .. } => ("memory", None),
+        PortIo::Tunnel(_) => ("tunnel", None),
+    };
+    PortReport {
+        name: port.name.clone(),
+        kind,
+        gone: port.health.is_gone(),
+        tap,
+        mtu: port.io.mtu(),
+        frames: frame_counts(&port.counters),
+        macs: network.bridge.fdb().learned(Some(port.id)),
+        unreachable: port.health.unreachable(),
+    }
+}
+
+fn tap_report(tap: &crate::io::tap::Tap) -> TapReport {
+    let mac = MacAddr(tap.mac());
+    let spec = tap.spec();
+    TapReport {
+        ifname: spec.ifname,
+        ifindex: tap.ifindex,
+        netns: spec.netns,
+        mac,
+    }
+}
+
+fn frame_counts(blocks: &[PortCounters]) -> FrameCounts {
+    FrameCounts {
+        rx_frames: blocks.iter().map(|c| c.rx_frames.get()).sum(),
+        rx_bytes: blocks.iter().map(|c| c.rx_bytes.get()).sum(),
+        tx_frames: blocks.iter().map(|c| c.tx_frames.get()).sum(),
+        tx_bytes: blocks.iter().map(|c| c.tx_bytes.get()).sum(),
+        drops: sum_drops(blocks.iter().map(|c| &c.drops)),
+    }
+}
+
+fn sum_drops<'a>(blocks: impl Iterator<Item = &'a Drops> + Clone) -> DropCounts {
+    let count = |reason| blocks.clone().map(|d| d.get(reason)).sum();
+    DropReason::ALL
+        .iter()
+        .map(|&r| (r, count(r)))
+        .filter(|&(_, n)| n > 0)
+        .collect()
+}

@@ -1,0 +1,188 @@
+//! What the workers see: one immutable picture of networks, ports and sockets, replaced whole by `apply`.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::config::{NetworkSpec, PortSpec, TunnelKey, VtepSpec};
+use crate::counter::{Counter, Drops};
+use crate::io::memory::{MemoryPair, MemoryUnderlay};
+use crate::io::tap::Tap;
+use crate::io::underlay::{RxSocket, TxPool};
+use crate::switch::{Bridge, Member, PortId};
+use crate::wire::vxlan::Vni;
+
+/// The picture.
+pub(crate) struct Topology {
+    pub(crate) vtep: VtepSpec,
+    pub(crate) underlay: Underlay,
+    pub(crate) networks: Vec<Network>,
+    /// Indexed by `PortId`; holes are removed ports.
+    pub(crate) ports: Vec<Option<Port>>,
+    /// (UDP port, VNI) -> index into `networks`.
+    pub(crate) vnis: HashMap<(u16, Vni), usize>,
+    pub(crate) counters: Arc<[UnderlayCounters]>,
+}
+
+impl Topology {
+    pub(crate) fn port(&self, id: PortId) -> Option<&Port> {
+        self.ports.get(usize::from(id.get()))?.as_ref()
+    }
+
+    pub(crate) fn present_ports(&self) -> impl Iterator<Item = &Port> {
+        self.ports.iter().flatten()
+    }
+}
+
+/// Where datagrams come from and go to.
+#[derive(Clone)]
+pub(crate) enum Underlay {
+    Udp {
+        receivers: Vec<Receiver>,
+        senders: Arc<TxPool>,
+    },
+    Memory(Arc<MemoryUnderlay>),
+}
+
+/// The sockets of one UDP port, or of one multicast group on it: one per worker.
+#[derive(Clone)]
+pub(crate) struct Receiver {
+    pub(crate) udp_port: u16,
+    /// The group, and the VNI that may come by it.
+    pub(crate) group: Option<(IpAddr, Vni)>,
+    pub(crate) sockets: Vec<Arc<RxSocket>>,
+}
+
+/// A network's part on this host.
+pub(crate) struct Network {
+    pub(crate) spec: Arc<NetworkSpec>,
+    pub(crate) bridge: Bridge,
+    /// Sender's address -> its tunnel.
+    pub(crate) tunnels: HashMap<IpAddr, PortId>,
+    pub(crate) counters: Arc<[NetworkCounters]>,
+    /// What ports that are no more have counted.
+    pub(crate) retired: Arc<PortCounters>,
+}
+
+/// A port and what is behind it.
+#[derive(Clone)]
+pub(crate) struct Port {
+    pub(crate) id: PortId,
+    pub(crate) name: String,
+    /// Index into `Topology::networks`.
+    pub(crate) network: usize,
+    pub(crate) member: Member,
+    pub(crate) io: PortIo,
+    /// One block per worker.
+    pub(crate) counters: Arc<[PortCounters]>,
+    pub(crate) health: Arc<Health>,
+}
+
+/// The frames of a memory port, both ways.
+pub type MemoryPort = MemoryPair<Vec<u8>>;
+
+/// What is behind a port.
+#[derive(Clone)]
+pub(crate) enum PortIo {
+    Tap {
+        tap: Arc<Tap>,
+        spec: PortSpec,
+    },
+    Memory {
+        queue: Arc<MemoryPort>,
+        spec: PortSpec,
+    },
+    Tunnel(TunnelKey),
+}
+
+impl PortIo {
+    /// Largest layer 3 packet that the port takes; a tunnel's limit is the path's, which the kernel knows.
+    pub(crate) fn mtu(&self) -> Option<usize> {
+        match self {
+            Self::Tap { spec, .. } | Self::Memory { spec, .. } => Some(spec.mtu as usize),
+            Self::Tunnel(_) => None,
+        }
+    }
+}
+
+/// What has befallen a port while it was in use. Any worker writes.
+#[derive(Default)]
+pub(crate) struct Health {
+    gone: AtomicBool,
+    unreachable: AtomicU64,
+}
+
+impl Health {
+    /// Notes that the device is gone; true for the first to notice.
+    pub(crate) fn mark_gone(&self) -> bool {
+        !self.gone.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_unreachable(&self) {
+        self.unreachable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unreachable(&self) -> u64 {
+        self.unreachable.load(Ordering::Relaxed)
+    }
+}
+
+/// Frames through one port, in frames: a superframe of n segments counts n.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct PortCounters {
+    pub(crate) rx_frames: Counter,
+    pub(crate) rx_bytes: Counter,
+    pub(crate) tx_frames: Counter,
+    pub(crate) tx_bytes: Counter,
+    pub(crate) drops: Drops,
+}
+
+impl PortCounters {
+    /// Adds everything that `other` has counted.
+    pub(crate) fn absorb(&self, other: &Self) {
+        self.rx_frames.add(other.rx_frames.get());
+        self.rx_bytes.add(other.rx_bytes.get());
+        self.tx_frames.add(other.tx_frames.get());
+        self.tx_bytes.add(other.tx_bytes.get());
+        for (reason, frames) in other.drops.nonzero() {
+            self.drops.add(reason, frames);
+        }
+    }
+}
+
+/// Decisions of one network.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct NetworkCounters {
+    /// Frames decided to one port.
+    pub(crate) unicast: Counter,
+    /// Frames decided to several.
+    pub(crate) flooded: Counter,
+    /// Copies of those.
+    pub(crate) replicated: Counter,
+    /// Frames for this host itself.
+    pub(crate) consumed: Counter,
+    /// Frames accepted with reserved VXLAN bits set.
+    pub(crate) reserved_ignored: Counter,
+    /// Datagrams that reached the network but no tunnel of it.
+    pub(crate) drops: Drops,
+}
+
+/// Datagrams from the underlay before a network is known.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct UnderlayCounters {
+    pub(crate) datagrams: Counter,
+    pub(crate) drops: Drops,
+}
+
+/// One block per worker.
+pub(crate) fn per_worker<T: Default>(workers: usize) -> Arc<[T]> {
+    (0..workers).map(|_| T::default()).collect()
+}

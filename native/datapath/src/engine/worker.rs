@@ -1,0 +1,377 @@
+//! A worker: one thread that owns its state and never waits for anybody.
+//!
+//! One turn: wait -> for each port or socket that has something, read a batch -> ask the switch once per superframe ->
+//! write its datagrams into the arena -> send the runs -> release the arena -> if a tick is due, age.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as CommandReceiver, Sender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::ingress::Overflows;
+use super::outbox::{BATCH_FRAMES, Outbox};
+use super::spin::Spin;
+use super::topology::{PortIo, Topology, Underlay};
+use crate::counter::Counter;
+use crate::event::{Event, EventRing};
+use crate::io::poll::{Poller, Ready, Waker};
+use crate::io::underlay::{RxBatch, TxScratch};
+use crate::switch::PortId;
+
+/// What a worker is told between turns.
+pub(crate) enum Command {
+    /// Work with this picture from now on; `done` is told when the old one is no longer used.
+    Swap {
+        topology: Arc<Topology>,
+        done: Sender<()>,
+    },
+    /// A frame enters the switch at a port.
+    Inject { port: PortId, frame: Vec<u8> },
+    /// End.
+    Stop,
+}
+
+/// What all workers and the control side share.
+pub(crate) struct Shared {
+    pub(crate) events: Arc<EventRing>,
+    pub(crate) epoch: Instant,
+    pub(crate) meters: Box<[Meter]>,
+}
+
+/// How busy a worker is.
+#[derive(Default)]
+pub(crate) struct Meter {
+    pub(crate) turns: Counter,
+    pub(crate) sleeps: Counter,
+}
+
+/// The worker.
+pub(crate) struct Worker {
+    pub(super) index: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) topology: Arc<Topology>,
+    pub(super) outbox: Outbox,
+    /// Taken out while its datagrams are being looked at.
+    pub(super) received: Option<RxBatch>,
+    pub(super) send_scratch: TxScratch,
+    /// Where a frame is finished in software for a port without offloads.
+    pub(super) finish: Vec<u8>,
+    pub(super) limiter: EventLimiter,
+    pub(super) overflows: Overflows,
+    commands: CommandReceiver<Command>,
+    waker: Arc<Waker>,
+    poller: Poller,
+    sources: Vec<Source>,
+    spin: Spin,
+    next_tick: Instant,
+}
+
+/// What a worker waits for.
+#[derive(Clone, Copy)]
+enum Source {
+    Commands,
+    Port(PortId),
+    Receiver(usize),
+    SendErrors(usize),
+}
+
+impl Worker {
+    /// A worker that will see `topology`; `waker` must be woken after every command.
+    pub(crate) fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        topology: Arc<Topology>,
+        mailbox: (CommandReceiver<Command>, Arc<Waker>),
+    ) -> Result<Self, crate::error::Error> {
+        let next_tick = shared.epoch;
+        let (commands, waker) = mailbox;
+        let mut worker = Self {
+            index,
+            shared,
+            topology,
+            outbox: Outbox::new(),
+            received: Some(RxBatch::new(BATCH_FRAMES, RECEIVE_LEN)),
+            send_scratch: TxScratch::new(),
+            finish: Vec::new(),
+            limiter: EventLimiter::default(),
+            overflows: Overflows::default(),
+            commands,
+            waker,
+            poller: Poller::new()?,
+            sources: Vec::new(),
+            spin: Spin::default(),
+            next_tick,
+        };
+        worker.watch_sources()?;
+        Ok(worker)
+    }
+
+    /// Works until told to stop. A panic, which is a defect of ours, becomes one event.
+    pub(crate) fn run(mut self) {
+        let events = self.shared.clone();
+        let index = self.index;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(move || self.work())) {
+            let what = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("panic");
+            events.events.push(Event::Fatal {
+                detail: format!("worker {index}: {what}"),
+            });
+        }
+    }
+
+    fn work(&mut self) {
+        let mut ready = Ready::with_capacity(READY);
+        loop {
+            let busy = match self.turn(&mut ready, Instant::now()) {
+                Turn::Stopped => return,
+                Turn::Busy => true,
+                Turn::Idle => false,
+            };
+            if !busy || (self.spin.pays() && self.spin_for_work(&mut ready)) {
+                continue;
+            }
+            self.meter().sleeps.add(1);
+            let until_tick = self.next_tick.saturating_duration_since(Instant::now());
+            self.wait(&mut ready, until_tick);
+        }
+    }
+
+    /// Handles what is ready; the wait for it is the caller's.
+    fn turn(&mut self, ready: &mut Ready, now: Instant) -> Turn {
+        self.meter().turns.add(1);
+        let mut busy = false;
+        for event in ready.iter() {
+            let Some(&source) = self.sources.get(event.token as usize) else {
+                continue;
+            };
+            busy = true;
+            match source {
+                Source::Commands => {
+                    self.waker.drain();
+                    if !self.obey(now) {
+                        return Turn::Stopped;
+                    }
+                    // The sources may have been numbered anew; level-triggered polling reports the rest again.
+                    break;
+                }
+                Source::Port(port) => self.serve_port(port, self.secs(now)),
+                Source::Receiver(receiver) => self.serve_receiver(receiver, self.secs(now)),
+                Source::SendErrors(socket) if event.error => self.send_errors(socket),
+                Source::SendErrors(_) => {}
+            }
+        }
+        self.tick(now);
+        self.wait(ready, Duration::ZERO);
+        if busy || ready.iter().next().is_some() {
+            Turn::Busy
+        } else {
+            Turn::Idle
+        }
+    }
+
+    /// Yields until something is ready or the spin runs out; whether something is.
+    fn spin_for_work(&mut self, ready: &mut Ready) -> bool {
+        let deadline = Instant::now() + Spin::LIMIT;
+        let mut found = ready.iter().next().is_some();
+        while !found && Instant::now() < deadline {
+            std::thread::yield_now();
+            self.wait(ready, Duration::ZERO);
+            found = ready.iter().next().is_some();
+        }
+        self.spin.ended(found);
+        found
+    }
+
+    fn obey(&mut self, now: Instant) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Swap { topology, done }) => {
+                    self.topology = topology;
+                    if let Err(error) = self.watch_sources() {
+                        let detail = format!("worker {}: {error}", self.index);
+                        self.shared.events.push(Event::Fatal { detail });
+                    }
+                    // Nobody listens any more if the control side gave up waiting.
+                    let _ = done.send(());
+                }
+                Ok(Command::Inject { port, frame }) => self.inject(port, &frame, self.secs(now)),
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
+        }
+    }
+
+    /// Ages every FDB by a slice. One worker does it for all.
+    fn tick(&mut self, now: Instant) {
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        self.limiter.tick();
+        if self.index == 0 {
+            for network in &self.topology.networks {
+                network.bridge.fdb().age(self.secs(now), TICKS_PER_SEC);
+            }
+        }
+    }
+
+    /// Polls exactly what the topology has for this worker.
+    fn watch_sources(&mut self) -> Result<(), crate::error::Error> {
+        // A new poller instead of a difference: an apply is rare, and a level-triggered poller forgets nothing.
+        let mut watch = Watch {
+            poller: Poller::new()?,
+            sources: Vec::new(),
+        };
+        watch.add(&*self.waker, Source::Commands)?;
+        let topology = &self.topology;
+        for port in topology.present_ports().filter(|p| !p.health.is_gone()) {
+            match &port.io {
+                // With several queues each worker has its own; with one the ports are dealt out.
+                PortIo::Tap { tap, .. } if tap.queues.len() > 1 => {
+                    if let Some(queue) = tap.queues.get(self.index) {
+                        watch.add(queue, Source::Port(port.id))?;
+                    }
+                }
+                PortIo::Tap { tap, .. } if self.owns(port.id) => {
+                    watch.add(&tap.queues[0], Source::Port(port.id))?;
+                }
+                PortIo::Memory { queue, .. } if self.owns(port.id) => {
+                    watch.add(&queue.inward, Source::Port(port.id))?;
+                }
+                PortIo::Tap { .. } | PortIo::Memory { .. } | PortIo::Tunnel(_) => {}
+            }
+        }
+        match &topology.underlay {
+            Underlay::Udp { receivers, senders } => {
+                for (i, receiver) in receivers.iter().enumerate() {
+                    if let Some(socket) = receiver.sockets.get(self.index) {
+                        watch.add(&**socket, Source::Receiver(i))?;
+                    }
+                }
+                for (i, socket) in senders.sockets().enumerate().filter(|_| self.index == 0) {
+                    watch.add(&socket, Source::SendErrors(i))?;
+                }
+            }
+            Underlay::Memory(memory) if self.index == 0 => {
+                watch.add(&memory.inward, Source::Receiver(0))?;
+            }
+            Underlay::Memory(_) => {}
+        }
+        self.poller = watch.poller;
+        self.sources = watch.sources;
+        Ok(())
+    }
+
+    pub(super) fn stop_watching(&mut self, fd: &impl AsFd) {
+        self.poller.remove(fd);
+    }
+
+    fn wait(&mut self, ready: &mut Ready, timeout: Duration) {
+        // It fails only for a bad descriptor of its own, which would be a defect of ours: told by the panic.
+        #[expect(clippy::expect_used, reason = "see above")]
+        self.poller
+            .wait(ready, Some(timeout))
+            .expect("epoll descriptor is open");
+    }
+
+    /// Counts what the network reported about datagrams sent earlier, per VTEP.
+    fn send_errors(&mut self, socket: usize) {
+        let topology = self.topology.clone();
+        let Underlay::Udp { senders, .. } = &topology.underlay else {
+            return;
+        };
+        senders.drain_errors(&mut self.send_scratch, socket, |error| {
+            for port in topology.present_ports() {
+                if matches!(&port.io, PortIo::Tunnel(key) if key.remote.ip() == error.destination.ip()) {
+                    port.health.note_unreachable();
+                }
+            }
+        });
+    }
+
+    fn owns(&self, port: PortId) -> bool {
+        usize::from(port.get()) % self.shared.meters.len() == self.index
+    }
+
+    fn secs(&self, now: Instant) -> u32 {
+        now.saturating_duration_since(self.shared.epoch).as_secs() as u32
+    }
+
+    fn meter(&self) -> &Meter {
+        &self.shared.meters[self.index]
+    }
+}
+
+/// A poller in the making.
+struct Watch {
+    poller: Poller,
+    sources: Vec<Source>,
+}
+
+impl Watch {
+    fn add(&mut self, fd: &impl AsFd, source: Source) -> Result<(), crate::error::Error> {
+        self.poller.add(fd, self.sources.len() as u64)?;
+        self.sources.push(source);
+        Ok(())
+    }
+}
+
+enum Turn {
+    Busy,
+    Idle,
+    Stopped,
+}
+
+/// Lets each kind of event about each subject through once per ten seconds.
+#[derive(Default)]
+pub(crate) struct EventLimiter {
+    told: HashMap<(u8, u64), u32>,
+    ticks: u32,
+}
+
+impl EventLimiter {
+    /// Whether this event may be told now. `subject` is any number that identifies what it is about.
+    pub(crate) fn admits(&mut self, kind: EventKind, subject: u64) -> bool {
+        if self.told.len() >= MAX_REMEMBERED {
+            return false;
+        }
+        match self.told.entry((kind as u8, subject)) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(self.ticks);
+                true
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.ticks = self.ticks.wrapping_add(1);
+        let now = self.ticks;
+        self.told
+            .retain(|_, told| now.wrapping_sub(*told) < TOLD_TICKS);
+    }
+}
+
+/// Events that traffic can cause at will.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum EventKind {
+    MacMoved,
+    FdbFull,
+    VniUnknown,
+    SourceMacLocal,
+}
+
+/// Descriptors reported per wait.
+const READY: usize = 64;
+const TICKS_PER_SEC: usize = 4;
+const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SEC as u64);
+const TOLD_TICKS: u32 = 10 * TICKS_PER_SEC as u32;
+const MAX_REMEMBERED: usize = 1024;
+/// Longest datagram: what 16 bits of UDP length can say.
+const RECEIVE_LEN: usize = 65_536;

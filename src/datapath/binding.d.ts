@@ -1,0 +1,382 @@
+// Generated from native/binding by `npm run build`. Never edited.
+
+/** Everything that moves frames. idle -> running -> stopped; no way back. */
+export declare class Datapath {
+  /** Opens nothing. */
+  constructor()
+  /**
+   * Makes the whole desired state true: opens first, then swaps, then closes. A failure leaves the old state
+   * running and names the culprit.
+   */
+  apply(desired: DesiredState): Promise<ApplyReport>
+  /** Starts the workers. `wake` means that the event ring is no longer empty; it does not keep the process alive. */
+  start(wake: () => void): void
+  /** Takes up to `max` events. */
+  drain(max: number): Array<DatapathEvent>
+  /** A copy of every counter. */
+  counters(): Counters
+  /** A copy of the forwarding database of one network, or of all. */
+  fdb(network?: string | undefined | null): Array<FdbEntry>
+  /** Forgets learned entries of a network, or of one port of it; returns how many. */
+  fdbFlush(network: string, port?: string | undefined | null): number
+  /** A frame enters the switch at this port. */
+  inject(port: string, frame: Uint8Array): void
+  /** Stops the workers and closes everything; TAPs stay. Any number of times. */
+  stop(): Promise<void>
+  /** What a memory port was given by the switch since the last call. */
+  memoryTake(port: string): Array<Uint8Array>
+  /** Datagrams arrive at the memory underlay. */
+  underlayInject(datagrams: Array<MemoryDatagram>): void
+  /** What the memory underlay was given to send since the last call. */
+  underlayTake(): Array<MemoryDatagram>
+}
+
+/** A held lock. The kernel releases it when the process dies. */
+export declare class Lock {
+  /** Lets go. Any number of times. */
+  release(): void
+}
+
+/** What an apply did. Names are `network NAME`, `port NAME`, `tunnel NETWORK REMOTE:PORT/VNI`. */
+export interface ApplyReport {
+  kept: Array<string>
+  added: Array<string>
+  removed: Array<string>
+  changed: Array<string>
+}
+
+/** Every counter at one moment. They go back only when the process starts anew. */
+export interface Counters {
+  /** Unix milliseconds. */
+  startedAt: number
+  workers: Array<WorkerCounters>
+  underlay: UnderlayCounters
+  networks: Array<NetworkCounters>
+}
+
+/** Something that happened; which fields are set depends on `type`. */
+export interface DatapathEvent {
+  type: 'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'downgraded' | 'fatal' | 'lost'
+  /** Unix milliseconds. */
+  at: number
+  network?: string
+  port?: string
+  mac?: string
+  from?: string
+  to?: string
+  vni?: number
+  remote?: string
+  detail?: string
+  count?: number
+}
+
+/** Everything that this host's datapath should be. */
+export interface DesiredState {
+  vtep: VtepSpec
+  engine: EngineSpec
+  networks: Array<NetworkSpec>
+}
+
+/** How many frames were dropped for a reason such as `rx.vni_unknown`; never zero. */
+export interface DropCount {
+  reason: string
+  frames: number
+}
+
+/** One drop reason. */
+export interface DropReasonInfo {
+  name: string
+  stage: 'ingress' | 'egress' | 'underlay'
+  /** For an engineer who never saw the code. */
+  sentence: string
+}
+
+/** The one list of drop reasons. */
+export declare function dropReasons(): Array<DropReasonInfo>
+
+/** How the engine runs; honoured at the first apply. Features: false = forced off, true = used where probed. */
+export interface EngineSpec {
+  /** Marks the TAPs that we make (interface alias `vswitchd <owner> <port>`). */
+  owner: string
+  /** 0 = auto. */
+  workers: number
+  udpGso: boolean
+  udpGro: boolean
+  vnetHdr: boolean
+  multiQueue: boolean
+  recvmmsg: boolean
+  sendmmsg: boolean
+}
+
+/** Something that makes the datapath faster and that it can do without. */
+export interface Facility {
+  name: string
+  available: boolean
+  /** Why not. */
+  detail?: string
+}
+
+/** One line of a forwarding database. */
+export interface FdbEntry {
+  network: string
+  vni: number
+  mac: string
+  origin: 'learned' | 'static' | 'control'
+  /** False: configured, but its port is not there. */
+  active: boolean
+  port?: string
+  remote?: string
+  udpPort?: number
+  tunnelVni?: number
+  /** Frames to it are consumed by this host. */
+  local: boolean
+  idleSecs: number
+}
+
+/** An FDB entry made by configuration or control plane. */
+export interface FdbSpec {
+  mac: string
+  origin: 'static' | 'control'
+  to: FdbTarget
+}
+
+/** Exactly one is set; `local: true` = consumed by this host. */
+export interface FdbTarget {
+  port?: string
+  tunnel?: TunnelRef
+  local?: boolean
+}
+
+/** A multicast group of the underlay. */
+export interface GroupSpec {
+  address: string
+  interface: string
+  ttl: number
+}
+
+/** An interface of our network namespace. */
+export interface Interface {
+  ifname: string
+  mtu: number
+  up: boolean
+  addresses: Array<string>
+}
+
+/** Takes the lock of a file; throws LOCKED when another process holds it. */
+export declare function lockFile(path: string): Lock
+
+/** A datagram of the memory underlay. */
+export interface MemoryDatagram {
+  source: string
+  sourcePort: number
+  destination: string
+  destinationPort: number
+  payload: Uint8Array
+}
+
+/**
+ * One network. As sums over its ports and `retired`, in frames:
+ * rxFrames = ingress drops + consumed + unicast + flooded; unicast + replicated = txFrames + egress drops.
+ */
+export interface NetworkCounters {
+  name: string
+  vni: number
+  ports: Array<PortCounters>
+  retired: RetiredCounters
+  unicast: number
+  flooded: number
+  replicated: number
+  consumed: number
+  /** Of datagrams that reached this network but no tunnel of it. */
+  drops: Array<DropCount>
+  macs: number
+  learned: number
+  moved: number
+  aged: number
+  evicted: number
+  full: number
+  rsvdIgnored: number
+}
+
+/** One network's part on this host. */
+export interface NetworkSpec {
+  name: string
+  vni: number
+  udpPort: number
+  up: boolean
+  learning: boolean
+  /** 0 = never. */
+  ageingSecs: number
+  maxMacs: number
+  evictOldest: boolean
+  /** Learning off and an entry elsewhere: drop. */
+  strictSource: boolean
+  dropUnknownUnicast: boolean
+  reservedBits: 'ignore' | 'drop'
+  /** 16 hex digits over the 8 header bytes: bits tolerated although `drop`. */
+  reservedBitsMask: string
+  innerVlan: 'discard' | 'allow'
+  /** Empty with `allow` = all. */
+  innerVlans: Array<VlanRange>
+  priorityTag: 'strip' | 'drop'
+  /** Bit n opens 01:80:c2:00:00:0n. */
+  groupForwardMask: number
+  /** Any VTEP may send to us: tunnels appear on the first valid datagram, bounded. */
+  openPeers: boolean
+  /** Multicast underlay. */
+  group?: GroupSpec
+  ports: Array<PortSpec>
+  tunnels: Array<TunnelSpec>
+  fdb: Array<FdbSpec>
+}
+
+/** A TAP that carries an owner's mark. */
+export interface OwnedTap {
+  /** A path of its namespace; absent = our own. */
+  netns?: string
+  ifname: string
+  /** The port that it was made for. */
+  port: string
+}
+
+/** Every TAP of this owner in any namespace of this machine that can be reached. */
+export declare function ownedTaps(owner: string): Promise<Array<OwnedTap>>
+
+/** One port. rx = entered the switch here. A superframe of n segments counts n frames. */
+export interface PortCounters {
+  /** Port name; tunnels: `REMOTE:PORT` (and `/VNI` where it differs from the network's). */
+  name: string
+  kind: 'tap' | 'memory' | 'tunnel'
+  /** gone: its network namespace or device disappeared. */
+  state: 'up' | 'gone'
+  ifname?: string
+  ifindex?: number
+  netns?: string
+  mac?: string
+  mtu?: number
+  rxFrames: number
+  rxBytes: number
+  txFrames: number
+  txBytes: number
+  /** Learned entries behind it. */
+  macs: number
+  /** Tunnels: ICMP unreachable errors seen for this VTEP. */
+  unreachable: number
+  drops: Array<DropCount>
+}
+
+/** A place where a container attaches. */
+export interface PortSpec {
+  /** Unique in the whole daemon. */
+  name: string
+  kind: 'tap' | 'memory'
+  /** Path such as /run/netns/c1 or /proc/123/ns/net; absent = our own. */
+  netns?: string
+  /** TAP only. */
+  ifname?: string
+  mac?: string
+  mtu: number
+  /** CIDR. */
+  addresses: Array<string>
+  floodUnknown: boolean
+  floodBroadcast: boolean
+  hairpin: boolean
+  maxMacs: number
+}
+
+/** Tries everything. Takes milliseconds and leaves nothing behind. */
+export declare function probe(): Probe
+
+/** What this machine offers; every facility was really tried. */
+export interface Probe {
+  /** A TAP can be made. */
+  tun: boolean
+  /** Why not: JSON as in an error's message. */
+  tunError?: string
+  /** We hold CAP_NET_ADMIN in our network namespace. */
+  netAdmin: boolean
+  facilities: Array<Facility>
+  /** Kernel vxlan devices in our network namespace. */
+  vxlanDevices: Array<VxlanDevice>
+  interfaces: Array<Interface>
+}
+
+/** Removes a TAP for good; false when it was not there, or is not this owner's. */
+export declare function removeTap(netns: string | undefined | null, ifname: string, owner: string): Promise<boolean>
+
+/** Folded from ports that were removed. */
+export interface RetiredCounters {
+  rxFrames: number
+  txFrames: number
+  drops: Array<DropCount>
+}
+
+/** Range and size of the pool of source ports. */
+export interface SourcePorts {
+  min: number
+  max: number
+  pool: number
+}
+
+/** A tunnel by its identity. */
+export interface TunnelRef {
+  remote: string
+  udpPort: number
+  vni: number
+}
+
+/** A remote VTEP; address, UDP port and VNI are its identity. */
+export interface TunnelSpec {
+  remote: string
+  udpPort: number
+  vni: number
+  /** Gets broadcast, unknown unicast and multicast. */
+  flood: boolean
+}
+
+/** The underlay. datagrams = drops + sum over networks (drops + tunnels' rxFrames). */
+export interface UnderlayCounters {
+  datagrams: number
+  drops: Array<DropCount>
+  sourcePorts: Array<number>
+  /** Granted by the kernel, bytes; 0 without sockets. */
+  receiveBuffer: number
+}
+
+/** VLAN IDs, both ends included. */
+export interface VlanRange {
+  first: number
+  last: number
+}
+
+/** Our own tunnel end point. Fixed after the first apply: a change is refused with VTEP_CHANGED. */
+export interface VtepSpec {
+  /** IPv4 or IPv6; bound, and always the outer source. */
+  address: string
+  /** Interface of a link-local IPv6 address. */
+  scopeInterface?: string
+  /** Outer TTL or hop limit; absent = copied from the inner packet. */
+  ttl?: number
+  /** May be false on an IPv4 underlay only. */
+  udpChecksum: boolean
+  /** The pool of sockets whose ports carry the flows. */
+  sourcePorts: SourcePorts
+  /** Both directions of a flow choose the same source port. */
+  symmetricHash: boolean
+  /** The underlay is kept in memory (tests): no socket is opened. */
+  memory: boolean
+}
+
+/** A vxlan device of the kernel: while it is up it holds its UDP port on every address. */
+export interface VxlanDevice {
+  ifname: string
+  vni: number
+  udpPort: number
+  up: boolean
+}
+
+/** One worker. */
+export interface WorkerCounters {
+  turns: number
+  sleeps: number
+}
