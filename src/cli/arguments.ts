@@ -22,7 +22,8 @@ export function mtuArgument(text: string): number {
 
 export function macArgument(text: string): string {
   const mac = parseMac(text);
-  if (mac === undefined) throw new InvalidArgumentError('Allowed: a MAC address such as 02:42:0a:00:00:01.');
+  if (mac === undefined)
+    throw new InvalidArgumentError('Allowed: a MAC address such as 02:42:0a:00:00:01.');
   return mac;
 }
 
@@ -35,7 +36,9 @@ export function vtepArgument(text: string): string {
 }
 
 /** For options that may be given many times. */
-export function collect(parse: (text: string) => string): (text: string, list: readonly string[]) => string[] {
+export function collect(
+  parse: (text: string) => string,
+): (text: string, list: readonly string[]) => string[] {
   return (text, list) => [...list, parse(text)];
 }
 
@@ -48,6 +51,7 @@ export function cidrArgument(text: string): string {
 
 function wholeArgument(text: string, min: number, max: number): number {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(number >= min && number <= max)) throw new InvalidArgumentError(`Allowed: a whole number ${min}-${max}.`);
+  if (!(number >= min && number <= max))
+    throw new InvalidArgumentError(`Allowed: a whole number ${min}-${max}.`);
   return number;
 }

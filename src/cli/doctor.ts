@@ -17,6 +17,8 @@ function doctorText(doctor: DoctorView): string {
     check.why,
     check.fix,
   ]);
-  const verdict = doctor.ready ? 'Everything that is needed is there.' : 'Something that is needed is missing.';
+  const verdict = doctor.ready
+    ? 'Everything that is needed is there.'
+    : 'Something that is needed is missing.';
   return `${table(['', 'what', 'detail', 'why it matters', 'fix'], rows)}\n\n${verdict}`;
 }

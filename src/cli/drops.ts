@@ -13,7 +13,10 @@ export const registerDrops: Register = (program, run) => {
         show(context, shown, () =>
           shown.length === 0
             ? 'Nothing was dropped.'
-            : table(['reason', 'stage', 'frames', 'why'], shown.map((d) => [d.reason, d.stage, d.frames, d.sentence])),
+            : table(
+                ['reason', 'stage', 'frames', 'why'],
+                shown.map((d) => [d.reason, d.stage, d.frames, d.sentence]),
+              ),
         );
       }),
     );

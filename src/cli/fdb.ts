@@ -14,13 +14,17 @@ interface TargetOptions {
 }
 
 export const registerFdb: Register = (program, run) => {
-  const fdb = program.command('fdb').description('forwarding database: show, add, replace, rm, flush');
+  const fdb = program
+    .command('fdb')
+    .description('forwarding database: show, add, replace, rm, flush');
   fdb
     .command('show')
     .description('which MAC is where')
     .argument('[network]')
     .action(
-      run(async (context, network?: string) => show(context, await context.client.fdb(network), fdbTable)),
+      run(async (context, network?: string) =>
+        show(context, await context.client.fdb(network), fdbTable),
+      ),
     );
   registerEdits(fdb, run);
   fdb
@@ -43,7 +47,11 @@ function registerEdits(fdb: Command, run: Runner): void {
       show(context, answer, () => `added FDB entry ${mac} to network ${network}`);
     }),
   );
-  withTarget(fdb.command('replace <network>').description('add a static entry or put it in the place of the old one')).action(
+  withTarget(
+    fdb
+      .command('replace <network>')
+      .description('add a static entry or put it in the place of the old one'),
+  ).action(
     run(async (context, network: string, mac: string, options: TargetOptions) => {
       const answer = await context.client.replaceFdb(network, mac, targetOf(options));
       show(context, answer, () => `FDB entry ${mac} of network ${network} is in place`);

@@ -1,10 +1,10 @@
 // vswitchctl: arguments to commands, failures to one sentence and an exit code.
 
 import { Command, CommanderError, Option } from 'commander';
-import { DEFAULT_SOCKET } from '../config/fileSchema.js';
 import { ControlClient, Refused } from '../control/client.js';
-import { VERSION } from '../model/version.js';
 import { SwitchError } from '../model/error.js';
+import { DEFAULT_SOCKET } from '../model/socket.js';
+import { VERSION } from '../model/version.js';
 import type { Context, Runner } from './context.js';
 import { registerDoctor } from './doctor.js';
 import { registerDrops } from './drops.js';
@@ -46,7 +46,11 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
   const program = new Command('vswitchctl')
     .description('Shows and changes what vswitchd does on this host.')
     .version(VERSION)
-    .addOption(new Option('--socket <path>', 'control socket of vswitchd').env('VSWITCHD_SOCKET').default(DEFAULT_SOCKET))
+    .addOption(
+      new Option('--socket <path>', 'control socket of vswitchd')
+        .env('VSWITCHD_SOCKET')
+        .default(DEFAULT_SOCKET),
+    )
     .option('--json', "print the API's answer as JSON");
   const run: Runner =
     <Args extends readonly unknown[]>(action: (context: Context, ...args: Args) => Promise<void>) =>
@@ -77,6 +81,9 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
 /** Global options work behind the command too; nothing exits or prints behind our back. */
 function prepare(command: Command, terminal: Terminal): void {
   command.exitOverride();
-  command.configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) });
+  command.configureOutput({
+    writeOut: (text) => terminal.out(text),
+    writeErr: (text) => terminal.err(text),
+  });
   for (const child of command.commands) prepare(child, terminal);
 }

@@ -1,5 +1,12 @@
 import type { NetworkView } from '../control/client.js';
-import { cidrArgument, collect, mtuArgument, udpPortArgument, vniArgument, vtepArgument } from './arguments.js';
+import {
+  cidrArgument,
+  collect,
+  mtuArgument,
+  udpPortArgument,
+  vniArgument,
+  vtepArgument,
+} from './arguments.js';
 import { type Register, show } from './context.js';
 import { portReasons, portTable, removedText } from './portTable.js';
 import { fields, indent, table } from './table.js';
@@ -18,7 +25,11 @@ export const registerNetwork: Register = (program, run) => {
   network
     .command('add <name>')
     .description('make a network on this host')
-    .option('--vni <number>', 'VXLAN network identifier (default: the first free one from 256)', vniArgument)
+    .option(
+      '--vni <number>',
+      'VXLAN network identifier (default: the first free one from 256)',
+      vniArgument,
+    )
     .option('--peer <address>', 'remote VTEP, may be given many times', collect(vtepArgument), [])
     .option('--subnet <cidr>', 'addresses of this network', cidrArgument)
     .option('--port <number>', "UDP port of this network (default: the VTEP's)", udpPortArgument)
@@ -49,7 +60,9 @@ export const registerNetwork: Register = (program, run) => {
     .command('show <name>')
     .description('everything about one network')
     .action(
-      run(async (context, name: string) => show(context, await context.client.network(name), networkText)),
+      run(async (context, name: string) =>
+        show(context, await context.client.network(name), networkText),
+      ),
     );
 };
 
@@ -71,8 +84,16 @@ function networkTable(networks: readonly NetworkView[]): string {
 }
 
 function networkText(network: NetworkView): string {
-  const { name: _, vni: __, port: ___, subnet: ____, mtu: _____, up: ______, open: _______, ...rest } =
-    network.settings;
+  const {
+    name: _,
+    vni: __,
+    port: ___,
+    subnet: ____,
+    mtu: _____,
+    up: ______,
+    open: _______,
+    ...rest
+  } = network.settings;
   const peers = network.peers.map((peer) => [peer.address, peer.port, peer.vni]);
   return [
     fields([
@@ -86,7 +107,9 @@ function networkText(network: NetworkView): string {
       ['source', network.source],
       ...Object.entries(rest).map(([key, value]) => [key, plain(value)] as const),
     ]),
-    ...(peers.length === 0 ? ['no peers'] : ['peers:', indent(table(['address', 'udp', 'vni'], peers))]),
+    ...(peers.length === 0
+      ? ['no peers']
+      : ['peers:', indent(table(['address', 'udp', 'vni'], peers))]),
     ...(network.ports.length === 0 ? ['no ports'] : ['ports:', indent(portTable(network.ports))]),
     ...portReasons(network.ports),
   ].join('\n');

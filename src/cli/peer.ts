@@ -9,7 +9,11 @@ export const registerPeer: Register = (program, run) => {
     .argument('<address>', 'ADDRESS, ADDRESS:PORT or [IPV6]:PORT', vtepArgument)
     .action(
       run(async (context, network: string, address: string) => {
-        show(context, await context.client.addPeer(network, address), () => `added peer ${address} to network ${network}`);
+        show(
+          context,
+          await context.client.addPeer(network, address),
+          () => `added peer ${address} to network ${network}`,
+        );
       }),
     );
   peer

@@ -18,14 +18,25 @@ export const registerPort: Register = (program, run) => {
     .description('attach a network namespace or container with a TAP')
     .option('--name <name>', 'name of the port (default: after its namespace)')
     .option('--netns <name|path|pid>', 'network namespace to attach (default: our own)')
-    .option('--ifname <name>', 'interface name there (default: eth0; in our own namespace the port name)')
-    .option('--address <cidr>', 'address of the interface, may be given many times', collect(cidrArgument), [])
+    .option(
+      '--ifname <name>',
+      'interface name there (default: eth0; in our own namespace the port name)',
+    )
+    .option(
+      '--address <cidr>',
+      'address of the interface, may be given many times',
+      collect(cidrArgument),
+      [],
+    )
     .option('--mac <mac>', 'MAC address of the interface', macArgument)
     .option('--mtu <bytes>', "MTU of the interface (default: the network's)", mtuArgument)
     .action(
       run(async (context, network: string, options: AddOptions) => {
         const { address, ...settings } = options;
-        const added = await context.client.addPort(network, { addresses: [...address], ...settings });
+        const added = await context.client.addPort(network, {
+          addresses: [...address],
+          ...settings,
+        });
         show(context, added, () => `added port ${added.name} to network ${added.network}`);
       }),
     );

@@ -23,7 +23,9 @@ export function portTable(ports: readonly PortView[]): string {
 
 /** Why ports that are not up are not. */
 export function portReasons(ports: readonly PortView[]): string[] {
-  return ports.flatMap((port) => (port.reason === undefined ? [] : [`port ${port.name}: ${port.reason}`]));
+  return ports.flatMap((port) =>
+    port.reason === undefined ? [] : [`port ${port.name}: ${port.reason}`],
+  );
 }
 
 export function removedText({ removed_taps }: Pick<RemovedView, 'removed_taps'>): string[] {

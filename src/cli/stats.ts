@@ -18,7 +18,8 @@ export const registerStats: Register = (program, run) => {
         do {
           const counters = await context.client.counters();
           show(context, counters, () => `${screen}${statsText(counters)}`);
-          if (options.watch) await sleep(WATCH_MS, undefined, { signal: context.signal }).catch(() => {});
+          if (options.watch)
+            await sleep(WATCH_MS, undefined, { signal: context.signal }).catch(() => {});
         } while (options.watch && !context.signal.aborted);
       }),
     );
@@ -57,9 +58,18 @@ function networkText(network: NetworkCountersView): string {
     indent(table(['port', 'kind', 'in', 'in bytes', 'out', 'out bytes', 'drops', 'macs'], ports)),
     indent(
       fields([
-        ['in', `${balance.in} = ${network.unicast} unicast + ${network.flooded} flooded + ${balance.consumed} consumed + ${balance.ingress_drops} dropped`],
-        ['out', `${balance.out} = ${network.unicast} unicast + ${network.replicated} copies - ${balance.egress_drops} dropped`],
-        ['fdb', `${fdb.macs} MACs; ${fdb.learned} learned, ${fdb.moved} moved, ${fdb.aged} aged, ${fdb.evicted} evicted, ${fdb.full} not learned (full)`],
+        [
+          'in',
+          `${balance.in} = ${network.unicast} unicast + ${network.flooded} flooded + ${balance.consumed} consumed + ${balance.ingress_drops} dropped`,
+        ],
+        [
+          'out',
+          `${balance.out} = ${network.unicast} unicast + ${network.replicated} copies - ${balance.egress_drops} dropped`,
+        ],
+        [
+          'fdb',
+          `${fdb.macs} MACs; ${fdb.learned} learned, ${fdb.moved} moved, ${fdb.aged} aged, ${fdb.evicted} evicted, ${fdb.full} not learned (full)`,
+        ],
       ]),
     ),
     ...dropLines(owned),
@@ -73,9 +83,13 @@ function underlayText({ underlay }: CountersView): string {
   ].join('\n');
 }
 
-function dropLines(places: readonly { readonly at: string; readonly drops: readonly DropView[] }[]): string[] {
+function dropLines(
+  places: readonly { readonly at: string; readonly drops: readonly DropView[] }[],
+): string[] {
   const rows = places.flatMap(({ at, drops }) =>
-    drops.filter((drop) => drop.frames > 0).map((drop) => [at, drop.reason, drop.frames, drop.sentence]),
+    drops
+      .filter((drop) => drop.frames > 0)
+      .map((drop) => [at, drop.reason, drop.frames, drop.sentence]),
   );
   return rows.length === 0 ? [] : [indent(table(['dropped at', 'reason', 'frames', 'why'], rows))];
 }
@@ -83,6 +97,11 @@ function dropLines(places: readonly { readonly at: string; readonly drops: reado
 function imbalances({ networks, underlay }: CountersView): string[] {
   const lost = networks
     .filter(({ balance }) => balance.ingress_missing !== 0 || balance.egress_missing !== 0)
-    .map(({ name, balance }) => `network ${name} misses ${balance.ingress_missing} in, ${balance.egress_missing} out`);
-  return underlay.missing === 0 ? lost : [...lost, `the underlay misses ${underlay.missing} datagrams`];
+    .map(
+      ({ name, balance }) =>
+        `network ${name} misses ${balance.ingress_missing} in, ${balance.egress_missing} out`,
+    );
+  return underlay.missing === 0
+    ? lost
+    : [...lost, `the underlay misses ${underlay.missing} datagrams`];
 }

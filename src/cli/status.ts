@@ -20,7 +20,10 @@ function statusText(status: StatusView): string {
       ['process', `${status.pid}, since ${status.started_at}`],
       ['socket', status.socket],
       ['config', status.config],
-      ['vtep', `${vtep.address}${scope}, UDP port ${vtep.port}, underlay MTU ${status.underlay_mtu}`],
+      [
+        'vtep',
+        `${vtep.address}${scope}, UDP port ${vtep.port}, underlay MTU ${status.underlay_mtu}`,
+      ],
       ['store', status.store],
       ['workers', status.workers],
       ['networks', status.networks],
@@ -28,6 +31,8 @@ function statusText(status: StatusView): string {
       ['peers', status.peers],
     ]),
     ...status.warnings.map((warning) => `warning: ${warning}`),
-    ...(status.state === 'purged' ? ['purged: `vswitchctl reload` brings the networks of the file back'] : []),
+    ...(status.state === 'purged'
+      ? ['purged: `vswitchctl reload` brings the networks of the file back']
+      : []),
   ].join('\n');
 }

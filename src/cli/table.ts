@@ -3,9 +3,20 @@
 import Table from 'cli-table3';
 
 const none = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
-  bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '',
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
   middle: '  ',
 };
 
@@ -13,14 +24,17 @@ export type Cell = string | number | undefined;
 
 /** Aligned columns under upper-case heads; an empty cell is `-`. Numbers are set to the right. */
 export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const numeric = heads.map((_, at) => rows.length > 0 && rows.every((row) => typeof row[at] === 'number'));
+  const numeric = heads.map(
+    (_, at) => rows.length > 0 && rows.every((row) => typeof row[at] === 'number'),
+  );
   const drawn = new Table({
     head: heads.map((head) => head.toUpperCase()),
     chars: none,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: numeric.map((is) => (is ? 'right' : 'left')),
   });
-  for (const row of rows) drawn.push(row.map((cell) => (cell === undefined || cell === '' ? '-' : String(cell))));
+  for (const row of rows)
+    drawn.push(row.map((cell) => (cell === undefined || cell === '' ? '-' : String(cell))));
   return trimEnds(drawn.toString());
 }
 

@@ -63,12 +63,19 @@ class Check {
   vtep(vtep: VtepSettings): void {
     const path = ['vtep'];
     const { min, max, pool } = vtep.source_ports;
-    if (min > max) this.#refuse([...path, 'source_ports', 'min'], `at most source_ports.max (${max})`);
+    if (min > max)
+      this.#refuse([...path, 'source_ports', 'min'], `at most source_ports.max (${max})`);
     else if (pool > max - min + 1) {
-      this.#refuse([...path, 'source_ports', 'pool'], `at most the ${max - min + 1} ports from min to max`);
+      this.#refuse(
+        [...path, 'source_ports', 'pool'],
+        `at most the ${max - min + 1} ports from min to max`,
+      );
     }
     if (this.#family === 6 && !vtep.udp_checksum) {
-      this.#refuse([...path, 'udp_checksum'], 'true: IPv6 needs the UDP checksum (RFC 8200 section 8.1)');
+      this.#refuse(
+        [...path, 'udp_checksum'],
+        'true: IPv6 needs the UDP checksum (RFC 8200 section 8.1)',
+      );
     }
     if (isScopeless(vtep.address, vtep)) {
       this.#refuse([...path, 'address'], 'a link-local address only together with vtep.interface');
@@ -83,7 +90,12 @@ class Check {
     }
     if (this.#vtep !== undefined) {
       const udpPort = udpPortOf(network, this.#vtep);
-      this.#once(`vni ${udpPort}/${network.vni}`, who, [...path, 'vni'], `a VNI of its own on UDP port ${udpPort}`);
+      this.#once(
+        `vni ${udpPort}/${network.vni}`,
+        who,
+        [...path, 'vni'],
+        `a VNI of its own on UDP port ${udpPort}`,
+      );
     }
     this.#mtu([...path, 'mtu'], network.mtu, familyOfSubnet(network.subnet));
     this.#group(path, network);
@@ -116,26 +128,48 @@ class Check {
 
   #port(path: Path, port: Port, network: Network): void {
     const who = `port ${port.name}`;
-    this.#once(who, `a port of network ${network.name}`, [...path, 'name'], 'a name of its own in the whole daemon');
+    this.#once(
+      who,
+      `a port of network ${network.name}`,
+      [...path, 'name'],
+      'a name of its own in the whole daemon',
+    );
     if (port.mac !== undefined) {
-      this.#once(`mac ${network.name} ${port.mac}`, who, [...path, 'mac'], 'a MAC address of its own in the network');
+      this.#once(
+        `mac ${network.name} ${port.mac}`,
+        who,
+        [...path, 'mac'],
+        'a MAC address of its own in the network',
+      );
     }
     if (port.kind === 'tap') {
       const name = ifnameOf(port);
       if (!ifname().safeParse(name).success) {
-        this.#refuse([...path, 'ifname'], `an interface name, because ${name} is too long to be one`);
+        this.#refuse(
+          [...path, 'ifname'],
+          `an interface name, because ${name} is too long to be one`,
+        );
       }
       const place = port.netns === undefined ? '' : netnsPath(port.netns);
-      this.#once(`device ${place} ${name}`, who, [...path, 'ifname'], 'an interface name of its own in the namespace');
+      this.#once(
+        `device ${place} ${name}`,
+        who,
+        [...path, 'ifname'],
+        'an interface name of its own in the namespace',
+      );
     }
     const cidrs = port.addresses.map((text) => parseCidr(text));
     const v6 = cidrs.some((cidr) => cidr?.family === 6) ? 6 : familyOfSubnet(network.subnet);
     this.#mtu([...path, 'mtu'], port.mtu ?? network.mtu, v6);
     const subnet = network.subnet === undefined ? undefined : parseCidr(network.subnet);
     cidrs.forEach((cidr, at) => {
-      const outside = cidr !== undefined && subnet?.family === cidr.family && !contains(subnet, cidr);
+      const outside =
+        cidr !== undefined && subnet?.family === cidr.family && !contains(subnet, cidr);
       if (outside) {
-        this.#warn([...path, 'addresses', at], `${cidr.address} lies outside the subnet ${network.subnet}`);
+        this.#warn(
+          [...path, 'addresses', at],
+          `${cidr.address} lies outside the subnet ${network.subnet}`,
+        );
       }
     });
   }
@@ -144,7 +178,9 @@ class Check {
     const ports = new Set(network.ports.map((port) => port.name));
     network.fdb.forEach((entry, at) => {
       const place = [...path, 'fdb', at];
-      const targets = [entry.vtep, entry.port, entry.local].filter((target) => target !== undefined);
+      const targets = [entry.vtep, entry.port, entry.local].filter(
+        (target) => target !== undefined,
+      );
       if (targets.length !== 1) this.#refuse(place, 'exactly one of vtep, port and local');
       if (entry.vtep === undefined && (entry.vni ?? entry.udp_port) !== undefined) {
         this.#refuse(place, 'vni and udp_port only together with vtep');
@@ -153,9 +189,15 @@ class Check {
         this.#refuse([...place, 'port'], `a port of network ${network.name}`);
       }
       if (entry.vtep !== undefined) this.#fdbVtep(place, entry, entry.vtep);
-      else if (isZeroMac(entry.mac)) this.#refuse(place, 'a vtep for the all-zero MAC: it means the flood list');
+      else if (isZeroMac(entry.mac))
+        this.#refuse(place, 'a vtep for the all-zero MAC: it means the flood list');
       if (!isZeroMac(entry.mac)) {
-        this.#once(`fdb ${network.name} ${entry.mac}`, 'another entry', [...place, 'mac'], 'a MAC with one entry');
+        this.#once(
+          `fdb ${network.name} ${entry.mac}`,
+          'another entry',
+          [...place, 'mac'],
+          'a MAC with one entry',
+        );
       }
     });
   }
@@ -163,7 +205,10 @@ class Check {
   #fdbVtep(path: Path, entry: FdbStatic, vtep: string): void {
     this.#sameFamily([...path, 'vtep'], vtep);
     if (vtep === this.#vtep?.address) {
-      this.#refuse([...path, 'vtep'], `another host: this is our own VTEP address, use \`local: true\` for ${entry.mac}`);
+      this.#refuse(
+        [...path, 'vtep'],
+        `another host: this is our own VTEP address, use \`local: true\` for ${entry.mac}`,
+      );
     }
   }
 

@@ -2,11 +2,10 @@
 
 import * as z from 'zod';
 import type { DatapathSettings, SourcePorts, VtepSettings } from '../model/network.js';
+import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VXLAN_PORT } from '../model/vtep.js';
 import { flag, hostAddress, ifname, list, mapping, oneOf, text, udpPort, whole } from './leaf.js';
 import { networkSchema } from './networkSchema.js';
-
-export const DEFAULT_SOCKET = '/run/vswitchd/control.sock';
 
 // RFC 7348 section 5 asks for the dynamic range; below 1024 are other people's services.
 const sourcePortsSchema = mapping({
@@ -19,7 +18,9 @@ export const vtepSchema = mapping({
   address: hostAddress(),
   port: udpPort().default(VXLAN_PORT),
   ttl: z
-    .union([z.int().min(1).max(255), z.literal('inherit')], { error: 'inherit, or a whole number 1-255' })
+    .union([z.int().min(1).max(255), z.literal('inherit')], {
+      error: 'inherit, or a whole number 1-255',
+    })
     .default(64),
   udp_checksum: flag().default(true),
   source_ports: sourcePortsSchema.prefault({}),
@@ -44,16 +45,14 @@ export const datapathSchema = mapping({
 }) satisfies z.ZodType<DatapathSettings>;
 
 /** Where hosts share networks. Also the value of `--store`. */
-export const storeSchema = z
-  .string({ error: 'local' })
-  .superRefine((url, context) => {
-    if (url === 'local') return;
-    const later = /^(etcd|consul):\/\//.test(url);
-    context.addIssue({
-      code: 'custom',
-      message: later ? 'local; etcd and consul come with a later version' : 'local',
-    });
+export const storeSchema = z.string({ error: 'local' }).superRefine((url, context) => {
+  if (url === 'local') return;
+  const later = /^(etcd|consul):\/\//.test(url);
+  context.addIssue({
+    code: 'custom',
+    message: later ? 'local; etcd and consul come with a later version' : 'local',
   });
+});
 
 /** A socket path fits sockaddr_un with its terminating zero: 107 bytes (unix(7)). */
 export const socketSchema = text('an absolute path of at most 107 bytes', (raw) =>

@@ -3,7 +3,7 @@
 
 import { closest } from 'fastest-levenshtein';
 import * as z from 'zod';
-import { isHostAddress, parseCidr, parseIp, formatCidr } from '../model/ip.js';
+import { formatCidr, isHostAddress, parseCidr, parseIp } from '../model/ip.js';
 import { isGroupMac, isZeroMac, type Mac, parseMac } from '../model/mac.js';
 
 /** A whole number from `min` to `max`. */

@@ -7,7 +7,20 @@ import { isGroupMac, type Mac, parseMac } from '../model/mac.js';
 import type { FdbStatic, MulticastGroup, Network, Peer, Port } from '../model/network.js';
 import { VNI_MAX, VNI_MIN } from '../model/vni.js';
 import { parseVtep } from '../model/vtep.js';
-import { cidr, flag, hostAddress, ifname, list, mapping, name, oneOf, stationMac, text, udpPort, whole } from './leaf.js';
+import {
+  cidr,
+  flag,
+  hostAddress,
+  ifname,
+  list,
+  mapping,
+  name,
+  oneOf,
+  stationMac,
+  text,
+  udpPort,
+  whole,
+} from './leaf.js';
 
 /**
  * Smallest and largest MTU of a port: 68 is IPv4's least (RFC 791), 65485 leaves room for the
@@ -73,11 +86,16 @@ const groupSchema = mapping({
 }) satisfies z.ZodType<MulticastGroup>;
 
 const VLANS = 'discard, allow, or a list of VLAN IDs such as [7, "100-200"] (1-4094)';
-const innerVlan = z.union([z.enum(['discard', 'allow']), z.array(z.union([z.int(), z.string()])).min(1)], {
-  error: VLANS,
-}).refine((value) => typeof value === 'string' || value.every((item) => vlanRange(item) !== undefined), {
-  error: VLANS,
-});
+const innerVlan = z
+  .union([z.enum(['discard', 'allow']), z.array(z.union([z.int(), z.string()])).min(1)], {
+    error: VLANS,
+  })
+  .refine(
+    (value) => typeof value === 'string' || value.every((item) => vlanRange(item) !== undefined),
+    {
+      error: VLANS,
+    },
+  );
 
 const reservedBitsMask = text(
   '16 hex digits in quotes, over the 8 header bytes, without the I flag and the VNI',
@@ -114,7 +132,9 @@ const settings = {
   reserved_bits_mask: reservedBitsMask.default('0000000000000000'),
   inner_vlan: innerVlan.default('discard'),
   priority_tag: oneOf('strip', 'drop').default('strip'),
-  group_fwd_mask: whole(0, 0xffff).refine((mask) => (mask & 7) === 0, { error: GROUP_FWD }).default(0),
+  group_fwd_mask: whole(0, 0xffff)
+    .refine((mask) => (mask & 7) === 0, { error: GROUP_FWD })
+    .default(0),
   allow_vni_zero: flag().default(false),
   mtu: mtu().optional(),
   group: groupSchema.optional(),

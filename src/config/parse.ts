@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import * as z from 'zod';
+import type * as z from 'zod';
 import { type Problem, SwitchError } from '../model/error.js';
 import { crossCheck, type Placed } from './crossCheck.js';
 import { type Config, fileSchema, vtepSchema } from './fileSchema.js';
@@ -30,12 +30,14 @@ export async function readConfig(path: string): Promise<ParsedConfig> {
 export function parseConfig(text: string, name: string): ParsedConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const syntax = document.errors.map((error): Problem => ({
-    path: '',
-    line: lines.linePos(error.pos[0]).line,
-    value: text.slice(error.pos[0], error.pos[0] + 40).split('\n', 1)[0],
-    allowed: `YAML (${error.message})`,
-  }));
+  const syntax = document.errors.map(
+    (error): Problem => ({
+      path: '',
+      line: lines.linePos(error.pos[0]).line,
+      value: text.slice(error.pos[0], error.pos[0] + 40).split('\n', 1)[0],
+      allowed: `YAML (${error.message})`,
+    }),
+  );
   if (syntax.length > 0) throw invalid(name, syntax);
   return judge(toPlain(document, name), name, (path) => lineOf(document, lines, path));
 }
@@ -53,7 +55,10 @@ function judge(raw: unknown, name: string, lineOf: LineOf | undefined): ParsedCo
   const findings = crossCheck(vtep.data, soundNetworks(root));
   const problems = [
     ...problemsOf(parsed.error?.issues ?? [], root, lineOf),
-    ...findings.problems.map((found) => ({ ...located(found.path, root, lineOf), allowed: found.allowed })),
+    ...findings.problems.map((found) => ({
+      ...located(found.path, root, lineOf),
+      allowed: found.allowed,
+    })),
   ];
   if (problems.length > 0 || parsed.data === undefined) throw invalid(name, problems);
   const warnings = findings.warnings.map((found) => {

@@ -18,7 +18,11 @@ export function pathText(path: Path): string {
 }
 
 /** One problem for each issue, and for each unknown key of an issue. `root` is the parsed input. */
-export function problemsOf(issues: readonly z.core.$ZodIssue[], root: unknown, lineOf?: LineOf): Problem[] {
+export function problemsOf(
+  issues: readonly z.core.$ZodIssue[],
+  root: unknown,
+  lineOf?: LineOf,
+): Problem[] {
   return issues.flatMap((issue): Problem[] => {
     const path = issue.path.filter((step) => typeof step !== 'symbol');
     if (issue.code === 'unrecognized_keys') {

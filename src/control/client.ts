@@ -2,7 +2,13 @@
 
 import { Client } from 'undici';
 import { SwitchError } from '../model/error.js';
-import type { AddFdbBody, AddNetworkBody, AddPortBody, FlushBody, ReplaceFdbBody } from './requests.js';
+import type {
+  AddFdbBody,
+  AddNetworkBody,
+  AddPortBody,
+  FlushBody,
+  ReplaceFdbBody,
+} from './requests.js';
 import type * as view from './views.js';
 
 export type * from './views.js';
@@ -94,7 +100,11 @@ export class ControlClient {
     return this.#http.close();
   }
 
-  async #ask<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+  async #ask<T>(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    body?: unknown,
+  ): Promise<T> {
     const sent =
       body === undefined
         ? {}

@@ -1,8 +1,13 @@
 // What the API may be asked: bodies, paths and queries. Bodies have the shape of the file.
 
-import * as z from 'zod';
+import type * as z from 'zod';
 import { mapping, name, text } from '../config/leaf.js';
-import { fdbSchema, networkRequestSchema, peerSchema, portSchema } from '../config/networkSchema.js';
+import {
+  fdbSchema,
+  networkRequestSchema,
+  peerSchema,
+  portSchema,
+} from '../config/networkSchema.js';
 import { type Mac, parseMac } from '../model/mac.js';
 
 export const networkParam = mapping({ network: name() });

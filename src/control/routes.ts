@@ -17,7 +17,9 @@ export function addRoutes(server: FastifyInstance, daemon: Operations): void {
 
   api.get('/status', { schema: { response: answer(view.statusView) } }, () => daemon.status());
   api.get('/doctor', { schema: { response: answer(view.doctorView) } }, () => daemon.doctor());
-  api.get('/counters', { schema: { response: answer(view.countersView) } }, () => daemon.counters());
+  api.get('/counters', { schema: { response: answer(view.countersView) } }, () =>
+    daemon.counters(),
+  );
   api.get('/drops', { schema: { response: answer(z.array(view.dropView)) } }, () => daemon.drops());
   api.post('/purge', { schema: { response: answer(view.purgeView) } }, () => daemon.purge());
   api.post('/reload', { schema: { response: answer(view.reloadView) } }, () => daemon.reload());
@@ -29,11 +31,15 @@ export function addRoutes(server: FastifyInstance, daemon: Operations): void {
 function addNetworkRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
   const one = { 200: view.networkView, ...errors };
-  api.get('/networks', { schema: { response: { 200: z.array(view.networkView), ...errors } } }, () =>
-    daemon.networks(),
+  api.get(
+    '/networks',
+    { schema: { response: { 200: z.array(view.networkView), ...errors } } },
+    () => daemon.networks(),
   );
-  api.get('/networks/:network', { schema: { params: ask.networkParam, response: one } }, (request) =>
-    daemon.network(request.params.network),
+  api.get(
+    '/networks/:network',
+    { schema: { params: ask.networkParam, response: one } },
+    (request) => daemon.network(request.params.network),
   );
   api.post('/networks', { schema: { body: ask.addNetworkBody, response: one } }, (request) =>
     daemon.addNetwork(request.body),
@@ -92,7 +98,8 @@ function addFdbRoutes(server: FastifyInstance, daemon: Operations): void {
   api.put(
     '/networks/:network/fdb/:mac',
     { schema: { params: ask.fdbParam, body: ask.replaceFdbBody, response: entries } },
-    (request) => daemon.replaceFdb(request.params.network, { ...request.body, mac: request.params.mac }),
+    (request) =>
+      daemon.replaceFdb(request.params.network, { ...request.body, mac: request.params.mac }),
   );
   api.delete(
     '/networks/:network/fdb/:mac',

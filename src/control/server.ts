@@ -48,11 +48,18 @@ export async function buildApi(daemon: Operations, options: ApiOptions): Promise
     try {
       done(null, body === '' ? undefined : JSON.parse(body as string));
     } catch (error) {
-      done(new SwitchError('BAD_REQUEST', '', { why: `its body is no JSON: ${(error as Error).message}` }));
+      done(
+        new SwitchError('BAD_REQUEST', '', {
+          why: `its body is no JSON: ${(error as Error).message}`,
+        }),
+      );
     }
   });
   await server.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title: 'vswitchd control API', version: options.version } },
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'vswitchd control API', version: options.version },
+    },
     transform: jsonSchemaTransform,
   });
   await server.register(async (api) => addRoutes(api, daemon), { prefix: API_PREFIX });

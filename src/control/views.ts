@@ -42,7 +42,9 @@ export const networkView = z.object({
   source: z.enum(['file', 'api']),
   peers: z.array(peerView),
   ports: z.array(portView),
-  settings: z.record(z.string(), z.unknown()).meta({ description: 'every setting, as in the file' }),
+  settings: z
+    .record(z.string(), z.unknown())
+    .meta({ description: 'every setting, as in the file' }),
 });
 export type NetworkView = z.output<typeof networkView>;
 
@@ -115,7 +117,9 @@ export const countersView = z.object({
     drops: z.array(dropView),
     source_ports: z.array(z.number()),
     receive_buffer: z.number(),
-    missing: count().meta({ description: 'datagrams - drops - what reached a network; 0 unless lost' }),
+    missing: count().meta({
+      description: 'datagrams - drops - what reached a network; 0 unless lost',
+    }),
   }),
   networks: z.array(networkCountersView),
   balanced: z.boolean().meta({ description: 'every sum holds: in = out + consumed + drops' }),

@@ -42,7 +42,9 @@ export class CounterViews {
     ]);
     const sums = sumDrops([counters.underlay.drops, ...lists]);
     const frames = new Map(sums.map((drop) => [drop.reason, drop.frames]));
-    return this.#drops([...this.#reasons.keys()].map((reason) => ({ reason, frames: frames.get(reason) ?? 0 })));
+    return this.#drops(
+      [...this.#reasons.keys()].map((reason) => ({ reason, frames: frames.get(reason) ?? 0 })),
+    );
   }
 
   #network(network: NetworkCounters): NetworkCountersView {

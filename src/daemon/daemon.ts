@@ -7,11 +7,12 @@ import { rm } from 'node:fs/promises';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { configOfVtep, type ParsedConfig, readConfig } from '../config/parse.js';
-import { DEFAULT_SOCKET } from '../config/fileSchema.js';
 import type { Operations } from '../control/operations.js';
 import { buildApi, listen, makeSocketDirectory } from '../control/server.js';
 import type { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
+import { DEFAULT_SOCKET } from '../model/socket.js';
+import { VERSION } from '../model/version.js';
 import type { Namespaces } from '../overlay/namespaces.js';
 import { Overlay } from '../overlay/overlay.js';
 import { underlayMtuOf } from '../overlay/plan.js';
@@ -20,7 +21,6 @@ import { loadState, saveState, statePathOf } from '../store/stateFile.js';
 import { EventPump } from './events.js';
 import { operationsOf } from './operations.js';
 import { nameOwner } from './udpOwner.js';
-import { VERSION } from '../model/version.js';
 
 /** Where the settings come from: a file, or just our own address. */
 export type Source = { readonly config: string } | { readonly vtep: string };
@@ -53,7 +53,8 @@ export async function startDaemon(options: DaemonOptions, parts: DaemonParts): P
   const { source } = options;
   const configPath = 'config' in source ? source.config : undefined;
   const parsed = 'config' in source ? await readConfig(source.config) : configOfVtep(source.vtep);
-  const socket = options.socket ?? ('config' in source ? parsed.config.control.socket : DEFAULT_SOCKET);
+  const socket =
+    options.socket ?? ('config' in source ? parsed.config.control.socket : DEFAULT_SOCKET);
   const closers: (() => unknown)[] = [];
   try {
     return await open({ configPath, parsed, socket, parts, closers });
@@ -98,16 +99,30 @@ async function open(opening: Opening): Promise<Daemon> {
     const taken = error instanceof SwitchError && error.code === 'PORT_IN_USE';
     throw taken ? await nameOwner(error, probe) : error;
   }
-  const pump = new EventPump(datapath, { portGone: (port) => overlay.portGone(port), fatal: parts.fatal }, log);
+  const pump = new EventPump(
+    datapath,
+    { portGone: (port) => overlay.portGone(port), fatal: parts.fatal },
+    log,
+  );
   closers.push(() => pump.stop());
   datapath.start(() => pump.wake());
 
   const warnings = broken === undefined ? [] : [broken];
-  const operations = operationsOf({ datapath, overlay, socket, configPath, config: parsed, warnings });
+  const operations = operationsOf({
+    datapath,
+    overlay,
+    socket,
+    configPath,
+    config: parsed,
+    warnings,
+  });
   const api = await buildApi(operations, { version: VERSION, log });
   closers.push(() => closeApi(api, socket));
   await listen(api, socket);
-  log.info({ version: VERSION, vtep: vtep.address, socket, networks: overlay.networks.length }, 'ready');
+  log.info(
+    { version: VERSION, vtep: vtep.address, socket, networks: overlay.networks.length },
+    'ready',
+  );
 
   let stopping: Promise<void> | undefined;
   return {
@@ -122,7 +137,11 @@ async function open(opening: Opening): Promise<Daemon> {
 }
 
 /** The kernel drops the lock with the process; the file is removed only at an orderly end. */
-async function takeLock(datapath: Datapath, socket: string, closers: (() => unknown)[]): Promise<void> {
+async function takeLock(
+  datapath: Datapath,
+  socket: string,
+  closers: (() => unknown)[],
+): Promise<void> {
   const path = `${socket}.lock`;
   await makeSocketDirectory(socket);
   try {
@@ -133,7 +152,8 @@ async function takeLock(datapath: Datapath, socket: string, closers: (() => unkn
       lock.release();
     });
   } catch (error) {
-    if (error instanceof SwitchError && error.code === 'LOCKED') throw new SwitchError('LOCKED', socket);
+    if (error instanceof SwitchError && error.code === 'LOCKED')
+      throw new SwitchError('LOCKED', socket);
     throw error;
   }
 }

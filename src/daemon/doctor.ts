@@ -8,9 +8,21 @@ type Check = DoctorView['checks'][number];
 
 /** Everything the probe tried, in words. `udpPorts` are those that our networks use. */
 export function diagnose(probe: Probe, vtep: string, udpPorts: ReadonlySet<number>): DoctorView {
+  const { tunError } = probe;
   const checks = [
-    hostCheck('CAP_NET_ADMIN', probe.netAdmin, 'makes TAP devices', sentences.NO_NET_ADMIN.fix),
-    hostCheck('/dev/net/tun', probe.tun, 'TAP devices come from it', sentences.NO_TUN.fix, probe.tunError),
+    needed({
+      name: 'CAP_NET_ADMIN',
+      ok: probe.netAdmin,
+      why: 'makes TAP devices',
+      fix: sentences.NO_NET_ADMIN.fix,
+    }),
+    needed({
+      name: '/dev/net/tun',
+      ok: probe.tun,
+      why: 'TAP devices come from it',
+      fix: sentences.NO_TUN.fix,
+      ...(tunError === undefined ? {} : { detail: tunError }),
+    }),
     addressCheck(probe, vtep),
     ...vxlanChecks(probe, udpPorts),
     ...probe.facilities.map(facilityCheck),
@@ -18,12 +30,15 @@ export function diagnose(probe: Probe, vtep: string, udpPorts: ReadonlySet<numbe
   return { ready: checks.every((check) => check.ok || !check.needed), checks };
 }
 
-function hostCheck(name: string, ok: boolean, why: string, fix: string, detail?: string): Check {
-  return { name, ok, needed: true, why, ...(ok ? {} : { fix }), ...(detail ? { detail } : {}) };
+/** A check without which nothing works; its fix is told only when it fails. */
+function needed({ fix, ...check }: Omit<Check, 'needed'>): Check {
+  return { ...check, needed: true, ...(check.ok || fix === undefined ? {} : { fix }) };
 }
 
 function addressCheck(probe: Probe, vtep: string): Check {
-  const link = probe.interfaces.find((item) => item.addresses.some((text) => text.replace(/[%/].*$/, '') === vtep));
+  const link = probe.interfaces.find((item) =>
+    item.addresses.some((text) => text.replace(/[%/].*$/, '') === vtep),
+  );
   const ok = link?.up === true;
   return {
     name: `VTEP ${vtep}`,
@@ -60,7 +75,10 @@ const FACILITIES: Readonly<Record<string, readonly [why: string, fix: string]>> 
   sendmmsg: ['one system call sends many datagrams: speed', 'Linux 3.0 or later'],
   udp_gso: ['one send carries a whole run of datagrams: speed', 'Linux 4.18 or later'],
   udp_gro: ['one read brings a whole run of datagrams: speed', 'Linux 5.0 or later'],
-  rcvbuf_force: ['large receive buffers: fewer drops in bursts', 'CAP_NET_ADMIN, or raise net.core.rmem_max'],
+  rcvbuf_force: [
+    'large receive buffers: fewer drops in bursts',
+    'CAP_NET_ADMIN, or raise net.core.rmem_max',
+  ],
 };
 
 function facilityCheck(facility: Probe['facilities'][number]): Check {

@@ -74,7 +74,7 @@ export class EventPump {
 
   #handle(event: DatapathEvent): void {
     const { type, at: _, ...facts } = event;
-    if (type === 'fatal') return this.#handlers.fatal(event.detail ?? 'no detail');
+    if (type === 'fatal') this.#handlers.fatal(event.detail ?? 'no detail');
     if (type === 'portGone' && event.port !== undefined) this.#handlers.portGone(event.port);
     const suppressed = this.#limit.admit(type, Date.now());
     if (suppressed === undefined) return;

@@ -1,7 +1,14 @@
 // The log: one line for each event on stderr, written at once (no transports, no threads).
 // A terminal gets plain lines, everything else pino's JSON.
 
-import { type DestinationStream, destination, type Level, type Logger, pino, stdTimeFunctions } from 'pino';
+import {
+  type DestinationStream,
+  destination,
+  type Level,
+  type Logger,
+  pino,
+  stdTimeFunctions,
+} from 'pino';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = Level | 'silent';

@@ -1,8 +1,8 @@
 // The process around a daemon: command line, signals, exit codes.
 
 import { CommanderError } from 'commander';
-import { Datapath } from '../datapath/datapath.js';
 import { loadAddon } from '../datapath/binding.js';
+import { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
 import { namespaceAt } from '../overlay/namespaces.js';
 import { type Daemon, startDaemon } from './daemon.js';

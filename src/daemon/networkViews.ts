@@ -3,8 +3,8 @@
 import type { FdbView, NetworkView, PortView } from '../control/views.js';
 import type { Counters, FdbEntry, PortCounters } from '../datapath/seam.js';
 import { isZeroMac } from '../model/mac.js';
-import { type FdbStatic, ifnameOf, type Network, type Port, udpPortOf } from '../model/network.js';
 import { netnsPath } from '../model/netns.js';
+import { type FdbStatic, ifnameOf, type Network, type Port, udpPortOf } from '../model/network.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { defaultMtu } from '../overlay/plan.js';
 
@@ -39,7 +39,12 @@ export function viewPorts(network: Network, overlay: Overlay, counters: Counters
   });
 }
 
-function viewPort(port: Port, network: Network, overlay: Overlay, live: PortCounters | undefined): PortView {
+function viewPort(
+  port: Port,
+  network: Network,
+  overlay: Overlay,
+  live: PortCounters | undefined,
+): PortView {
   const condition = overlay.portCondition(port.name);
   const mac = live?.mac ?? port.mac;
   return {
@@ -84,7 +89,9 @@ export function viewFdbEntry(entry: FdbEntry): FdbView {
 
 /** Static entries that the datapath does not run: their port waits, or they only fill the flood list. */
 export function viewDormantFdb(network: Network, running: readonly FdbEntry[]): FdbView[] {
-  const known = new Set(running.filter((entry) => entry.network === network.name).map((entry) => entry.mac));
+  const known = new Set(
+    running.filter((entry) => entry.network === network.name).map((entry) => entry.mac),
+  );
   return network.fdb
     .filter((entry) => !known.has(entry.mac))
     .map((entry) => viewStatic(network, entry, isZeroMac(entry.mac)));

@@ -1,11 +1,12 @@
 // What the API can ask of this daemon: the overlay's changes, and views of everything.
 
-import type { Operations } from '../control/operations.js';
-import type { FdbView, PortView, PurgeView, ReloadView, RemovedView, StatusView } from '../control/views.js';
 import { type ParsedConfig, readConfig } from '../config/parse.js';
+import type { Operations } from '../control/operations.js';
+import type { PortView, PurgeView, ReloadView, RemovedView, StatusView } from '../control/views.js';
 import type { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
 import { udpPortOf } from '../model/network.js';
+import { VERSION } from '../model/version.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { underlayMtuOf } from '../overlay/plan.js';
 import type { RemovedTap } from '../overlay/reconcile.js';
@@ -13,7 +14,6 @@ import { CounterViews } from './counterViews.js';
 import { diagnose } from './doctor.js';
 import { viewDormantFdb, viewFdbEntry, viewNetwork, viewPorts } from './networkViews.js';
 import { nameOwner } from './udpOwner.js';
-import { VERSION } from '../model/version.js';
 
 export interface OperationsParts {
   readonly datapath: Datapath;
@@ -26,72 +26,24 @@ export interface OperationsParts {
   readonly warnings: readonly string[];
 }
 
-export type DaemonOperations = Operations;
-
 /** The operations of one running daemon. */
-export function operationsOf(parts: OperationsParts): DaemonOperations {
+export function operationsOf(parts: OperationsParts): Operations {
   const { datapath, overlay } = parts;
-  const views = new CounterViews(datapath.dropReasons());
+  const counterViews = new CounterViews(datapath.dropReasons());
+  const views = viewsOf(parts);
   let config = parts.config;
-
-  const network = (name: string) => viewNetwork(overlay.network(name), overlay, datapath.counters());
-  const ports = (): PortView[] => {
-    const counters = datapath.counters();
-    return overlay.networks.flatMap((item) => viewPorts(item, overlay, counters));
-  };
-  const port = (name: string): PortView => {
-    const found = ports().find((item) => item.name === name);
-    if (found === undefined) throw new SwitchError('PORT_UNKNOWN', name);
-    return found;
-  };
-  const fdb = (name?: string): FdbView[] => {
-    if (name !== undefined) overlay.network(name);
-    const running = datapath.fdb(name);
-    const networks = overlay.networks.filter((item) => name === undefined || item.name === name);
-    return [...running.map(viewFdbEntry), ...networks.flatMap((item) => viewDormantFdb(item, running))];
-  };
-
   return {
-    status: () => statusOf(parts, config, ports()),
+    ...views,
+    ...changesOf(parts, views),
+    status: () => statusOf(parts, config, views.ports()),
     doctor: () => {
       const { vtep } = overlay.base;
-      const udpPorts = new Set([vtep.port, ...overlay.networks.map((item) => udpPortOf(item, vtep))]);
-      return diagnose(datapath.probe(), vtep.address, udpPorts);
+      const udpPorts = overlay.networks.map((item) => udpPortOf(item, vtep));
+      return diagnose(datapath.probe(), vtep.address, new Set([vtep.port, ...udpPorts]));
     },
-    networks: () => {
-      const counters = datapath.counters();
-      return overlay.networks.map((item) => viewNetwork(item, overlay, counters));
-    },
-    network,
-    addNetwork: async (request) => network((await named(datapath, overlay.addNetwork(request))).name),
-    removeNetwork: async (name) => removed((await overlay.removeNetwork(name)).removedTaps),
-    ports,
-    addPort: async (name, request) => port((await overlay.addPort(name, request)).name),
-    removePort: async (name) => removed((await overlay.removePort(name)).removedTaps),
-    addPeer: async (name, peer) => {
-      await overlay.addPeer(name, peer);
-      return network(name);
-    },
-    removePeer: async (name, peer) => {
-      await overlay.removePeer(name, peer);
-      return network(name);
-    },
-    fdb,
-    addFdb: async (name, entry) => {
-      await overlay.addFdb(name, entry);
-      return fdb(name);
-    },
-    replaceFdb: async (name, entry) => {
-      await overlay.replaceFdb(name, entry);
-      return fdb(name);
-    },
-    removeFdb: async (name, mac) => {
-      await overlay.removeFdb(name, mac);
-      return fdb(name);
-    },
-    flushFdb: (name, portName) => flush(parts, name, portName),
-    counters: () => views.counters(datapath.counters()),
-    drops: () => views.totals(datapath.counters()),
+    counters: () => counterViews.counters(datapath.counters()),
+    drops: () => counterViews.totals(datapath.counters()),
+    flushFdb: (name, port) => flush(parts, name, port),
     purge: () => purge(parts),
     reload: async () => {
       const next = await loadAgain(parts.configPath);
@@ -102,13 +54,93 @@ export function operationsOf(parts: OperationsParts): DaemonOperations {
   };
 }
 
-function statusOf(parts: OperationsParts, config: ParsedConfig, ports: readonly PortView[]): StatusView {
+type Views = Pick<Operations, 'networks' | 'network' | 'ports' | 'fdb'>;
+
+function viewsOf({ datapath, overlay }: OperationsParts): Views {
+  return {
+    networks: () => {
+      const counters = datapath.counters();
+      return overlay.networks.map((item) => viewNetwork(item, overlay, counters));
+    },
+    network: (name) => viewNetwork(overlay.network(name), overlay, datapath.counters()),
+    ports: () => {
+      const counters = datapath.counters();
+      return overlay.networks.flatMap((item) => viewPorts(item, overlay, counters));
+    },
+    fdb: (name) => {
+      if (name !== undefined) overlay.network(name);
+      const running = datapath.fdb(name);
+      const networks = overlay.networks.filter((item) => name === undefined || item.name === name);
+      const dormant = networks.flatMap((item) => viewDormantFdb(item, running));
+      return [...running.map(viewFdbEntry), ...dormant];
+    },
+  };
+}
+
+type Changes = Pick<
+  Operations,
+  | 'addNetwork'
+  | 'removeNetwork'
+  | 'addPort'
+  | 'removePort'
+  | 'addPeer'
+  | 'removePeer'
+  | 'addFdb'
+  | 'replaceFdb'
+  | 'removeFdb'
+>;
+
+/** Changes of the overlay; each answers with a view of what it touched. */
+function changesOf({ datapath, overlay }: OperationsParts, views: Views): Changes {
+  return {
+    addNetwork: async (request) => {
+      const { name } = await named(datapath, overlay.addNetwork(request));
+      return views.network(name);
+    },
+    removeNetwork: async (name) => removed((await overlay.removeNetwork(name)).removedTaps),
+    addPort: async (network, request) => {
+      const { name } = await overlay.addPort(network, request);
+      const view = views.ports().find((port) => port.name === name);
+      if (view === undefined) throw new SwitchError('PORT_UNKNOWN', name);
+      return view;
+    },
+    removePort: async (name) => removed((await overlay.removePort(name)).removedTaps),
+    addPeer: async (network, peer) => {
+      await overlay.addPeer(network, peer);
+      return views.network(network);
+    },
+    removePeer: async (network, peer) => {
+      await overlay.removePeer(network, peer);
+      return views.network(network);
+    },
+    addFdb: async (network, entry) => {
+      await overlay.addFdb(network, entry);
+      return views.fdb(network);
+    },
+    replaceFdb: async (network, entry) => {
+      await overlay.replaceFdb(network, entry);
+      return views.fdb(network);
+    },
+    removeFdb: async (network, mac) => {
+      await overlay.removeFdb(network, mac);
+      return views.fdb(network);
+    },
+  };
+}
+
+function statusOf(
+  parts: OperationsParts,
+  config: ParsedConfig,
+  ports: readonly PortView[],
+): StatusView {
   const { datapath, overlay, socket, configPath } = parts;
   const { vtep, underlayMtu } = overlay.base;
   const counters = datapath.counters();
   const count = (state: PortView['state']) => ports.filter((port) => port.state === state).length;
   const skipped = overlay.skipped.map(({ what, why }) => `${what} is left out: ${why}`);
-  const waiting = ports.filter((port) => port.reason).map((port) => `port ${port.name}: ${port.reason}`);
+  const waiting = ports
+    .filter((port) => port.reason)
+    .map((port) => `port ${port.name}: ${port.reason}`);
   const degraded = waiting.length + skipped.length > 0;
   return {
     version: VERSION,
@@ -127,18 +159,25 @@ function statusOf(parts: OperationsParts, config: ParsedConfig, ports: readonly 
     workers: counters.workers.length,
     networks: overlay.networks.length,
     ports: { up: count('up'), waiting: count('waiting'), gone: count('gone') },
-    peers: new Set(overlay.networks.flatMap((network) => network.peers.map((peer) => peer.address))).size,
+    peers: new Set(overlay.networks.flatMap((network) => network.peers.map((peer) => peer.address)))
+      .size,
     warnings: [...parts.warnings, ...config.warnings, ...skipped, ...waiting],
   };
 }
 
-function flush({ datapath, overlay }: OperationsParts, name?: string, port?: string): { flushed: number } {
+function flush(
+  { datapath, overlay }: OperationsParts,
+  name?: string,
+  port?: string,
+): { flushed: number } {
   const networks = name === undefined ? overlay.networks : [overlay.network(name)];
   const known = networks.filter(
     (network) => port === undefined || network.ports.some((item) => item.name === port),
   );
   if (port !== undefined && known.length === 0) throw new SwitchError('PORT_UNKNOWN', port);
-  return { flushed: known.reduce((sum, network) => sum + datapath.fdbFlush(network.name, port), 0) };
+  return {
+    flushed: known.reduce((sum, network) => sum + datapath.fdbFlush(network.name, port), 0),
+  };
 }
 
 /** Takes down everything that runs, then every TAP that bears our mark, known or not. */
@@ -158,7 +197,10 @@ async function loadAgain(path: string | undefined): Promise<ParsedConfig> {
   return readConfig(path);
 }
 
-async function reload({ datapath, overlay, socket }: OperationsParts, next: ParsedConfig): Promise<ReloadView> {
+async function reload(
+  { datapath, overlay, socket }: OperationsParts,
+  next: ParsedConfig,
+): Promise<ReloadView> {
   const { config } = next;
   const mtu = underlayMtuOf(config.vtep.address, datapath.probe().interfaces);
   const { datapath: engine } = overlay.base;

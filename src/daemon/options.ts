@@ -3,9 +3,9 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { socketSchema, storeSchema } from '../config/fileSchema.js';
+import { VERSION } from '../model/version.js';
 import type { DaemonOptions } from './daemon.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
-import { VERSION } from '../model/version.js';
 
 export interface CommandLine extends DaemonOptions {
   readonly logLevel: LogLevel;
@@ -22,13 +22,21 @@ interface Raw {
 /** Parses arguments (without node and script). Throws `CommanderError` on bad usage, --help and --version. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const command = new Command('vswitchd')
-    .description('Userspace VXLAN switch. Runs in the foreground; SIGTERM stops it (TAPs stay), SIGHUP reloads the file.')
+    .description(
+      'Userspace VXLAN switch. Runs in the foreground; SIGTERM stops it (TAPs stay), SIGHUP reloads the file.',
+    )
     .version(VERSION)
     .addOption(new Option('--config <file>', 'configuration file (YAML)').conflicts('vtep'))
     .option('--vtep <address>', 'run without a file, with this VTEP address')
-    .addOption(new Option('--store <url>', 'where hosts share networks').default('local').argParser(storeOf))
-    .addOption(new Option('--socket <path>', 'control socket').env('VSWITCHD_SOCKET').argParser(socketOf))
-    .addOption(new Option('--log-level <level>', 'least level logged').choices(LOG_LEVELS).default('info'))
+    .addOption(
+      new Option('--store <url>', 'where hosts share networks').default('local').argParser(storeOf),
+    )
+    .addOption(
+      new Option('--socket <path>', 'control socket').env('VSWITCHD_SOCKET').argParser(socketOf),
+    )
+    .addOption(
+      new Option('--log-level <level>', 'least level logged').choices(LOG_LEVELS).default('info'),
+    )
     .exitOverride();
   command.parse(args, { from: 'user' });
   const { config, vtep, socket, logLevel } = command.opts<Raw>();

@@ -11,7 +11,11 @@ export interface Procfs {
 const HOST: Procfs = { root: '/proc' };
 
 /** The same PORT_IN_USE error, naming the port's owner and how to get rid of it. */
-export async function nameOwner(error: SwitchError, probe: Probe, procfs: Procfs = HOST): Promise<SwitchError> {
+export async function nameOwner(
+  error: SwitchError,
+  probe: Probe,
+  procfs: Procfs = HOST,
+): Promise<SwitchError> {
   const port = Number(/(\d+)$/.exec(error.subject)?.[1]);
   const device = probe.vxlanDevices.find((item) => item.udpPort === port && item.up);
   const { syscall, errno } = error.facts;
@@ -56,11 +60,14 @@ async function processWith(port: number, { root }: Procfs): Promise<Owner | unde
 /** Inodes of the sockets on a local port in the format of /proc/net/udp (proc(5)). */
 function socketInodes(table: string, port: number): string[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  return table.split('\n').slice(1).flatMap((line) => {
-    const fields = line.trim().split(/\s+/);
-    const inode = fields[9];
-    return fields[1]?.endsWith(suffix) && inode !== undefined ? [inode] : [];
-  });
+  return table
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const fields = line.trim().split(/\s+/);
+      const inode = fields[9];
+      return fields[1]?.endsWith(suffix) && inode !== undefined ? [inode] : [];
+    });
 }
 
 // Processes end while we look, and others' descriptors are closed to us: both mean "not found".

@@ -1,9 +1,10 @@
-// From the addon's errors (`code`, and JSON as message) to the error that operators see.
+// From the addon's errors (JSON as message) to the error that operators see.
 
 import { SwitchError } from '../model/error.js';
 import { isErrorCode } from '../model/sentences.js';
 
 interface NativeFacts {
+  readonly code?: unknown;
   readonly subject?: string;
   readonly syscall?: string;
   readonly errno?: number;
@@ -13,12 +14,11 @@ interface NativeFacts {
 /** Never throws: what does not come from the addon becomes INTERNAL with its text. */
 export function fromNative(error: unknown): SwitchError {
   if (error instanceof SwitchError) return error;
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  const facts = parseFacts(message);
-  if (!isErrorCode(code) || facts === undefined) {
+  const { message } = error as { message?: unknown };
+  const { code, subject = 'the datapath', ...rest } = parseFacts(message) ?? {};
+  if (!isErrorCode(code)) {
     return new SwitchError('INTERNAL', 'the datapath', { detail: String(message ?? error) });
   }
-  const { subject = 'the datapath', ...rest } = facts;
   return new SwitchError(code, subject, rest);
 }
 

@@ -278,7 +278,7 @@ export interface NativeDatapath {
   underlayTake(): MemoryDatagram[];
 }
 
-/** Rejections and throws are `Error` with `code` and a message of JSON `{subject, syscall?, errno?, detail?}`. */
+/** Rejections and throws are `Error` with a message of JSON `{code, subject, syscall?, errno?, detail?}`. */
 export interface Addon {
   readonly Datapath: new () => NativeDatapath;
   probe(): Probe;

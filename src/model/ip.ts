@@ -78,7 +78,8 @@ function toNumber(ip: Ip): bigint {
 
 function groupsOf(address: string): number[] {
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
-  const text = dotted === null ? address : `${dotted[1]}${hexPair(dotted, 2)}:${hexPair(dotted, 4)}`;
+  const text =
+    dotted === null ? address : `${dotted[1]}${hexPair(dotted, 2)}:${hexPair(dotted, 4)}`;
   const [head = '', tail] = text.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');

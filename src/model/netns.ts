@@ -11,5 +11,7 @@ export function netnsPath(text: string): string {
 
 /** The short name of a namespace path for tables: what `netnsPath` would turn back into it. */
 export function netnsName(path: string): string {
-  return /^\/run\/netns\/([^/]+)$/.exec(path)?.[1] ?? /^\/proc\/(\d+)\/ns\/net$/.exec(path)?.[1] ?? path;
+  return (
+    /^\/run\/netns\/([^/]+)$/.exec(path)?.[1] ?? /^\/proc\/(\d+)\/ns\/net$/.exec(path)?.[1] ?? path
+  );
 }

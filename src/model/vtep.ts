@@ -27,5 +27,7 @@ export function parseVtep(text: string): Vtep | undefined {
 
 export function formatVtep(vtep: Vtep): string {
   if (vtep.port === undefined) return vtep.address;
-  return vtep.address.includes(':') ? `[${vtep.address}]:${vtep.port}` : `${vtep.address}:${vtep.port}`;
+  return vtep.address.includes(':')
+    ? `[${vtep.address}]:${vtep.port}`
+    : `${vtep.address}:${vtep.port}`;
 }

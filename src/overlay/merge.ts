@@ -41,7 +41,8 @@ export function merge(vtep: VtepSettings, file: readonly Network[], runtime: Run
   let admitted = emptyState;
   for (const piece of piecesOf(runtime)) {
     const candidate = piece.add(admitted);
-    const why = strays(file, candidate)[0] ?? check(vtep, assemble(file, candidate)).problems[0]?.allowed;
+    const why =
+      strays(file, candidate)[0] ?? check(vtep, assemble(file, candidate)).problems[0]?.allowed;
     if (why === undefined) admitted = candidate;
     else skipped.push({ what: piece.what, why: `it needs ${why}` });
   }
@@ -49,7 +50,10 @@ export function merge(vtep: VtepSettings, file: readonly Network[], runtime: Run
 }
 
 function check(vtep: VtepSettings, networks: readonly Network[]): Findings {
-  return crossCheck(vtep, networks.map((network): Placed => ({ path: [network.name], network })));
+  return crossCheck(
+    vtep,
+    networks.map((network): Placed => ({ path: [network.name], network })),
+  );
 }
 
 /** What rows of networks that do not exist would need. */
@@ -72,7 +76,9 @@ function assemble(file: readonly Network[], runtime: RuntimeState): Network[] {
   }));
 }
 
-function byNetwork<T extends { readonly network: string }>(rows: readonly T[]): (network: string) => readonly T[] {
+function byNetwork<T extends { readonly network: string }>(
+  rows: readonly T[],
+): (network: string) => readonly T[] {
   const groups = new Map<string, T[]>();
   for (const row of rows) {
     const group = groups.get(row.network);

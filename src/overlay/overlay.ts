@@ -7,8 +7,8 @@ import type { Config } from '../config/fileSchema.js';
 import type { networkRequestSchema } from '../config/networkSchema.js';
 import { SwitchError } from '../model/error.js';
 import type { Mac } from '../model/mac.js';
-import type { FdbStatic, Network, Peer, Port } from '../model/network.js';
 import { netnsName, netnsPath } from '../model/netns.js';
+import type { FdbStatic, Network, Peer, Port } from '../model/network.js';
 import { firstFreeVni } from '../model/vni.js';
 import { formatVtep } from '../model/vtep.js';
 import {
@@ -121,7 +121,10 @@ export class Overlay {
 
   /** Whether the configuration file has this port. */
   portFromFile(port: string): boolean {
-    return !this.#purged && this.#base.file.some((item) => item.ports.some((other) => other.name === port));
+    return (
+      !this.#purged &&
+      this.#base.file.some((item) => item.ports.some((other) => other.name === port))
+    );
   }
 
   /** Looks at namespaces and waiting ports soon; calls in between are one. */
@@ -155,7 +158,8 @@ export class Overlay {
   removeNetwork(name: string): Promise<ChangeReport> {
     return this.#serial.run(async () => {
       if (this.fromFile(name)) throw new SwitchError('FROM_FILE', `network ${name}`);
-      if (!this.#runtime.networks.some((item) => item.name === name)) throw new SwitchError('NETWORK_UNKNOWN', name);
+      if (!this.#runtime.networks.some((item) => item.name === name))
+        throw new SwitchError('NETWORK_UNKNOWN', name);
       return this.#apply(withoutNetwork(this.#runtime, name));
     });
   }
@@ -173,7 +177,8 @@ export class Overlay {
   removePort(name: string): Promise<ChangeReport> {
     return this.#serial.run(async () => {
       if (this.portFromFile(name)) throw new SwitchError('FROM_FILE', `port ${name}`);
-      if (!this.#runtime.ports.some((row) => row.port.name === name)) throw new SwitchError('PORT_UNKNOWN', name);
+      if (!this.#runtime.ports.some((row) => row.port.name === name))
+        throw new SwitchError('PORT_UNKNOWN', name);
       return this.#apply(withoutPort(this.#runtime, name));
     });
   }
@@ -181,7 +186,8 @@ export class Overlay {
   addPeer(network: string, peer: Peer): Promise<void> {
     return this.#serial.run(async () => {
       const name = formatVtep(peer);
-      if (this.network(network).peers.some((item) => samePeer(item, peer))) throw new SwitchError('PEER_EXISTS', name);
+      if (this.network(network).peers.some((item) => samePeer(item, peer)))
+        throw new SwitchError('PEER_EXISTS', name);
       if (peer.address === this.#base.vtep.address) throw new SwitchError('PEER_SELF', name);
       await this.#add(withPeer(this.#runtime, { network, peer }));
     });
@@ -191,8 +197,11 @@ export class Overlay {
     return this.#serial.run(async () => {
       const name = formatVtep(peer);
       const found = this.network(network).peers.find((item) => samePeer(item, peer));
-      if (found === undefined) throw new SwitchError('PEER_UNKNOWN', `${name} in network ${network}`);
-      const row = this.#runtime.peers.find((item) => item.network === network && samePeer(item.peer, peer));
+      if (found === undefined)
+        throw new SwitchError('PEER_UNKNOWN', `${name} in network ${network}`);
+      const row = this.#runtime.peers.find(
+        (item) => item.network === network && samePeer(item.peer, peer),
+      );
       if (row === undefined) throw new SwitchError('FROM_FILE', `peer ${name}`);
       await this.#apply(withoutPeer(this.#runtime, row));
     });
@@ -221,7 +230,9 @@ export class Overlay {
   removeFdb(network: string, mac: Mac): Promise<void> {
     return this.#serial.run(async () => {
       this.network(network);
-      const mine = this.#runtime.fdb.some((row) => row.network === network && row.entry.mac === mac);
+      const mine = this.#runtime.fdb.some(
+        (row) => row.network === network && row.entry.mac === mac,
+      );
       if (!mine && this.#fileFdb(network).some((entry) => entry.mac === mac)) {
         throw new SwitchError('FROM_FILE', `FDB entry ${mac}`);
       }
@@ -266,7 +277,10 @@ export class Overlay {
   /** Applies and saves a runtime state, or neither. */
   async #apply(next: RuntimeState): Promise<ChangeReport> {
     const merged = this.#merge(next);
-    const report = await this.#parts.reconciler.change({ ...this.#base, networks: merged.networks });
+    const report = await this.#parts.reconciler.change({
+      ...this.#base,
+      networks: merged.networks,
+    });
     try {
       await this.#parts.save(next);
     } catch (error) {
@@ -295,7 +309,10 @@ export class Overlay {
   }
 
   #portNames(): Set<string> {
-    const ports = [...this.networks.flatMap((item) => item.ports), ...this.#runtime.ports.map((row) => row.port)];
+    const ports = [
+      ...this.networks.flatMap((item) => item.ports),
+      ...this.#runtime.ports.map((row) => row.port),
+    ];
     return new Set(ports.map((port) => port.name));
   }
 

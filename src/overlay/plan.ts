@@ -1,6 +1,5 @@
 // From settings to the datapath's desired state. Pure: equal input gives equal output.
 
-import { parseIp } from '../model/ip.js';
 import { vlanRange } from '../config/networkSchema.js';
 import type {
   DesiredState,
@@ -11,6 +10,7 @@ import type {
   TunnelSpec,
   VtepSpec,
 } from '../datapath/seam.js';
+import { parseIp } from '../model/ip.js';
 import { isZeroMac } from '../model/mac.js';
 import { netnsPath } from '../model/netns.js';
 import {
@@ -53,7 +53,9 @@ export function underlayMtuOf(
   address: string,
   interfaces: readonly { readonly mtu: number; readonly addresses: readonly string[] }[],
 ): number {
-  const owner = interfaces.find((link) => link.addresses.some((text) => bareAddress(text) === address));
+  const owner = interfaces.find((link) =>
+    link.addresses.some((text) => bareAddress(text) === address),
+  );
   return owner?.mtu ?? DEFAULT_UNDERLAY_MTU;
 }
 
@@ -120,7 +122,9 @@ function planNetwork(network: Network, intent: Intent, waiting: ReadonlySet<stri
     ports: ports.map((port) => planPort(port, defaultMtu(network, intent))),
     tunnels: planTunnels(network, udpPort, intent.vtep.address),
     fdb: network.fdb
-      .filter((entry) => !isZeroMac(entry.mac) && (entry.port === undefined || names.has(entry.port)))
+      .filter(
+        (entry) => !isZeroMac(entry.mac) && (entry.port === undefined || names.has(entry.port)),
+      )
       .map((entry) => planFdb(entry, network, udpPort)),
   };
 }
@@ -155,7 +159,12 @@ function planTunnels(network: Network, udpPort: number, self: string): TunnelSpe
   };
   for (const peer of network.peers) {
     if (peer.address === self) continue;
-    add({ remote: peer.address, udpPort: peer.port ?? udpPort, vni: peer.vni ?? network.vni, flood: true });
+    add({
+      remote: peer.address,
+      udpPort: peer.port ?? udpPort,
+      vni: peer.vni ?? network.vni,
+      flood: true,
+    });
   }
   for (const entry of network.fdb) {
     const tunnel = tunnelOf(entry, network, udpPort);
@@ -166,7 +175,8 @@ function planTunnels(network: Network, udpPort: number, self: string): TunnelSpe
 
 function planFdb(entry: FdbStatic, network: Network, udpPort: number): FdbSpec {
   const tunnel = tunnelOf(entry, network, udpPort);
-  const to = entry.port !== undefined ? { port: entry.port } : tunnel ? { tunnel } : { local: true };
+  const to =
+    entry.port !== undefined ? { port: entry.port } : tunnel ? { tunnel } : { local: true };
   return { mac: entry.mac, origin: 'static', to };
 }
 

@@ -62,9 +62,11 @@ export class Reconciler {
     const old = this.#intent;
     const strict = old === undefined ? new Set<string>() : freshPorts(old, next);
     const ids = await this.#namespaceIds(next);
-    if (old !== undefined) await this.#release(old, this.#stale(old, await this.#namespaceIds(old)));
+    if (old !== undefined)
+      await this.#release(old, this.#stale(old, await this.#namespaceIds(old)));
     await this.#settle(next, ids, strict);
-    const removedTaps = old === undefined ? [] : await this.#removeTaps(tapsOf(old), tapsOf(next), next.owner);
+    const removedTaps =
+      old === undefined ? [] : await this.#removeTaps(tapsOf(old), tapsOf(next), next.owner);
     return { apply: this.#report, removedTaps };
   }
 
@@ -76,7 +78,8 @@ export class Reconciler {
       const ids = await this.#namespaceIds(intent);
       const stale = this.#stale(intent, ids);
       await this.#release(intent, stale);
-      if (stale.size > 0 || this.#mayAttach(intent, ids)) await this.#settle(intent, ids, new Set());
+      if (stale.size > 0 || this.#mayAttach(intent, ids))
+        await this.#settle(intent, ids, new Set());
       this.#lastTrouble = '';
     } catch (error) {
       const { message } = error as Error;
@@ -112,7 +115,8 @@ export class Reconciler {
     this.#gone.clear();
     if (stale.size === 0) return;
     const conditions = new Map(this.#conditions);
-    for (const name of stale) conditions.set(name, { state: 'waiting', reason: 'its device or namespace is gone' });
+    for (const name of stale)
+      conditions.set(name, { state: 'waiting', reason: 'its device or namespace is gone' });
     await this.#apply(intent, conditions);
     this.#commit(intent, conditions);
   }
@@ -138,7 +142,10 @@ export class Reconciler {
       if (reason !== undefined && strict.has(port.name)) {
         throw new SwitchError('NETNS_GONE', `port ${port.name}`, { why: reason });
       }
-      conditions.set(port.name, reason ? { state: 'waiting', reason } : { state: 'attached', namespace });
+      conditions.set(
+        port.name,
+        reason ? { state: 'waiting', reason } : { state: 'attached', namespace },
+      );
     }
     for (;;) {
       try {
@@ -159,7 +166,9 @@ export class Reconciler {
     if (path === undefined) return undefined;
     if (namespace === undefined) return `its network namespace ${path} does not exist`;
     const first = this.#pinned.get(path);
-    return first === undefined || first === namespace ? undefined : `${path} is of another process now`;
+    return first === undefined || first === namespace
+      ? undefined
+      : `${path} is of another process now`;
   }
 
   async #apply(intent: Intent, conditions: ReadonlyMap<string, PortCondition>): Promise<void> {
@@ -219,7 +228,10 @@ export class Reconciler {
       } catch (error) {
         // A namespace that is gone took its TAP along.
         if (error instanceof SwitchError && error.code === 'NETNS_GONE') continue;
-        this.#parts.log.warn({ port: tap.port, error: (error as Error).message }, 'TAP not removed');
+        this.#parts.log.warn(
+          { port: tap.port, error: (error as Error).message },
+          'TAP not removed',
+        );
       }
     }
     return removed;
@@ -237,7 +249,10 @@ const PORT_TROUBLE: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** The attached port that the error is about, if it is one that others can do without. */
-function portNamed(error: unknown, conditions: ReadonlyMap<string, PortCondition>): string | undefined {
+function portNamed(
+  error: unknown,
+  conditions: ReadonlyMap<string, PortCondition>,
+): string | undefined {
   if (!(error instanceof SwitchError) || !PORT_TROUBLE.has(error.code)) return undefined;
   const name = /^port (\S+)$/.exec(error.subject)?.[1];
   return name !== undefined && conditions.get(name)?.state === 'attached' ? name : undefined;

@@ -90,13 +90,18 @@ export function withoutPeer(state: RuntimeState, row: PeerRow): RuntimeState {
 
 /** Adds an entry in the place of those with its key. */
 export function withFdb(state: RuntimeState, row: FdbRow): RuntimeState {
-  const rest = state.fdb.filter((item) => item.network !== row.network || !sameFdb(item.entry, row.entry));
+  const rest = state.fdb.filter(
+    (item) => item.network !== row.network || !sameFdb(item.entry, row.entry),
+  );
   return { ...state, fdb: [...rest, row] };
 }
 
 /** Removes the entries of a MAC. */
 export function withoutFdb(state: RuntimeState, network: string, mac: Mac): RuntimeState {
-  return { ...state, fdb: state.fdb.filter((row) => row.network !== network || row.entry.mac !== mac) };
+  return {
+    ...state,
+    fdb: state.fdb.filter((row) => row.network !== network || row.entry.mac !== mac),
+  };
 }
 
 /** Whether both name the same tunnel of one network. */

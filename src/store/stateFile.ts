@@ -2,8 +2,8 @@
 
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { problemText, SwitchError } from '../model/error.js';
 import { problemsOf } from '../config/problem.js';
+import { problemText, SwitchError } from '../model/error.js';
 import { emptyState, type RuntimeState, STATE_VERSION, stateSchema } from './runtimeState.js';
 
 export interface LoadedState {

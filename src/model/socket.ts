@@ -1,0 +1,2 @@
+/** Where daemon and CLI meet unless told otherwise. */
+export const DEFAULT_SOCKET = '/run/vswitchd/control.sock';
