@@ -6,7 +6,7 @@ import { isZeroMac } from '../model/mac.js';
 import { netnsPath } from '../model/netns.js';
 import { type FdbStatic, ifnameOf, type Network, type Port, udpPortOf } from '../model/network.js';
 import type { Overlay } from '../overlay/overlay.js';
-import { defaultMtu } from '../overlay/plan.js';
+import { defaultMtu, peersOf } from '../overlay/plan.js';
 
 export function viewNetwork(network: Network, overlay: Overlay, counters: Counters): NetworkView {
   const { name, vni, up } = network;
@@ -21,11 +21,7 @@ export function viewNetwork(network: Network, overlay: Overlay, counters: Counte
     up,
     open: network.open ?? network.group !== undefined,
     source: overlay.fromFile(name) ? 'file' : 'api',
-    peers: network.peers.map((peer) => ({
-      address: peer.address,
-      port: peer.port ?? port,
-      vni: peer.vni ?? vni,
-    })),
+    peers: peersOf(network, overlay.base.vtep),
     ports: viewPorts(network, overlay, counters),
     settings,
   };

@@ -8,7 +8,7 @@ import { SwitchError } from '../model/error.js';
 import { udpPortOf } from '../model/network.js';
 import { VERSION } from '../model/version.js';
 import type { Overlay } from '../overlay/overlay.js';
-import { underlayMtuOf } from '../overlay/plan.js';
+import { peersOf, underlayMtuOf } from '../overlay/plan.js';
 import type { RemovedTap } from '../overlay/reconcile.js';
 import { CounterViews } from './counterViews.js';
 import { diagnose } from './doctor.js';
@@ -141,6 +141,7 @@ function statusOf(
   const waiting = ports
     .filter((port) => port.reason)
     .map((port) => `port ${port.name}: ${port.reason}`);
+  const peers = overlay.networks.flatMap((network) => peersOf(network, vtep));
   const degraded = waiting.length + skipped.length > 0;
   return {
     version: VERSION,
@@ -159,8 +160,7 @@ function statusOf(
     workers: counters.workers.length,
     networks: overlay.networks.length,
     ports: { up: count('up'), waiting: count('waiting'), gone: count('gone') },
-    peers: new Set(overlay.networks.flatMap((network) => network.peers.map((peer) => peer.address)))
-      .size,
+    peers: new Set(peers.map((peer) => peer.address)).size,
     warnings: [...parts.warnings, ...config.warnings, ...skipped, ...waiting],
   };
 }
@@ -198,17 +198,16 @@ async function loadAgain(path: string | undefined): Promise<ParsedConfig> {
 }
 
 async function reload(
-  { datapath, overlay, socket }: OperationsParts,
+  { datapath, overlay, config: { config: started } }: OperationsParts,
   next: ParsedConfig,
 ): Promise<ReloadView> {
   const { config } = next;
   const mtu = underlayMtuOf(config.vtep.address, datapath.probe().interfaces);
-  const { datapath: engine } = overlay.base;
   const { apply, removedTaps } = await named(datapath, overlay.reload(config, mtu));
   const { kept, added, removed: gone, changed } = apply;
   const fixed = [
-    ...(JSON.stringify(config.datapath) === JSON.stringify(engine) ? [] : ['datapath']),
-    ...(config.control.socket === socket ? [] : ['control.socket']),
+    ...(JSON.stringify(config.datapath) === JSON.stringify(started.datapath) ? [] : ['datapath']),
+    ...(config.control.socket === started.control.socket ? [] : ['control.socket']),
   ];
   const restart = fixed.map((key) => `${key} is not changed by a reload; restart vswitchd for it`);
   return {

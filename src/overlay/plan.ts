@@ -36,6 +36,12 @@ export interface Intent {
   readonly underlayMtu: number;
 }
 
+export interface ResolvedPeer {
+  readonly address: string;
+  readonly port: number;
+  readonly vni: number;
+}
+
 /** What is assumed when no interface has the VTEP address (yet): Ethernet's. */
 export const DEFAULT_UNDERLAY_MTU = 1500;
 
@@ -61,7 +67,17 @@ export function underlayMtuOf(
 
 /** The MTU that containers of this network get unless told otherwise. */
 export function defaultMtu(network: Network, intent: Pick<Intent, 'vtep' | 'underlayMtu'>): number {
-  return network.mtu ?? intent.underlayMtu - overheadOf(intent.vtep.address);
+  // Loopback has 65536, but no IPv4 packet is longer than 65535.
+  return network.mtu ?? Math.min(intent.underlayMtu, 65535) - overheadOf(intent.vtep.address);
+}
+
+/** Every peer once and complete; our own address is none. */
+export function peersOf(network: Network, vtep: VtepSettings): ResolvedPeer[] {
+  const peers = new Map<string, ResolvedPeer>();
+  for (const { address, port = udpPortOf(network, vtep), vni = network.vni } of network.peers) {
+    if (address !== vtep.address) peers.set(`${address} ${port} ${vni}`, { address, port, vni });
+  }
+  return [...peers.values()];
 }
 
 /** Interfaces may be told with prefix length and zone. */
@@ -120,7 +136,7 @@ function planNetwork(network: Network, intent: Intent, waiting: ReadonlySet<stri
     openPeers: network.open ?? network.group !== undefined,
     ...(network.group === undefined ? {} : { group: { ...network.group } }),
     ports: ports.map((port) => planPort(port, defaultMtu(network, intent))),
-    tunnels: planTunnels(network, udpPort, intent.vtep.address),
+    tunnels: planTunnels(network, udpPort, intent.vtep),
     fdb: network.fdb
       .filter(
         (entry) => !isZeroMac(entry.mac) && (entry.port === undefined || names.has(entry.port)),
@@ -151,20 +167,14 @@ function planPort(port: Port, mtu: number): PortSpec {
 }
 
 /** One tunnel for each VTEP, however often it is named; flooded to when it is a peer or has the zero MAC. */
-function planTunnels(network: Network, udpPort: number, self: string): TunnelSpec[] {
+function planTunnels(network: Network, udpPort: number, vtep: VtepSettings): TunnelSpec[] {
   const tunnels = new Map<string, TunnelSpec>();
   const add = (tunnel: TunnelSpec) => {
     const key = `${tunnel.remote} ${tunnel.udpPort} ${tunnel.vni}`;
     tunnels.set(key, { ...tunnel, flood: tunnel.flood || tunnels.get(key)?.flood === true });
   };
-  for (const peer of network.peers) {
-    if (peer.address === self) continue;
-    add({
-      remote: peer.address,
-      udpPort: peer.port ?? udpPort,
-      vni: peer.vni ?? network.vni,
-      flood: true,
-    });
+  for (const { address, port, vni } of peersOf(network, vtep)) {
+    add({ remote: address, udpPort: port, vni, flood: true });
   }
   for (const entry of network.fdb) {
     const tunnel = tunnelOf(entry, network, udpPort);

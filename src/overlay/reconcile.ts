@@ -62,6 +62,7 @@ export class Reconciler {
     const old = this.#intent;
     const strict = old === undefined ? new Set<string>() : freshPorts(old, next);
     const ids = await this.#namespaceIds(next);
+    this.#report = untouched(this.#report);
     if (old !== undefined)
       await this.#release(old, this.#stale(old, await this.#namespaceIds(old)));
     await this.#settle(next, ids, strict);
@@ -236,6 +237,11 @@ export class Reconciler {
     }
     return removed;
   }
+}
+
+/** The report of applying once more what is applied. */
+function untouched({ kept, added, changed }: ApplyReport): ApplyReport {
+  return { kept: [...kept, ...added, ...changed], added: [], removed: [], changed: [] };
 }
 
 /** Failures of one port that leave the others able to run. */
