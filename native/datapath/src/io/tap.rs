@@ -3,22 +3,22 @@
 //! A TAP of ours is persistent: it outlives the process and is found again by its name and its [`Mark`]. It belongs to
 //! the network namespace in which it was opened.
 
-use super::Refusal;
 use super::netlink::{InterfaceAddress, Link, Netlink};
 use super::netns::{self, Identity};
 use super::sys::{Errno, file};
 use crate::error::{Error, ErrorCode};
-use std::fs::{File, OpenOptions};
-use std::io::IoSlice;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 mod owned;
+mod queue;
 
 pub use owned::{Mark, OwnedTap, owned, remove};
+pub(super) use queue::open_tun;
+pub use queue::{TapQueue, VNET_HEADER_LEN};
 
 /// What a TAP should be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +89,17 @@ impl Tap {
     pub fn open(spec: &TapSpec) -> Result<Self, Error> {
         check_names(spec)?;
         let namespace = spec.netns.as_deref().map(netns::identity).transpose()?;
-        netns::within(spec.netns.as_deref(), || Self::open_here(spec, namespace))
-            .map_err(|e| named(e, spec))
+        let deadline = Instant::now() + BUSY_PATIENCE;
+        loop {
+            let opened = netns::within(spec.netns.as_deref(), || Self::open_here(spec, namespace));
+            match opened {
+                // The last holder may be just ending: a process that is killed closes one descriptor after the other.
+                Err(error) if error.code == ErrorCode::TapBusy && Instant::now() < deadline => {
+                    std::thread::sleep(BUSY_INTERVAL);
+                }
+                other => return other.map_err(|e| named(e, spec)),
+            }
+        }
     }
 
     /// Changes MTU, MAC and addresses to those of `spec`: addresses that the earlier spec had and this one has not are
@@ -161,11 +170,11 @@ impl Tap {
         if let Some(link) = &existing {
             check_ours(link, spec)?;
         }
-        let queues = open_queues(spec, existing.is_some())?;
+        let queues = queue::open_all(spec, existing.is_some())?;
         let [first, ..] = &queues[..] else {
             return Err(Error::new(ErrorCode::BadValue, "queues"));
         };
-        let device = first.0.as_fd();
+        let device = first.as_fd();
         let offloads = set_offloads(device, spec)
             .map_err(|e| e.into_error(ErrorCode::Io, &spec.ifname, "TUNSETOFFLOAD"))?;
         let link = present(&mut netlink, &spec.ifname)?;
@@ -186,68 +195,6 @@ impl Tap {
             }),
             namespace,
         })
-    }
-}
-
-/// One queue of a TAP. Non-blocking; any thread may use it, each packet is whole.
-#[derive(Debug)]
-pub struct TapQueue(OwnedFd, HeaderMode);
-
-/// Whether packets are preceded by a `virtio_net_hdr` of [`VNET_HEADER_LEN`] bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum HeaderMode {
-    Plain,
-    Vnet,
-}
-
-impl TapQueue {
-    /// Reads one frame or superframe and its offload header (all zero when the TAP has none), and returns the frame's
-    /// length. What does not fit into `frame` is lost: give it 65536 bytes and room for a VLAN header.
-    pub fn read(
-        &self,
-        vnet: &mut [u8; VNET_HEADER_LEN],
-        frame: &mut [u8],
-    ) -> Result<usize, Refusal> {
-        match self.1 {
-            HeaderMode::Vnet => file::read_split(self.as_fd(), vnet, frame)
-                .map(|len| len.saturating_sub(VNET_HEADER_LEN)),
-            HeaderMode::Plain => {
-                *vnet = [0; VNET_HEADER_LEN];
-                file::read(self.as_fd(), frame)
-            }
-        }
-        .map_err(to_refusal)
-    }
-
-    /// Writes one frame or superframe made of `parts`; `vnet` is left out when the TAP has no offload header. The
-    /// kernel does not check the length against the MTU.
-    pub fn write(
-        &self,
-        vnet: &[u8; VNET_HEADER_LEN],
-        parts: &[IoSlice<'_>],
-    ) -> Result<(), Refusal> {
-        let head: &[u8] = match self.1 {
-            HeaderMode::Vnet => vnet,
-            HeaderMode::Plain => &[],
-        };
-        file::write_packet(self.as_fd(), head, parts)
-            .map(|_| ())
-            .map_err(to_refusal)
-    }
-}
-
-impl AsFd for TapQueue {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-fn to_refusal(Errno(errno): Errno) -> Refusal {
-    match errno {
-        libc::EAGAIN => Refusal::WouldBlock,
-        libc::EBADFD | libc::ENODEV => Refusal::Gone,
-        libc::EIO => Refusal::Down,
-        other => Refusal::Other(other),
     }
 }
 
@@ -280,70 +227,6 @@ fn check_ours(link: &Link, spec: &TapSpec) -> Result<(), Error> {
         return Err(Error::new(ErrorCode::TapBusy, &spec.ifname));
     }
     Ok(())
-}
-
-/// Opens the queues, and with the first of them makes the device unless `exists`.
-fn open_queues(spec: &TapSpec, exists: bool) -> Result<Vec<TapQueue>, Error> {
-    let multi_queue = spec.queues > 1;
-    match attach(spec, exists, multi_queue) {
-        // The device was made with the other kind of queues, or the kernel has no multi-queue TAPs.
-        Err(error) if error.errno == Some(libc::EINVAL) && (exists || multi_queue) => {
-            attach(spec, exists, !multi_queue)
-        }
-        other => other,
-    }
-}
-
-fn attach(spec: &TapSpec, exists: bool, multi_queue: bool) -> Result<Vec<TapQueue>, Error> {
-    let count = if multi_queue { spec.queues.max(1) } else { 1 };
-    let header = if spec.vnet_hdr {
-        HeaderMode::Vnet
-    } else {
-        HeaderMode::Plain
-    };
-    let mut flags = libc::IFF_TAP | libc::IFF_NO_PI;
-    if spec.vnet_hdr {
-        flags |= libc::IFF_VNET_HDR;
-    }
-    if multi_queue {
-        flags |= libc::IFF_MULTI_QUEUE;
-    }
-    (0..count)
-        .map(|i| {
-            let making = !exists && i == 0;
-            let tun = open_tun()?;
-            let exclusive = if making { libc::IFF_TUN_EXCL } else { 0 };
-            file::tun_attach(tun.as_fd(), &spec.ifname, flags | exclusive)
-                .map_err(|e| attach_error(e, spec, making))?;
-            if spec.vnet_hdr {
-                file::tun_set_vnet_header_len(tun.as_fd(), VNET_HEADER_LEN as i32)
-                    .map_err(|e| e.into_error(ErrorCode::Io, &spec.ifname, "TUNSETVNETHDRSZ"))?;
-            }
-            Ok(TapQueue(tun.into(), header))
-        })
-        .collect()
-}
-
-/// `/dev/net/tun`, not attached to any device.
-pub(super) fn open_tun() -> Result<File, Error> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(TUN_PATH)
-        .map_err(|e| Errno::from(e).into_error(ErrorCode::NoTun, TUN_PATH, "open"))
-}
-
-fn attach_error(errno: Errno, spec: &TapSpec, making: bool) -> Error {
-    let code = match errno.0 {
-        libc::EPERM => ErrorCode::NoNetAdmin,
-        libc::EBUSY if making => ErrorCode::IfnameTaken,
-        libc::EBUSY => ErrorCode::TapBusy,
-        libc::EINVAL if !making => ErrorCode::IfnameTaken,
-        libc::EINVAL => ErrorCode::BadValue,
-        _ => ErrorCode::Io,
-    };
-    errno.into_error(code, &spec.ifname, "TUNSETIFF")
 }
 
 /// Asks for what `spec` wants and, step by step, for less. Always sets something: what an earlier process was granted
@@ -464,10 +347,10 @@ fn named(error: Error, spec: &TapSpec) -> Error {
     error.with_detail(detail).about(subject)
 }
 
-/// Length of the `virtio_net_hdr` that TAPs are set to (linux/virtio_net.h, without `num_buffers`).
-pub const VNET_HEADER_LEN: usize = 10;
-const TUN_PATH: &str = "/dev/net/tun";
 const IPV6_CONF: &str = "/proc/sys/net/ipv6/conf";
+/// How long a TAP may stay busy before that is an error, and how often it is tried.
+const BUSY_PATIENCE: Duration = Duration::from_millis(500);
+const BUSY_INTERVAL: Duration = Duration::from_millis(10);
 /// IFALIASZ - 1.
 const MAX_ALIAS: usize = 255;
 /// A superframe of this size, cut into 47 datagrams with their headers, still fits one UDP send of 65507 bytes.

@@ -4,6 +4,8 @@ pub(super) mod cmsg;
 pub(super) mod event;
 pub(super) mod file;
 pub(super) mod receive;
+#[cfg(test)]
+pub(super) mod seccomp;
 pub(super) mod send;
 pub(super) mod sockaddr;
 pub(super) mod socket;

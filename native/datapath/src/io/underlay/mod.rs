@@ -5,6 +5,8 @@
 //! `errors` reads what the network reported about datagrams sent earlier.
 
 mod errors;
+#[cfg(test)]
+mod fallback_tests;
 mod rx;
 mod tx;
 

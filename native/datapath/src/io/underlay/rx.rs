@@ -162,7 +162,8 @@ pub struct RxMeta {
     pub source: SocketAddr,
     /// Bytes received.
     pub len: usize,
-    /// Distance of coalesced datagrams; only the last may be shorter. Equal to `len` for a single datagram.
+    /// Distance of coalesced datagrams; only the last may be shorter. Equal to `len` for a single datagram,
+    /// so 0 for an empty one.
     pub stride: usize,
     /// The datagram was longer than the buffer; its end is lost.
     pub truncated: bool,

@@ -62,7 +62,7 @@ pub struct TxPool {
 pub struct Transmit {
     /// VTEP that it goes to.
     pub destination: SocketAddr,
-    /// Its bytes: this range of [`Burst::parts`], one after the other.
+    /// Its bytes: this range of [`Burst::parts`], one after the other, at most 1024 of them.
     pub parts: Range<u32>,
     /// 0 = one datagram; otherwise a run of datagrams of this many bytes of which the last may be shorter, at most 64
     /// of them and 65507 bytes together.

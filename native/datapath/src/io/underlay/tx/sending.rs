@@ -31,6 +31,7 @@ impl TxPool {
         // An error may be that of an earlier datagram to somewhere else, which the kernel reports once, on whatever is
         // sent next (IP_RECVERR). Only the second in a row is blamed on the transmit.
         let mut tried = false;
+        let mut local = None;
         while let Some(first) = rest.first() {
             if first.segment_size != 0 && !self.gso() {
                 self.send_singly(scratch, burst, first, on_result);
@@ -52,7 +53,7 @@ impl TxPool {
                 Err(_) if !tried => tried = true,
                 Err(errno) => {
                     tried = false;
-                    let refusal = self.refusal(errno);
+                    let refusal = self.refusal(errno, &mut local);
                     if refusal == SendRefusal::Full {
                         rest.iter().for_each(|t| on_result(t, Err(refusal)));
                         return;
@@ -137,23 +138,28 @@ impl TxPool {
         scratch.singles = singles;
     }
 
-    /// What an errno of a send means.
-    fn refusal(&self, Errno(errno): Errno) -> SendRefusal {
+    /// What an errno of a send means. `local` remembers whether our address is there.
+    fn refusal(&self, Errno(errno): Errno, local: &mut Option<bool>) -> SendRefusal {
         match errno {
             libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM => SendRefusal::Full,
-            libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN | libc::EHOSTDOWN => {
-                SendRefusal::NoRoute
-            }
             libc::EPERM | libc::EACCES => SendRefusal::Denied,
             libc::EMSGSIZE => SendRefusal::TooBig,
-            // EINVAL is also what a blackhole route gives.
-            libc::EINVAL if self.has_local_address() => SendRefusal::NoRoute,
-            libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENODEV => SendRefusal::LocalDown,
+            libc::EHOSTUNREACH | libc::ENETDOWN | libc::EHOSTDOWN => SendRefusal::NoRoute,
+            libc::EADDRNOTAVAIL | libc::ENODEV => SendRefusal::LocalDown,
+            // IPv4 says the same of a missing source address and of a missing (ENETUNREACH) or blackhole (EINVAL)
+            // route; which is which has changed between kernels.
+            libc::ENETUNREACH | libc::EINVAL => {
+                if *local.get_or_insert_with(|| self.has_local_address()) {
+                    SendRefusal::NoRoute
+                } else {
+                    SendRefusal::LocalDown
+                }
+            }
             other => SendRefusal::Other(other),
         }
     }
 
-    /// Whether our address can be bound at this moment, i.e. is on an interface.
+    /// Whether our address can be bound at this moment, i.e. is on an interface of the calling thread's namespace.
     fn has_local_address(&self) -> bool {
         socket::udp_socket(&self.local)
             .is_ok_and(|probe| socket::bind(probe.as_fd(), &self.local).is_ok())
