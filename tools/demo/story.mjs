@@ -67,7 +67,7 @@ async function throughput(signal) {
     signal,
   );
   const output = await shown(
-    inside('vs-demo-net1c1', 'iperf3', '-c', '10.0.0.2', '-t', '3', '-f', 'm'),
+    inside('vs-demo-net1c1', 'iperf3', '-c', '10.0.0.2', '-t', '3', '-i', '0', '-f', 'm'),
     signal,
   );
   if (!output.includes('receiver')) throw new SetupError('iperf3 did not come to its end.');
