@@ -127,12 +127,14 @@ impl Worker {
     fn work(&mut self) {
         let mut ready = Ready::with_capacity(READY);
         loop {
-            let busy = match self.turn(&mut ready, Instant::now()) {
+            let busy = match self.turn(&ready, Instant::now()) {
                 Turn::Stopped => return,
                 Turn::Busy => true,
                 Turn::Idle => false,
             };
-            if !busy || (self.spin.pays() && self.spin_for_work(&mut ready)) {
+            if self.has_work(&mut ready)
+                || (busy && self.spin.pays() && self.spin_for_work(&mut ready))
+            {
                 continue;
             }
             self.meter().sleeps.add(1);
@@ -142,7 +144,7 @@ impl Worker {
     }
 
     /// Handles what is ready; the wait for it is the caller's.
-    fn turn(&mut self, ready: &mut Ready, now: Instant) -> Turn {
+    fn turn(&mut self, ready: &Ready, now: Instant) -> Turn {
         self.meter().turns.add(1);
         let mut busy = false;
         for event in ready.iter() {
@@ -166,22 +168,16 @@ impl Worker {
             }
         }
         self.tick(now);
-        self.wait(ready, Duration::ZERO);
-        if busy || ready.iter().next().is_some() {
-            Turn::Busy
-        } else {
-            Turn::Idle
-        }
+        if busy { Turn::Busy } else { Turn::Idle }
     }
 
     /// Yields until something is ready or the spin runs out; whether something is.
     fn spin_for_work(&mut self, ready: &mut Ready) -> bool {
         let deadline = Instant::now() + Spin::LIMIT;
-        let mut found = ready.iter().next().is_some();
+        let mut found = false;
         while !found && Instant::now() < deadline {
             std::thread::yield_now();
-            self.wait(ready, Duration::ZERO);
-            found = ready.iter().next().is_some();
+            found = self.has_work(ready);
         }
         self.spin.ended(found);
         found
@@ -269,6 +265,12 @@ impl Worker {
 
     pub(super) fn stop_watching(&mut self, fd: &impl AsFd) {
         self.poller.remove(fd);
+    }
+
+    /// Looks without waiting.
+    fn has_work(&mut self, ready: &mut Ready) -> bool {
+        self.wait(ready, Duration::ZERO);
+        ready.iter().next().is_some()
     }
 
     fn wait(&mut self, ready: &mut Ready, timeout: Duration) {
