@@ -42,7 +42,9 @@ let first: Vswitchd;
 let third: Vswitchd;
 
 beforeAll(async () => {
-  const { hosts } = await createUnderlay(scope, { hosts: ['one', 'two', 'three'] });
+  // Cut to datagrams with their checksums, as they would be behind a NIC.
+  const spec = { hosts: ['one', 'two', 'three'], offload: 'wire' } as const;
+  const { hosts } = await createUnderlay(scope, spec);
   const three = hosts[2] as Host;
   [one, two] = hosts as [Host, Host];
   c1 = await createContainer(scope, 'c1', 1);
@@ -126,21 +128,13 @@ test('[E77] [E79] [E88] [E90] [E99] header bytes, ports, checksum, TTL and sourc
       'ip.flags.df': '1',
       'ip.checksum.status': '1',
       'udp.dstport': '4789',
+      'udp.checksum.status': '1',
       'vxlan.vni': `${VNI}`,
       'vxlan.flags': '0x0800',
       'vxlan.reserved8': '0',
     });
-    expect(Number(packet['udp.srcport'])).toBeGreaterThanOrEqual(49152);
-  }
-});
-
-test('[E88] the UDP checksum of what leaves a plain NIC is right', async () => {
-  // On a veth the kernel leaves it to the receiver; the checksum that a NIC would send is filled in here.
-  await one.namespace.exec('ethtool', ['-K', UNDERLAY_IFNAME, 'tx', 'off']);
-  const { decoded } = await onTheWire(c1, [markedFrame(BROADCAST, c1.mac, 'checksum')]);
-  for (const packet of decoded) {
-    expect(packet['udp.checksum.status']).toBe('1');
     expect(packet['udp.checksum']).not.toBe('0x0000');
+    expect(Number(packet['udp.srcport'])).toBeGreaterThanOrEqual(49152);
   }
 });
 

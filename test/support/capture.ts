@@ -29,18 +29,9 @@ export class Capture {
   ): Promise<Capture> {
     const file = join(await temporaryDirectory(scope, 'capture'), 'capture.pcap');
     // -Z root: the file is ours. -U --immediate-mode: a frame is in the file as soon as it passed.
-    const args = [
-      '-i',
-      where.ifname,
-      '-w',
-      file,
-      '-Z',
-      'root',
-      '-U',
-      '--immediate-mode',
-      '-s',
-      '0',
-    ];
+    // In immediate mode every slot of the ring (-B, KiB) has the size of -s: large ones are few.
+    const size = ['-s', `${SNAPLEN}`, '-B', '16384'];
+    const args = ['-i', where.ifname, '-w', file, '-Z', 'root', '-U', '--immediate-mode', ...size];
     const tcpdump = await where.namespace.spawn(scope, {
       command: 'tcpdump',
       args: ['-n', ...args, ...filter.split(' ').filter((word) => word !== '')],
@@ -49,7 +40,7 @@ export class Capture {
     return new Capture(file, tcpdump);
   }
 
-  /** The frames so far. */
+  /** The frames so far, superframes cut short. */
   async frames(): Promise<readonly Buffer[]> {
     return await readPcap(this.#file);
   }
@@ -108,3 +99,6 @@ export async function decodePcap<Field extends string>(
       ) as Decoded<Field>;
     });
 }
+
+/** More than a frame of this test bed. */
+const SNAPLEN = 2048;
