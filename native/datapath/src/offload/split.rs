@@ -74,10 +74,16 @@ impl Superframe {
         let protocol = Protocol::of(header.gso, network, position.protocol).ok_or(Malformed)?;
         let transport_len = protocol.header_len(segment).ok_or(Malformed)?;
         let transport_offset = network_offset + position.offset;
+        let has_extensions = network == Network::V6 && position.offset > ipv6::HEADER_LEN;
+        let pseudo_header = if has_extensions && header.needs_csum {
+            protocol.pseudo_header_in(segment)
+        } else {
+            Sum::pseudo_header(ip.addresses(), position.protocol, 0)
+        };
         let superframe = Self {
             network,
             protocol,
-            pseudo_header: Sum::pseudo_header(ip.addresses(), position.protocol, 0),
+            pseudo_header,
             network_offset,
             transport_offset,
             header_len: transport_offset + transport_len,
@@ -224,12 +230,25 @@ impl Protocol {
         }
     }
 
-    /// Stores the checksum of what `sum` answers for `header` with the field zero.
-    fn write_checksum(self, header: &mut [u8], sum: impl FnOnce(&[u8]) -> Sum) {
-        let field = match self {
+    /// The sum that the sender left in the checksum field of `segment`, but for the length. Behind extension headers
+    /// only the sender knows it: with a routing header (RFC 8200 §8.1) or a home address (RFC 6275 §11.3.1) the
+    /// addresses summed are not those in the IP header.
+    fn pseudo_header_in(self, segment: &[u8]) -> Sum {
+        let field = self.checksum_field();
+        let len = Sum::pseudo_header(&[], 0, segment.len());
+        Sum::of(&segment[field..field + 2]) + Sum::word(len.checksum())
+    }
+
+    fn checksum_field(self) -> usize {
+        match self {
             Self::Tcp => tcp::CHECKSUM,
             Self::Udp => udp::CHECKSUM,
-        };
+        }
+    }
+
+    /// Stores the checksum of what `sum` answers for `header` with the field zero.
+    fn write_checksum(self, header: &mut [u8], sum: impl FnOnce(&[u8]) -> Sum) {
+        let field = self.checksum_field();
         header[field..field + 2].fill(0);
         let checksum = match self {
             Self::Tcp => sum(header).checksum(),

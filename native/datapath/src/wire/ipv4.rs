@@ -145,7 +145,7 @@ mod tests {
         assert!(!is_fragment(0xc0, 0));
         assert!(is_fragment(0x20, 0));
         assert!(is_fragment(0x00, 1));
-        assert!(is_fragment(0x1f, 0));
+        assert!(is_fragment(0x10, 0));
     }
 
     #[test]

@@ -119,6 +119,18 @@ fn e81_every_part_of_the_5_tuple_counts() {
 }
 
 #[test]
+fn e81_ports_count_for_every_protocol_that_has_them() {
+    let do_ports_count = |protocol| {
+        let mut sample = Sample::udp_v4(b"ports or not");
+        sample.transport = Transport::Other(protocol);
+        let frame = sample.frame();
+        directed(&frame) != directed(&with_ports(&frame, 34, (1, 2)))
+    };
+    let with_ports: Vec<u8> = (0..=255).filter(|&n| do_ports_count(n)).collect();
+    assert_eq!(with_ports, [6, 17, 33, 132, 136]);
+}
+
+#[test]
 fn e82_flows_spread_evenly_over_the_pool() {
     let v4 = Sample::udp_v4(b"data").frame();
     let v6 = Sample::udp_v4(b"data").on_v6(&[]).frame();
@@ -189,6 +201,8 @@ fn e84_all_fragments_of_an_ipv6_datagram_have_one_hash() {
         assert_eq!(directed(&later), directed(&first));
         assert_eq!(symmetric(&later), symmetric(&first));
     }
+    let labelled = changed(&first, |frame| frame[17] = 0x42);
+    assert_eq!(directed(&labelled), directed(&first));
     let whole = |payload: &[u8]| v6_piece([0, 0], payload);
     assert_ne!(directed(&whole(b"abcd")), directed(&whole(b"bbcd")));
 }
