@@ -1,7 +1,7 @@
 // What the demo shows, step by step. Each step checks what it shows and throws when it is not so.
 import { spawn } from 'node:child_process';
 import { styleText } from 'node:util';
-import { root, run, SetupError } from '../setup/child.mjs';
+import { root, run, SetupError, which } from '../setup/child.mjs';
 import { build, control, must, startDaemon, until } from './lab.mjs';
 import { folder, hosts, namespaces } from './plan.mjs';
 
@@ -105,12 +105,13 @@ async function devices(signal) {
 export function invitation() {
   heading('The demo stands. Try:');
   const ctl = `node dist/bin/vswitchctl.js --socket ${host1.socket}`;
+  const capture = `ip netns exec ${host1.namespace} tshark -i ${host1.underlay} -f 'udp port 4789'`;
   for (const command of [
     `${ctl} status`,
     `${ctl} fdb show net1`,
     `${ctl} stats --watch`,
     'ip netns exec vs-demo-net1c1 ping 10.0.0.2',
-    `ip netns exec ${host1.namespace} tshark -i ${host1.underlay} -f 'udp port 4789'`,
+    ...(which('tshark') ? [capture] : []),
   ]) {
     say(`$ ${command}`);
   }
