@@ -79,9 +79,5 @@ function syscallText(facts: ErrorFacts): string | undefined {
 }
 
 function errnoName(errno: number): string {
-  try {
-    return getSystemErrorName(-Math.abs(errno));
-  } catch {
-    return `errno ${errno}`;
-  }
+  return errno > 0 ? getSystemErrorName(-errno) : `errno ${errno}`;
 }

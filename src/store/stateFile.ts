@@ -60,7 +60,8 @@ export async function saveState(path: string, state: RuntimeState): Promise<void
     await rename(temporary, path);
     await syncDirectory(dirname(path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    // The first failure is the one to tell.
+    await rm(temporary, { force: true }).catch(() => {});
     throw new SwitchError('STATE_UNWRITABLE', path, { detail: (error as Error).message });
   }
 }

@@ -1,0 +1,217 @@
+import { pino } from 'pino';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../../src/config/parse.js';
+import { Datapath } from '../../../src/datapath/datapath.js';
+import type { Intent } from '../../../src/overlay/plan.js';
+import { Reconciler } from '../../../src/overlay/reconcile.js';
+import { FakeHost } from '../../support/fakeDatapath.js';
+
+let host: FakeHost;
+let reconciler: Reconciler;
+let log: string[];
+
+beforeEach(() => {
+  host = new FakeHost();
+  log = [];
+  reconciler = new Reconciler({
+    datapath: new Datapath(host.addon),
+    namespaces: host.namespaceAt,
+    log: pino({ base: null }, { write: (line) => void log.push(JSON.parse(line).msg) }),
+  });
+});
+
+/** An intent with one network that has these ports. */
+function intent(...ports: string[]): Intent {
+  const text = `vtep: {address: 10.200.0.1}\nnetworks: [{name: n, vni: 9, ports: [${ports.map((p) => `{${p}}`).join(', ')}]}]`;
+  const { vtep, datapath, networks } = parseConfig(text, 'test').config;
+  return { vtep, datapath, owner: '/run/x.sock', networks, underlayMtu: 1500 };
+}
+
+const running = () => host.datapath?.desired?.networks.flatMap((n) => n.ports.map((p) => p.name));
+const states = (...names: string[]) => names.map((name) => reconciler.condition(name)?.state);
+
+describe('at the start', () => {
+  it('ports without namespace wait, and the others run', async () => {
+    host.namespaces.set('/run/netns/b', 'B');
+    await reconciler.change(intent('name: a, netns: a', 'name: b, netns: b'));
+    expect(running()).toEqual(['b']);
+    expect(reconciler.condition('a')).toEqual({
+      state: 'waiting',
+      reason: 'its network namespace /run/netns/a does not exist',
+    });
+  });
+
+  it.each(['TAP_BUSY', 'IFNAME_TAKEN', 'NO_FILES', 'MTU_IMPOSSIBLE', 'IO', 'NETNS_GONE'])(
+    '[O250] a port that fails with %s waits, and the others run',
+    async (code) => {
+      host.broken.set('a', code);
+      await reconciler.change(intent('name: a', 'name: b', 'name: c'));
+      expect(running()).toEqual(['b', 'c']);
+      expect(states('a', 'b', 'c')).toEqual(['waiting', 'attached', 'attached']);
+    },
+  );
+
+  it.each(['NO_NET_ADMIN', 'NO_TUN', 'BAD_VALUE'])('%s refuses everything', async (code) => {
+    host.broken.set('a', code);
+    await expect(reconciler.change(intent('name: a', 'name: b'))).rejects.toMatchObject({ code });
+    expect(running()).toBeUndefined();
+  });
+});
+
+describe('a change', () => {
+  it('attaches a new port or leaves everything as it was', async () => {
+    await reconciler.change(intent('name: a'));
+    host.broken.set('b', 'TAP_BUSY');
+    await expect(reconciler.change(intent('name: a', 'name: b'))).rejects.toMatchObject({
+      code: 'TAP_BUSY',
+    });
+    await expect(reconciler.change(intent('name: a', 'name: c, netns: c'))).rejects.toMatchObject({
+      code: 'NETNS_GONE',
+      subject: 'port c',
+    });
+    expect(running()).toEqual(['a']);
+    expect(states('a', 'b', 'c')).toEqual(['attached', undefined, undefined]);
+  });
+
+  it('goes through although another port has to wait', async () => {
+    host.namespaces.set('/run/netns/a', 'A');
+    await reconciler.change(intent('name: a, netns: a'));
+    host.namespaces.delete('/run/netns/a');
+    await reconciler.change(intent('name: a, netns: a', 'name: b'));
+    expect(running()).toEqual(['b']);
+    expect(states('a', 'b')).toEqual(['waiting', 'attached']);
+  });
+
+  it('is strict with a port whose settings changed', async () => {
+    await reconciler.change(intent('name: a'));
+    await expect(reconciler.change(intent('name: a, netns: a'))).rejects.toMatchObject({
+      code: 'NETNS_GONE',
+    });
+    expect(running()).toEqual(['a']);
+  });
+
+  it('removes the TAPs of ports that are gone, and no others', async () => {
+    host.namespaces.set('/run/netns/a', 'A');
+    await reconciler.change(intent('name: a, netns: a', 'name: b', 'name: c'));
+    const { removedTaps, apply } = await reconciler.change(intent('name: c'));
+    expect(removedTaps.map((tap) => [tap.netns, tap.ifname])).toEqual([
+      ['/run/netns/a', 'eth0'],
+      [undefined, 'b'],
+    ]);
+    expect(apply.removed).toEqual(['port a', 'port b']);
+    expect(host.taps.map((tap) => tap.ifname)).toEqual(['c']);
+  });
+
+  it('removes the old TAP of a port that moved', async () => {
+    await reconciler.change(intent('name: a, ifname: one'));
+    await reconciler.change(intent('name: a, ifname: two'));
+    expect(host.taps.map((tap) => tap.ifname)).toEqual(['two']);
+  });
+
+  it('does not mind that the namespace took the TAP along', async () => {
+    host.namespaces.set('/run/netns/a', 'A');
+    await reconciler.change(intent('name: a, netns: a'));
+    host.namespaces.delete('/run/netns/a');
+    const { removedTaps } = await reconciler.change(intent());
+    expect(removedTaps).toEqual([]);
+    expect(log).not.toContain('TAP not removed');
+  });
+
+  it('that changes nothing applies nothing and says so', async () => {
+    await reconciler.change(intent('name: a'));
+    const { applies } = host;
+    const { apply } = await reconciler.change(intent('name: a'));
+    expect(host.applies).toBe(applies);
+    expect(apply).toMatchObject({ added: [], removed: [], changed: [] });
+    expect(apply.kept).toContain('port a');
+  });
+});
+
+describe('[O251] a namespace', () => {
+  beforeEach(async () => {
+    host.namespaces.set('/run/netns/a', 'A');
+    await reconciler.change(intent('name: a, netns: a', 'name: b'));
+  });
+
+  it('that disappears releases its port, once', async () => {
+    host.namespaces.delete('/run/netns/a');
+    await reconciler.refresh();
+    expect(running()).toEqual(['b']);
+    const { applies } = host;
+    await reconciler.refresh();
+    await reconciler.refresh();
+    expect(host.applies).toBe(applies);
+    expect(log.filter((line) => line === 'port waiting')).toHaveLength(2);
+  });
+
+  it('that comes back gets its port again', async () => {
+    host.namespaces.delete('/run/netns/a');
+    await reconciler.refresh();
+    host.namespaces.set('/run/netns/a', 'A2');
+    await reconciler.refresh();
+    expect(running()).toEqual(['a', 'b']);
+    expect(states('a')).toEqual(['attached']);
+  });
+
+  it('that was replaced under the same name gets its port anew', async () => {
+    host.namespaces.set('/run/netns/a', 'A2');
+    await reconciler.refresh();
+    expect(running()).toEqual(['a', 'b']);
+    expect(host.taps.filter((tap) => tap.ifname === 'eth0').map((tap) => tap.namespace)).toContain(
+      'A2',
+    );
+  });
+
+  it('that stays costs no apply', async () => {
+    const { applies } = host;
+    await reconciler.refresh();
+    expect(host.applies).toBe(applies);
+  });
+});
+
+describe('a port', () => {
+  it('whose device is gone is opened anew', async () => {
+    await reconciler.change(intent('name: a', 'name: b'));
+    host.taps.splice(0);
+    reconciler.markGone('a');
+    await reconciler.refresh();
+    expect(running()).toEqual(['a', 'b']);
+    expect(host.taps.map((tap) => tap.ifname)).toEqual(['a']);
+  });
+
+  it('that waits is tried again', async () => {
+    host.broken.set('a', 'TAP_BUSY');
+    await reconciler.change(intent('name: a', 'name: b'));
+    await reconciler.refresh();
+    expect(states('a')).toEqual(['waiting']);
+    host.broken.clear();
+    await reconciler.refresh();
+    expect(states('a')).toEqual(['attached']);
+    expect(running()).toEqual(['a', 'b']);
+  });
+
+  it('named by process does not follow the PID to a stranger', async () => {
+    host.namespaces.set('/proc/77/ns/net', 'A');
+    await reconciler.change(intent('name: a, netns: 77'));
+    host.namespaces.set('/proc/77/ns/net', 'HOST');
+    await reconciler.refresh();
+    await reconciler.refresh();
+    expect(running()).toEqual([]);
+    expect(reconciler.condition('a')).toMatchObject({
+      reason: '/proc/77/ns/net is of another process now',
+    });
+    host.namespaces.set('/proc/77/ns/net', 'A');
+    await reconciler.refresh();
+    expect(running()).toEqual(['a']);
+  });
+});
+
+it('a refresh that fails is logged once and changes nothing', async () => {
+  host.broken.set('a', 'TAP_BUSY');
+  await reconciler.change(intent('name: a', 'name: b'));
+  host.broken.set('a', 'NO_TUN');
+  await reconciler.refresh();
+  await reconciler.refresh();
+  expect(running()).toEqual(['b']);
+  expect(log.filter((line) => line === 'cannot apply')).toHaveLength(1);
+});
