@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::datapath::error::{Error, ErrorCode};
-use ::datapath::io::memory::MemoryDatagram as OwnDatagram;
+use ::datapath::io::memory::{MemoryDatagram as OwnDatagram, MemoryUnderlay};
 use napi::bindgen_prelude::{AsyncTask, Env, Function, Task, Uint8Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
@@ -150,27 +150,34 @@ impl Datapath {
     #[napi]
     pub fn underlay_inject(&self, datagrams: Vec<MemoryDatagram>) -> napi::Result<()> {
         for datagram in datagrams {
-            let refused = Error::new(ErrorCode::BadValue, "memory underlay");
             let datagram = datagram.convert().map_err(thrown)?;
-            if !self.inner.underlay_inject(datagram) {
-                return Err(thrown(refused.with_detail("not there, or full")));
-            }
+            let underlay = self.underlay()?;
+            underlay.inward.push(datagram).map_err(|_| {
+                thrown(Error::new(ErrorCode::BadValue, "memory underlay").with_detail("full"))
+            })?;
         }
         Ok(())
     }
 
     /// What the memory underlay was given to send since the last call.
     #[napi]
-    pub fn underlay_take(&self) -> Vec<MemoryDatagram> {
-        let sent = self.inner.underlay_take().into_iter();
-        sent.map(|d| MemoryDatagram {
+    pub fn underlay_take(&self) -> napi::Result<Vec<MemoryDatagram>> {
+        let sent = self.underlay()?.outward.take().into_iter();
+        let sent = sent.map(|d| MemoryDatagram {
             source: d.source.ip().to_string(),
             source_port: d.source.port().into(),
             destination: d.destination.ip().to_string(),
             destination_port: d.destination.port().into(),
             payload: d.payload.into(),
+        });
+        Ok(sent.collect())
+    }
+
+    fn underlay(&self) -> napi::Result<Arc<MemoryUnderlay>> {
+        self.inner.memory_underlay().ok_or_else(|| {
+            let none = Error::new(ErrorCode::BadValue, "memory underlay");
+            thrown(none.with_detail("the underlay is made of sockets"))
         })
-        .collect()
     }
 }
 

@@ -305,12 +305,12 @@ fn root_a13_a14_groups_reach_members_only_and_never_ourselves() {
         // The other group arrives at the host too, for another socket.
         let neighbour = open_rx(&right, &rx_spec(to(other)));
         right.within(|| neighbour.join(ip(other), "u0"));
-        let mut spec = tx_spec(ip(local));
-        spec.multicast = Some(MulticastSpec {
+        let tx = open_tx(&left, &tx_spec(ip(local)));
+        let multicast = MulticastSpec {
             interface: "u0".into(),
             ttl: 1,
-        });
-        let tx = open_tx(&left, &spec);
+        };
+        left.within(|| tx.use_multicast(&multicast));
         let mut outbox = Outbox::default();
         outbox.push(to(other), 0, b"other", 5);
         outbox.push(to(group), 0, b"group", 5);

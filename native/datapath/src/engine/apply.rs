@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::keeper::LearnedVteps;
 use super::topology::{
     MemoryPort, Network, Port, PortIo, Receiver, Topology, Underlay, per_worker,
 };
@@ -14,7 +15,7 @@ use crate::config::{
 use crate::error::{Error, ErrorCode};
 use crate::io::memory::MemoryUnderlay;
 use crate::io::tap::{Mark, Offloads, Tap, TapSpec, remove};
-use crate::io::underlay::{RxSocket, RxSpec, TxPool, TxSpec};
+use crate::io::underlay::{MulticastSpec, RxSocket, RxSpec, TxPool, TxSpec};
 use crate::switch::{Bridge, Fdb, Member, Origin, PortId};
 use crate::wire::mac::MacAddr;
 
@@ -34,6 +35,13 @@ pub(super) struct Previous<'a> {
     pub(super) topology: &'a Topology,
 }
 
+/// What goes on from one apply to the next.
+pub(super) struct Carried<'a> {
+    pub(super) previous: Option<Previous<'a>>,
+    pub(super) learned: &'a LearnedVteps,
+    pub(super) workers: usize,
+}
+
 /// The numbers given to ports, so that none is used again soon: the FDB may still name a port that has just gone.
 #[derive(Default)]
 pub(super) struct PortIds {
@@ -43,16 +51,14 @@ pub(super) struct PortIds {
 /// Builds a topology for `desired`. On an error nothing that runs has changed and nothing made on the way is left.
 pub(super) fn build(
     desired: &Desired,
-    previous: Option<Previous<'_>>,
+    carried: Carried<'_>,
     ids: &mut PortIds,
-    workers: usize,
 ) -> Result<(Topology, ApplyReport), Error> {
     check(desired)?;
     let mut builder = Builder {
         desired,
-        previous,
+        carried,
         ids,
-        workers,
         ports: Vec::new(),
         made: Vec::new(),
         changed_taps: Vec::new(),
@@ -122,6 +128,7 @@ fn check(desired: &Desired) -> Result<(), Error> {
         Err(Error::new(ErrorCode::BadValue, subject).with_detail(detail))
     };
     let (mut names, mut vnis, mut ports) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let group = desired.networks.iter().find_map(|n| n.group.as_ref());
     for network in &desired.networks {
         let subject = || format!("network {}", network.name);
         if !names.insert(&network.name) {
@@ -129,6 +136,14 @@ fn check(desired: &Desired) -> Result<(), Error> {
         }
         if !vnis.insert((network.udp_port, network.vni)) {
             return bad(subject(), "its VNI and UDP port are used twice");
+        }
+        if let (Some(group), Some(first)) = (&network.group, group)
+            && (&group.interface, group.ttl) != (&first.interface, first.ttl)
+        {
+            return bad(
+                subject(),
+                "all multicast groups share one interface and one TTL",
+            );
         }
         if let Some(port) = network.ports.iter().find(|p| !ports.insert(&p.name)) {
             return bad(format!("port {}", port.name), "this name is used twice");
@@ -146,9 +161,8 @@ fn check(desired: &Desired) -> Result<(), Error> {
 
 struct Builder<'a> {
     desired: &'a Desired,
-    previous: Option<Previous<'a>>,
+    carried: Carried<'a>,
     ids: &'a mut PortIds,
-    workers: usize,
     ports: Vec<Option<Port>>,
     /// TAP devices that this apply created.
     made: Vec<Arc<Tap>>,
@@ -178,7 +192,7 @@ impl Builder<'_> {
                 members.push(self.place(port));
             }
             let mut tunnels = HashMap::new();
-            for tunnel in flood_targets(spec) {
+            for tunnel in self.tunnels_of(spec) {
                 let port = self.tunnel(index, spec, tunnel);
                 let remote = tunnel.key.remote.ip();
                 // A peer's own tunnel is the better answer to "who sent this" than an FDB entry's.
@@ -201,9 +215,9 @@ impl Builder<'_> {
             vnis: vnis.map(|(i, n)| ((n.udp_port, n.vni), i)).collect(),
             networks,
             ports: std::mem::take(&mut self.ports),
-            counters: match &self.previous {
+            counters: match &self.carried.previous {
                 Some(previous) => previous.topology.counters.clone(),
-                None => per_worker(self.workers),
+                None => per_worker(self.carried.workers),
             },
         })
     }
@@ -226,7 +240,7 @@ impl Builder<'_> {
         Network {
             bridge: Bridge::new(spec.rules.clone(), members, fdb),
             tunnels,
-            counters: old.map_or_else(|| per_worker(self.workers), |n| n.counters.clone()),
+            counters: old.map_or_else(|| per_worker(self.carried.workers), |n| n.counters.clone()),
             retired: old.map_or_else(Arc::default, |n| n.retired.clone()),
             spec: Arc::new(spec.clone()),
         }
@@ -251,7 +265,7 @@ impl Builder<'_> {
     ) -> Result<(Port, Option<Stale>), Error> {
         let old = self.old_port(owner, |p| p.name == spec.name && same_place(&p.io, spec));
         let mut stale = None;
-        let io = match (&spec.kind, self.carried(spec)) {
+        let io = match (&spec.kind, self.still_open(spec)) {
             (PortKind::Tap(place), Some(PortIo::Tap { tap, spec: was })) => {
                 if let PortKind::Tap(old_place) = &was.kind
                     && (old_place != place || was.mtu != spec.mtu)
@@ -345,7 +359,7 @@ impl Builder<'_> {
     ) -> Port {
         let (counters, health) = match old {
             Some(port) => (port.counters, port.health),
-            None => (per_worker(self.workers), Arc::default()),
+            None => (per_worker(self.carried.workers), Arc::default()),
         };
         Port {
             id: member.id,
@@ -360,7 +374,7 @@ impl Builder<'_> {
 
     /// The previous port of the same network (by name and wire identity) that `is` the one.
     fn old_port(&self, owner: &NetworkSpec, is: impl Fn(&Port) -> bool) -> Option<Port> {
-        let topology = self.previous.as_ref()?.topology;
+        let topology = self.carried.previous.as_ref()?.topology;
         let found = topology.present_ports().find(|p| {
             let spec = &topology.networks[p.network].spec;
             spec.name == owner.name
@@ -372,15 +386,16 @@ impl Builder<'_> {
     }
 
     /// What is behind the previous port of that name, in whatever network, if it is the same thing and still there.
-    fn carried(&self, spec: &PortSpec) -> Option<PortIo> {
-        let topology = self.previous.as_ref()?.topology;
+    fn still_open(&self, spec: &PortSpec) -> Option<PortIo> {
+        let topology = self.carried.previous.as_ref()?.topology;
         let same =
             |p: &&Port| p.name == spec.name && !p.health.is_gone() && same_place(&p.io, spec);
         topology.present_ports().find(same).map(|p| p.io.clone())
     }
 
     fn old_network(&self, name: &str) -> Option<&Network> {
-        self.previous
+        self.carried
+            .previous
             .as_ref()?
             .topology
             .networks
@@ -388,11 +403,30 @@ impl Builder<'_> {
             .find(|n| n.spec.name == name)
     }
 
+    /// The network's tunnels: configured, learned, and its multicast group, which is a tunnel to flood to.
+    fn tunnels_of(&self, spec: &NetworkSpec) -> Vec<TunnelSpec> {
+        let group = spec.group.as_ref().map(|g| TunnelSpec {
+            key: TunnelKey {
+                remote: SocketAddr::new(g.address, spec.udp_port),
+                vni: spec.vni,
+            },
+            flood: true,
+        });
+        let mut tunnels: Vec<_> = spec.tunnels.iter().copied().chain(group).collect();
+        for &key in self.carried.learned.of(spec) {
+            if tunnels.iter().all(|t| t.key.remote.ip() != key.remote.ip()) {
+                tunnels.push(TunnelSpec { key, flood: false });
+            }
+        }
+        tunnels
+    }
+
     fn fresh_id(&mut self) -> PortId {
         let taken = |id: u16| {
             let at = |ports: &[Option<Port>]| matches!(ports.get(usize::from(id)), Some(Some(_)));
             at(&self.ports)
                 || self
+                    .carried
                     .previous
                     .as_ref()
                     .is_some_and(|p| at(&p.topology.ports))
@@ -427,7 +461,7 @@ impl Builder<'_> {
             }
             .alias(),
             queues: if features.multi_queue {
-                self.workers
+                self.carried.workers
             } else {
                 1
             },
@@ -443,7 +477,7 @@ impl Builder<'_> {
     fn open_underlay(&self) -> Result<Underlay, Error> {
         let vtep = &self.desired.vtep;
         let features = self.desired.engine.features;
-        let old = self.previous.as_ref().map(|p| &p.topology.underlay);
+        let old = self.carried.previous.as_ref().map(|p| &p.topology.underlay);
         if vtep.memory {
             return Ok(match old {
                 Some(underlay @ Underlay::Memory(_)) => underlay.clone(),
@@ -456,7 +490,7 @@ impl Builder<'_> {
         };
         let mut receivers: Vec<Receiver> = Vec::new();
         for network in &self.desired.networks {
-            let group = network.group.as_ref().map(|g| (g.address, network.vni));
+            let group = network.group.as_ref().map(|g| g.address);
             for group in [None, group] {
                 let same = |r: &&Receiver| r.udp_port == network.udp_port && r.group == group;
                 if receivers.iter().any(|r| same(&r)) {
@@ -479,34 +513,43 @@ impl Builder<'_> {
                 checksum: vtep.udp_checksum,
                 gso: features.udp_gso,
                 sendmmsg: features.sendmmsg,
-                multicast: None,
             })?),
         };
+        if let Some(group) = self.desired.networks.iter().find_map(|n| n.group.as_ref()) {
+            senders.use_multicast(&MulticastSpec {
+                interface: group.interface.clone(),
+                ttl: group.ttl,
+            })?;
+        }
         Ok(Underlay::Udp { receivers, senders })
     }
 
     fn open_receiver(
         &self,
         network: &NetworkSpec,
-        group: Option<(IpAddr, crate::wire::vxlan::Vni)>,
+        group: Option<IpAddr>,
     ) -> Result<Receiver, Error> {
         let vtep = &self.desired.vtep;
         let features = self.desired.engine.features;
-        let address = group.map_or(vtep.address, |(address, _)| address);
+        let address = group.unwrap_or(vtep.address);
         let spec = RxSpec {
             local: SocketAddr::new(address, network.udp_port),
             scope: vtep.scope_interface.clone(),
             // One multicast copy per host is wanted, so a group has one socket.
-            reuse_port: self.workers > 1 && group.is_none(),
+            reuse_port: self.carried.workers > 1 && group.is_none(),
             gro: features.udp_gro,
             recvmmsg: features.recvmmsg,
             receive_buffer: RECEIVE_BUFFER,
         };
-        let sockets = if group.is_some() { 1 } else { self.workers };
+        let sockets = if group.is_some() {
+            1
+        } else {
+            self.carried.workers
+        };
         let sockets = (0..sockets)
             .map(|_| {
                 let socket = RxSocket::open(&spec)?;
-                if let (Some((address, _)), Some(group)) = (group, &network.group) {
+                if let (Some(address), Some(group)) = (group, &network.group) {
                     socket.join(address, &group.interface)?;
                 }
                 Ok(Arc::new(socket))
@@ -522,6 +565,7 @@ impl Builder<'_> {
     fn finish_report(mut self, topology: &Topology) -> ApplyReport {
         let now = inventory(self.desired);
         let before = self
+            .carried
             .previous
             .as_ref()
             .map(|p| inventory(p.desired))
@@ -606,18 +650,6 @@ fn same_place(io: &PortIo, spec: &PortSpec) -> bool {
         (PortIo::Memory { .. }, PortKind::Memory) => true,
         _ => false,
     }
-}
-
-/// The network's tunnels, and its multicast group, which is a tunnel to flood to.
-fn flood_targets(spec: &NetworkSpec) -> impl Iterator<Item = TunnelSpec> + '_ {
-    let group = spec.group.as_ref().map(|g| TunnelSpec {
-        key: TunnelKey {
-            remote: SocketAddr::new(g.address, spec.udp_port),
-            vni: spec.vni,
-        },
-        flood: true,
-    });
-    spec.tunnels.iter().copied().chain(group)
 }
 
 fn tunnel_name(owner: &NetworkSpec, key: TunnelKey) -> String {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::keeper::Parked;
 use super::outbox::Held;
 use super::topology::{Network, Port, PortIo, Topology, Underlay};
 use super::worker::{EventKind, Worker};
@@ -140,7 +141,8 @@ impl Worker {
                     let arrival = Arrival {
                         source: meta.source,
                         udp_port: receiver.udp_port,
-                        group: receiver.group.is_some(),
+                        group: receiver.group,
+                        parked: false,
                     };
                     // An empty datagram has no chunk, but is one all the same.
                     if bytes.is_empty() {
@@ -157,7 +159,8 @@ impl Worker {
                     let arrival = Arrival {
                         source: datagram.source,
                         udp_port: datagram.destination.port(),
-                        group: false,
+                        group: None,
+                        parked: false,
                     };
                     self.datagram(&topology, &arrival, &mut datagram.payload, now_secs);
                 }
@@ -175,9 +178,14 @@ impl Worker {
     ) {
         let counters = &topology.counters[self.index];
         counters.datagrams.add(1);
+        self.sort(topology, arrival, bytes, now_secs);
+    }
+
+    /// Finds a datagram's network and tunnel, and sends its frame on its way.
+    fn sort(&mut self, topology: &Topology, arrival: &Arrival, bytes: &mut [u8], now_secs: u32) {
         let (network, header) = match self.find_network(topology, arrival, bytes) {
             Ok(found) => found,
-            Err(reason) => return counters.drops.add(reason, 1),
+            Err(reason) => return topology.counters[self.index].drops.add(reason, 1),
         };
         let own = &network.counters[self.index];
         if !network.spec.up {
@@ -188,7 +196,7 @@ impl Worker {
             .get(&arrival.source.ip())
             .and_then(|&id| topology.port(id));
         let Some(tunnel) = tunnel else {
-            return own.drops.add(DropReason::VtepUnknown, 1);
+            return self.stranger(network, arrival, bytes);
         };
         let counters = &tunnel.counters[self.index];
         let frame = &mut bytes[vxlan::HEADER_LEN..];
@@ -204,6 +212,42 @@ impl Worker {
             (_, ReservedBits::DropExcept(_)) => own.reserved_ignored.add(1),
         }
         self.frame_from_tunnel(topology, tunnel, frame, now_secs);
+    }
+
+    /// A datagram whose sender has no tunnel: dropped in a closed network, parked in an open one.
+    fn stranger(&mut self, network: &Network, arrival: &Arrival, bytes: &[u8]) {
+        let drops = &network.counters[self.index].drops;
+        let refusal = match (network.spec.open_peers, arrival.parked) {
+            (false, _) => DropReason::VtepUnknown,
+            (true, true) => DropReason::VtepLimit,
+            (true, false) => {
+                let parked = Parked {
+                    worker: self.index,
+                    network: network.spec.name.clone(),
+                    source: arrival.source,
+                    udp_port: arrival.udp_port,
+                    bytes: bytes.to_vec(),
+                };
+                if self.posts.parking.park(parked) {
+                    return;
+                }
+                DropReason::VtepLimit
+            }
+        };
+        drops.add(refusal, 1);
+    }
+
+    /// A datagram that was parked comes back, its sender having a tunnel now if it may have one.
+    pub(super) fn unpark(&mut self, mut parked: Parked, now_secs: u32) {
+        let topology = self.topology.clone();
+        let arrival = Arrival {
+            source: parked.source,
+            udp_port: parked.udp_port,
+            group: None,
+            parked: true,
+        };
+        self.sort(&topology, &arrival, &mut parked.bytes, now_secs);
+        self.flush(&topology);
     }
 
     fn frame_from_tunnel(
@@ -305,7 +349,8 @@ impl Worker {
             }
             return Err(DropReason::VniUnknown);
         };
-        if arrival.group && network.spec.group.is_none() {
+        let group = network.spec.group.as_ref().map(|g| g.address);
+        if arrival.group.is_some() && arrival.group != group {
             return Err(DropReason::GroupMismatch);
         }
         Ok((network, header))
@@ -399,7 +444,10 @@ impl Worker {
 struct Arrival {
     source: SocketAddr,
     udp_port: u16,
-    group: bool,
+    /// The multicast group that it was sent to.
+    group: Option<IpAddr>,
+    /// It has been with the keeper.
+    parked: bool,
 }
 
 /// Receive-queue overflows: the kernel tells totals per socket, counters want differences.

@@ -49,8 +49,8 @@ pub(crate) enum Underlay {
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) udp_port: u16,
-    /// The group, and the VNI that may come by it.
-    pub(crate) group: Option<(IpAddr, Vni)>,
+    /// The group, where the sockets receive nothing else.
+    pub(crate) group: Option<IpAddr>,
     pub(crate) sockets: Vec<Arc<RxSocket>>,
 }
 

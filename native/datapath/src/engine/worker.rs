@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver as CommandReceiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::ingress::Overflows;
+use super::keeper::{Parked, Parking};
 use super::outbox::{BATCH_FRAMES, Outbox};
 use super::spin::Spin;
 use super::topology::{PortIo, Topology, Underlay};
@@ -29,8 +30,18 @@ pub(crate) enum Command {
     },
     /// A frame enters the switch at a port.
     Inject { port: PortId, frame: Vec<u8> },
+    /// A datagram that was parked comes back.
+    Unpark(Parked),
     /// End.
     Stop,
+}
+
+/// How a worker is reached, and what it reaches.
+pub(crate) struct Posts {
+    pub(crate) commands: CommandReceiver<Command>,
+    /// Must be woken after every command.
+    pub(crate) waker: Arc<Waker>,
+    pub(crate) parking: Parking,
 }
 
 /// What all workers and the control side share.
@@ -60,8 +71,7 @@ pub(crate) struct Worker {
     pub(super) finish: Vec<u8>,
     pub(super) limiter: EventLimiter,
     pub(super) overflows: Overflows,
-    commands: CommandReceiver<Command>,
-    waker: Arc<Waker>,
+    pub(super) posts: Posts,
     poller: Poller,
     sources: Vec<Source>,
     spin: Spin,
@@ -78,15 +88,14 @@ enum Source {
 }
 
 impl Worker {
-    /// A worker that will see `topology`; `waker` must be woken after every command.
+    /// A worker that will see `topology`.
     pub(crate) fn new(
         index: usize,
         shared: Arc<Shared>,
         topology: Arc<Topology>,
-        mailbox: (CommandReceiver<Command>, Arc<Waker>),
+        posts: Posts,
     ) -> Result<Self, crate::error::Error> {
         let next_tick = shared.epoch;
-        let (commands, waker) = mailbox;
         let mut worker = Self {
             index,
             shared,
@@ -97,8 +106,7 @@ impl Worker {
             finish: Vec::new(),
             limiter: EventLimiter::default(),
             overflows: Overflows::default(),
-            commands,
-            waker,
+            posts,
             poller: Poller::new()?,
             sources: Vec::new(),
             spin: Spin::default(),
@@ -154,7 +162,7 @@ impl Worker {
             busy = true;
             match source {
                 Source::Commands => {
-                    self.waker.drain();
+                    self.posts.waker.drain();
                     if !self.obey(now) {
                         return Turn::Stopped;
                     }
@@ -185,7 +193,7 @@ impl Worker {
 
     fn obey(&mut self, now: Instant) -> bool {
         loop {
-            match self.commands.try_recv() {
+            match self.posts.commands.try_recv() {
                 Ok(Command::Swap { topology, done }) => {
                     self.topology = topology;
                     if let Err(error) = self.watch_sources() {
@@ -196,6 +204,7 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Ok(Command::Inject { port, frame }) => self.inject(port, &frame, self.secs(now)),
+                Ok(Command::Unpark(datagram)) => self.unpark(datagram, self.secs(now)),
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }
@@ -223,7 +232,7 @@ impl Worker {
             poller: Poller::new()?,
             sources: Vec::new(),
         };
-        watch.add(&*self.waker, Source::Commands)?;
+        watch.add(&*self.posts.waker, Source::Commands)?;
         let topology = &self.topology;
         for port in topology.present_ports().filter(|p| !p.health.is_gone()) {
             match &port.io {

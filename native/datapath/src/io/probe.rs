@@ -199,7 +199,6 @@ fn open_pair() -> Result<(RxSocket, TxPool), Error> {
         checksum: true,
         gso: true,
         sendmmsg: true,
-        multicast: None,
     })?;
     Ok((rx, tx))
 }

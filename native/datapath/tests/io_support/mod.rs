@@ -200,7 +200,6 @@ pub fn tx_spec(local: impl Into<IpAddr>) -> TxSpec {
         checksum: true,
         gso: true,
         sendmmsg: true,
-        multicast: None,
     }
 }
 

@@ -37,7 +37,6 @@ fn open_pair() -> (RxSocket, TxPool) {
         checksum: true,
         gso: true,
         sendmmsg: true,
-        multicast: None,
     };
     (RxSocket::open(&rx).unwrap(), TxPool::open(&tx).unwrap())
 }

@@ -33,8 +33,6 @@ pub struct TxSpec {
     pub gso: bool,
     /// Send many datagrams per call, where the kernel can.
     pub sendmmsg: bool,
-    /// For a pool that sends to multicast groups.
-    pub multicast: Option<MulticastSpec>,
 }
 
 /// How multicast leaves. It is never looped back to this host.
@@ -186,6 +184,14 @@ impl TxPool {
         Ok(pool)
     }
 
+    /// Sends to multicast groups by this interface, and with this TTL, from now on. Errors: `ADDRESS_NOT_LOCAL` when
+    /// there is no such interface, `IO`.
+    pub fn use_multicast(&self, spec: &MulticastSpec) -> Result<(), Error> {
+        self.sockets
+            .iter()
+            .try_for_each(|socket| set_multicast(socket.as_fd(), &self.local, spec))
+    }
+
     /// The source ports, by socket.
     pub fn ports(&self) -> &[u16] {
         &self.ports
@@ -250,9 +256,6 @@ fn open_socket(spec: &TxSpec, local: &SocketAddr) -> Result<OwnedFd, Error> {
     if let Some(ttl) = spec.ttl {
         let option = by_family(ip, libc::IP_TTL, libc::IPV6_UNICAST_HOPS);
         require(fd, option, ttl.into(), local)?;
-    }
-    if let Some(multicast) = &spec.multicast {
-        set_multicast(fd, local, multicast)?;
     }
     bind(fd, local)?;
     Ok(socket)
