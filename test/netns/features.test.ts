@@ -35,12 +35,12 @@ describe('TCP and ping at the MTU', () => {
     })),
     { what: 'without all of them', features: ALL_OFF },
     { what: 'with two workers', features: {}, workers: 2 },
-  ])('$what', async ({ features, ...settings }) => {
+  ])('$what', async ({ features, workers = 'auto' }) => {
     const own = testScope();
     const c1 = await createContainer(own, 'c1', 1);
     const vswitchd = await Vswitchd.start(own, one, {
       networks: [{ name: 'net', vni: 256, peers: [two.address[4]] }],
-      datapath: { features, ...settings },
+      datapath: { features, workers },
     });
     await vswitchd.ctl('port', 'add', 'net', ...portArguments(c1));
     await expectPing(c1, { to: c2.address[4], size: 1422 });

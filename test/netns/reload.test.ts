@@ -49,7 +49,7 @@ test('[N241] an invalid file is refused with every problem, and the old configur
   await lossless(async () => {
     await writeFile(
       vswitchd.configFile,
-      'vtep: {address: 10.200.0.1}\nnetworks: [{name: net, vni: 0, prots: []}]\n',
+      'vtep: {address: 10.200.0.1}\nnetworks: [{name: net, vni: 16777216, prots: []}]\n',
     );
     const { exitCode, stderr } = await vswitchd.tryCtl('reload');
     expect(exitCode).toBe(1);
