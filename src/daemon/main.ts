@@ -49,7 +49,7 @@ export async function main(args: readonly string[]): Promise<void> {
 
 function commandLine(args: readonly string[]): CommandLine | undefined {
   try {
-    return parseCommandLine(args);
+    return parseCommandLine(args, (text) => process.stderr.write(text));
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? 0 : BAD_USAGE;

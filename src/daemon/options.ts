@@ -19,8 +19,14 @@ interface Raw {
   readonly logLevel: LogLevel;
 }
 
-/** Parses arguments (without node and script). Throws `CommanderError` on bad usage, --help and --version. */
-export function parseCommandLine(args: readonly string[]): CommandLine {
+/**
+ * Parses arguments (without node and script). Throws `CommanderError` on bad usage, --help and
+ * --version, after telling so with `write`.
+ */
+export function parseCommandLine(
+  args: readonly string[],
+  write: (text: string) => void,
+): CommandLine {
   const command = new Command('vswitchd')
     .description(
       'Userspace VXLAN switch. Runs in the foreground; SIGTERM stops it (TAPs stay), SIGHUP reloads the file.',
@@ -37,6 +43,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     .addOption(
       new Option('--log-level <level>', 'least level logged').choices(LOG_LEVELS).default('info'),
     )
+    .configureOutput({ writeOut: write, writeErr: write })
     .exitOverride();
   command.parse(args, { from: 'user' });
   const { config, vtep, socket, logLevel } = command.opts<Raw>();

@@ -51,7 +51,9 @@ export function sentenceOf(code: ErrorCode, subject: string, facts: ErrorFacts):
   const details = [syscallText(facts), facts.detail].filter((text) => text !== undefined);
   const detail = details.length === 0 ? '' : ` (${details.join('; ')})`;
   const head = `${what}: ${facts.why ?? row.why}${detail}; ${facts.fix ?? row.fix}`;
-  return [head, ...(facts.problems ?? []).map((problem) => `  ${problemText(problem)}`)].join('\n');
+  return [head, ...(facts.problems ?? []).map((problem) => `  ${problemText(problem)}`)]
+    .map(printable)
+    .join('\n');
 }
 
 /** One line: where, what stood there, what may stand there. */
@@ -63,6 +65,14 @@ export function problemText(problem: Problem): string {
   }
   const value = problem.value === undefined ? 'missing' : `${valueText(problem.value)} is refused`;
   return `${where}: ${value}; allowed: ${problem.allowed}`;
+}
+
+/** Foreign text must neither break the line nor command the terminal. */
+function printable(text: string): string {
+  return text.replace(
+    /\p{Cc}|\p{Zl}|\p{Zp}/gu,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function valueText(value: unknown): string {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { runControl } from '../../src/cli/main.js';
-import { type Daemon, type Source, startDaemon } from '../../src/daemon/daemon.js';
+import { type Daemon, type DaemonOptions, startDaemon } from '../../src/daemon/daemon.js';
 import { Datapath } from '../../src/datapath/datapath.js';
 import { FakeHost } from './fakeDatapath.js';
 
@@ -67,7 +67,8 @@ export class FakeDaemon {
     await writeFile(this.configFile, `vtep: {address: 10.200.0.1}\n${networks}`);
   }
 
-  async start(source: Source = { config: this.configFile }): Promise<Daemon> {
+  /** From the configuration file at the usual socket, unless `options` say otherwise. */
+  async start(options: Partial<DaemonOptions> = {}): Promise<Daemon> {
     const log = pino({ base: null }, { write: (line) => void this.log.push(JSON.parse(line)) });
     const parts = {
       datapath: new Datapath(this.host.addon),
@@ -75,7 +76,10 @@ export class FakeDaemon {
       log,
       fatal: (detail: string) => log.fatal({ detail }, 'fatal'),
     };
-    this.#daemon = await startDaemon({ source, socket: this.socket }, parts);
+    this.#daemon = await startDaemon(
+      { source: { config: this.configFile }, socket: this.socket, ...options },
+      parts,
+    );
     return this.#daemon;
   }
 

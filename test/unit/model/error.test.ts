@@ -57,6 +57,14 @@ describe('an error', () => {
     );
   });
 
+  it('stays on its lines and leaves the terminal alone, whatever it is about', () => {
+    const problems = [{ path: 'a\nb', value: '\u009b2J', allowed: 'x' }];
+    const { message } = new SwitchError('IO', '\u001b[31m\r\n', { detail: '\u2028', problems });
+    expect(message.split('\n')).toHaveLength(2);
+    expect(message.replace('\n', '')).not.toMatch(/\p{Cc}|\p{Zl}/u);
+    expect(message).toContain('\\u001b[31m');
+  });
+
   it('cuts long values', () => {
     expect(problemText({ path: 'x', value: 'y'.repeat(500), allowed: 'z' }).length).toBeLessThan(
       200,

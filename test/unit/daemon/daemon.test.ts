@@ -1,0 +1,290 @@
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import type {
+  CountersView,
+  NetworkView,
+  PortView,
+  StatusView,
+} from '../../../src/control/client.js';
+import { FakeDaemon } from '../../support/fakeDaemon.js';
+import { FakeHost } from '../../support/fakeDatapath.js';
+
+const NET1 =
+  'networks: [{name: net1, vni: 300, peers: [10.200.0.2], ports: [{name: c1, netns: c1}]}]\n';
+
+function hostWith(...namespaces: string[]): FakeHost {
+  const host = new FakeHost();
+  for (const name of namespaces) host.namespaces.set(`/run/netns/${name}`, name);
+  return host;
+}
+
+describe('a start', () => {
+  it('ends in ready, with socket, lock and ports', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    expect(fake.messages().at(-1)).toBe('ready');
+    expect((await stat(fake.socket)).mode & 0o777).toBe(0o600);
+    expect(fake.host.locks).toEqual(new Set([`${fake.socket}.lock`]));
+    expect(fake.host.taps).toMatchObject([{ ifname: 'eth0', port: 'c1', owner: fake.socket }]);
+  });
+
+  it('makes the directory of its socket, for itself alone', async () => {
+    const fake = await FakeDaemon.create();
+    const socket = join(fake.folder, 'deep', 'er', 'control.sock');
+    await writeFile(fake.configFile, `vtep: {address: 10.200.0.1}\ncontrol: {socket: ${socket}}\n`);
+    const daemon = await fake.start({ socket: undefined });
+    expect(daemon.socket).toBe(socket);
+    expect((await stat(join(fake.folder, 'deep', 'er'))).mode & 0o777).toBe(0o700);
+  });
+
+  it('needs no file, only an address', async () => {
+    const fake = await FakeDaemon.create();
+    await fake.start({ source: { vtep: '10.200.0.1' } });
+    expect(await fake.json<StatusView>('status')).toMatchObject({ state: 'ok', networks: 0 });
+    const { code, err } = await fake.ctl('reload');
+    expect([code, err]).toEqual([1, expect.stringContaining('without a configuration file')]);
+  });
+
+  it('[N234] of a second daemon on the same socket is refused in one sentence', async () => {
+    const first = await FakeDaemon.running(NET1, hostWith('c1'));
+    const daemon = first.daemon;
+    await expect(first.start()).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^cannot start on [^\n]*: another vswitchd runs with this socket; [^\n]*$/,
+      ),
+    });
+    expect(daemon.operations.status().state).toBe('ok');
+    expect((await first.ctl('status')).code).toBe(0);
+  });
+
+  it('replaces the socket that a dead daemon left', async () => {
+    const fake = await FakeDaemon.create();
+    await fake.configure(NET1);
+    await writeFile(fake.socket, '');
+    await fake.start();
+    expect((await fake.ctl('status')).code).toBe(0);
+  });
+
+  it('[N233] on a UDP port that a kernel vxlan device holds names the device and the fix', async () => {
+    const host = hostWith('c1');
+    host.heldUdpPorts.add(4789);
+    host.probe.vxlanDevices.push({ ifname: 'vx42', vni: 42, udpPort: 4789, up: true });
+    const fake = await FakeDaemon.create(host);
+    await fake.configure(NET1);
+    await expect(fake.start()).rejects.toThrow(
+      /kernel vxlan device vx42 \(VNI 42\) holds UDP port 4789 .*ip link delete vx42/,
+    );
+  });
+
+  it('that fails leaves nothing behind', async () => {
+    const host = hostWith('c1');
+    host.heldUdpPorts.add(4789);
+    const fake = await FakeDaemon.create(host);
+    await fake.configure(NET1);
+    await expect(fake.start()).rejects.toMatchObject({ code: 'PORT_IN_USE' });
+    expect(host.locks.size).toBe(0);
+    expect(await readdir(fake.folder)).toEqual(['vswitchd.yaml']);
+    host.heldUdpPorts.clear();
+    await fake.start();
+  });
+
+  it('with a broken state file goes on, and says so', async () => {
+    const fake = await FakeDaemon.create(hostWith('c1'));
+    await fake.configure(NET1);
+    await writeFile(fake.statePath, '{');
+    await fake.start();
+    expect(fake.messages()).toContain('state file');
+    expect((await fake.json<StatusView>('status')).warnings[0]).toContain(fake.statePath);
+  });
+
+  it('takes the MTU from the interface of the VTEP', async () => {
+    const host = hostWith('c1');
+    host.probe.interfaces[0]!.mtu = 9000;
+    const fake = await FakeDaemon.running(NET1, host);
+    expect((await fake.json<NetworkView>('network', 'show', 'net1')).mtu).toBe(8950);
+  });
+});
+
+describe('a stop', () => {
+  it('leaves TAPs, and nothing else', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    await fake.daemon.stop();
+    await fake.stop();
+    expect(await readdir(fake.folder)).toEqual(['vswitchd.yaml']);
+    expect(fake.host.locks.size).toBe(0);
+    expect(fake.host.taps).toHaveLength(1);
+  });
+
+  it('and a start bring back what was added', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1', 'c2'));
+    await fake.ctl('network', 'add', 'net2', '--peer', '10.200.0.3');
+    await fake.ctl('port', 'add', 'net2', '--netns', 'c2');
+    await fake.ctl('port', 'add', 'net1', '--name', 'x');
+    await fake.ctl('fdb', 'add', 'net1', '02:00:00:00:00:01', '--vtep', '10.200.0.9');
+    const before = await fake.json<NetworkView[]>('network', 'ls');
+    await fake.stop();
+    await fake.start();
+    expect(await fake.json<NetworkView[]>('network', 'ls')).toEqual(before);
+    expect(before.map((network) => [network.name, network.source])).toEqual([
+      ['net1', 'file'],
+      ['net2', 'api'],
+    ]);
+    expect(fake.host.datapath?.fdb()).toMatchObject([{ mac: '02:00:00:00:00:01' }]);
+  });
+});
+
+describe('a reload', () => {
+  it('[N241] of an invalid file leaves the old configuration running and logs one record', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    const { desired } = fake.host.datapath!;
+    await fake.configure('networks: [{name: net1, vni: 16777216}]');
+    const lines = fake.log.length;
+    await fake.daemon.reload();
+    expect(fake.messages().slice(lines)).toEqual(['reload refused, the old configuration runs on']);
+    const { code, err } = await fake.ctl('reload');
+    expect(code).toBe(1);
+    expect(err).toContain('networks[0].vni (line 2): 16777216 is refused; allowed:');
+    expect(fake.host.datapath?.desired).toEqual(desired);
+    expect(await fake.json<StatusView>('status')).toMatchObject({ state: 'ok', networks: 1 });
+  });
+
+  it('with a port that cannot be attached changes nothing', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    await fake.configure(
+      'networks: [{name: net1, vni: 300, ports: [{name: c1, netns: c1}, {name: c9, netns: c9}]}]',
+    );
+    expect(await fake.ctl('reload')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('port c9'),
+    });
+    expect((await fake.json<PortView[]>('port', 'ls')).map((port) => port.name)).toEqual(['c1']);
+  });
+
+  it('[N242] that changes one port touches no other', async () => {
+    const ports = (mtu: number) =>
+      `networks: [{name: net1, vni: 300, ports: [{name: c1, netns: c1, mtu: ${mtu}}, {name: c2, netns: c2}]}]`;
+    const fake = await FakeDaemon.running(ports(1400), hostWith('c1', 'c2'));
+    await fake.configure(ports(1300));
+    expect(await fake.json('reload')).toMatchObject({
+      changed: ['port c1'],
+      added: [],
+      removed: [],
+      kept: ['network net1', 'port c2'],
+    });
+  });
+
+  it('removes the TAP of a port that vanished from the file', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    await fake.configure('networks: [{name: net1, vni: 300}]');
+    expect(await fake.json('reload')).toMatchObject({
+      removed_taps: [{ port: 'c1', ifname: 'eth0', netns: '/run/netns/c1' }],
+    });
+    expect(fake.host.taps).toEqual([]);
+  });
+
+  it('cannot change the VTEP, and says that a restart can', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    await writeFile(fake.configFile, 'vtep: {address: 10.200.0.99}');
+    expect(await fake.ctl('reload')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('restart vswitchd'),
+    });
+  });
+
+  it('leaves out additions that the new file contradicts, and tells', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    await fake.ctl('network', 'add', 'net2', '--vni', '400');
+    await fake.configure('networks: [{name: other, vni: 400}]');
+    expect((await fake.ctl('reload')).code).toBe(0);
+    const status = await fake.json<StatusView>('status');
+    expect(status).toMatchObject({ state: 'degraded', networks: 1 });
+    expect(status.warnings.join()).toContain('network net2 is left out');
+    await fake.configure(NET1);
+    await fake.ctl('reload');
+    expect(await fake.json<StatusView>('status')).toMatchObject({ state: 'ok', networks: 2 });
+  });
+
+  it('says what it cannot change', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    await fake.configure(`${NET1}datapath: {workers: 3}\ncontrol: {socket: /elsewhere.sock}\n`);
+    const { out } = await fake.ctl('reload');
+    expect(out).toContain('datapath is not changed by a reload');
+    expect(out).toContain('control.socket is not changed by a reload');
+  });
+});
+
+describe('a change that cannot be saved', () => {
+  it('is taken back', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    const { desired } = fake.host.datapath!;
+    await mkdir(`${fake.statePath}.new`);
+    expect(await fake.ctl('port', 'add', 'net1', '--name', 'x')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('taken back'),
+    });
+    expect(fake.host.datapath?.desired).toEqual(desired);
+    expect(fake.host.taps.map((tap) => tap.port)).toEqual(['c1']);
+  });
+});
+
+describe('events of the datapath', () => {
+  it('[O251] portGone releases the port at once and opens it again', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    const { datapath, taps } = fake.host;
+    taps.splice(0);
+    datapath!.raise({ type: 'portGone', at: 1, port: 'c1', detail: 'EBADFD' });
+    await vi.waitFor(() => expect(taps).toHaveLength(1));
+    expect(fake.messages()).toContain('port lost its device');
+    await vi.waitFor(async () => {
+      expect((await fake.json<PortView[]>('port', 'ls'))[0]).toMatchObject({ state: 'up' });
+    });
+  });
+
+  it('that repeat are logged at a bounded rate', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    for (let n = 0; n < 1000; n++) {
+      fake.host.datapath!.raise({ type: 'vniUnknown', at: n, vni: 9, remote: '10.0.0.9' });
+    }
+    await vi.waitFor(() => expect(fake.host.datapath!.drain(1)).toEqual([]));
+    const lines = fake.messages().filter((line) => line.includes('VNI'));
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.length).toBeLessThanOrEqual(5);
+  });
+
+  it('fatal ends it as a bug of ours', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    fake.host.datapath!.raise({ type: 'fatal', at: 1, detail: 'worker 0 panicked' });
+    await vi.waitFor(() => expect(fake.messages()).toContain('fatal'));
+  });
+});
+
+describe('a namespace that comes and goes', () => {
+  it('[O251] is followed within seconds', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith());
+    const state = async () => (await fake.json<PortView[]>('port', 'ls'))[0];
+    expect(await state()).toMatchObject({
+      state: 'waiting',
+      reason: expect.stringContaining('/run/netns/c1'),
+    });
+    fake.host.namespaces.set('/run/netns/c1', 'x');
+    await vi.waitFor(async () => expect(await state()).toMatchObject({ state: 'up' }), 5000);
+    fake.host.namespaces.delete('/run/netns/c1');
+    await vi.waitFor(async () => expect(await state()).toMatchObject({ state: 'waiting' }), 5000);
+    expect(await fake.json<StatusView>('status')).toMatchObject({ state: 'degraded' });
+  });
+});
+
+describe('[O253] counters', () => {
+  it('carry the time since which they count, and their balance', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    const counters = await fake.json<CountersView>('stats');
+    expect(counters).toMatchObject({ started_at: '1970-01-01T00:00:00.000Z', balanced: true });
+  });
+});
+
+it('the state file is for its owner alone', async () => {
+  const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+  await fake.ctl('network', 'add', 'net2');
+  expect((await stat(fake.statePath)).mode & 0o777).toBe(0o600);
+  expect(JSON.parse(await readFile(fake.statePath, 'utf8'))).toMatchObject({ version: 1 });
+});

@@ -1,0 +1,166 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { diagnose } from '../../../src/daemon/doctor.js';
+import { RateLimit } from '../../../src/daemon/events.js';
+import { logTo, plainLines } from '../../../src/daemon/log.js';
+import { parseCommandLine } from '../../../src/daemon/options.js';
+import { nameOwner } from '../../../src/daemon/udpOwner.js';
+import { SwitchError } from '../../../src/model/error.js';
+import { FakeHost } from '../../support/fakeDatapath.js';
+
+describe('the owner of a UDP port', () => {
+  const taken = new SwitchError('PORT_IN_USE', '10.0.0.1:4789', { syscall: 'bind', errno: 98 });
+  const { probe } = new FakeHost();
+
+  /** A /proc in which process 77 (`dockerd`) has a socket on UDP port 4789. */
+  async function procfs(): Promise<string> {
+    const root = await mkdtemp(join(tmpdir(), 'vswitchd-'));
+    onTestFinished(() => rm(root, { recursive: true }));
+    await mkdir(join(root, 'net'));
+    await mkdir(join(root, '77', 'fd'), { recursive: true });
+    await mkdir(join(root, '5'));
+    await writeFile(join(root, '77', 'comm'), 'dockerd\n');
+    await symlink('socket:[4242]', join(root, '77', 'fd', '3'));
+    await symlink('/dev/null', join(root, '77', 'fd', '1'));
+    const head =
+      'sl local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode\n';
+    const line =
+      ' 1: 00000000:12B5 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 4242 2 0 0\n';
+    await writeFile(join(root, 'net', 'udp'), head + line);
+    return root;
+  }
+
+  it('[N233] is found among processes', async () => {
+    const named = await nameOwner(taken, probe, { root: await procfs() });
+    expect(named.message).toContain('dockerd (process 77) holds UDP port 4789');
+    expect(named.message).toContain('EADDRINUSE');
+  });
+
+  it('that cannot be found leaves the error as it is', async () => {
+    const other = new SwitchError('PORT_IN_USE', '[fd00::1]:9', {});
+    expect(await nameOwner(other, probe, { root: await procfs() })).toBe(other);
+    expect(await nameOwner(taken, probe, { root: '/nowhere' })).toBe(taken);
+  });
+
+  it('is not a vxlan device that is down', async () => {
+    const down = { ...probe, vxlanDevices: [{ ifname: 'vx', vni: 1, udpPort: 4789, up: false }] };
+    expect(await nameOwner(taken, down, { root: '/nowhere' })).toBe(taken);
+  });
+});
+
+describe('doctor', () => {
+  const udpPorts = new Set([4789]);
+
+  it('is content with a host that has what is needed', () => {
+    const { ready, checks } = diagnose(new FakeHost().probe, '10.200.0.1', udpPorts);
+    expect(ready).toBe(true);
+    expect(checks.find((check) => check.name === 'udp_gro')).toMatchObject({
+      ok: false,
+      needed: false,
+      fix: expect.any(String),
+    });
+  });
+
+  it('names what is missing, why it matters and the fix', () => {
+    const probe = {
+      ...new FakeHost().probe,
+      tun: false,
+      tunError: 'ENOENT',
+      netAdmin: false,
+      interfaces: [],
+    };
+    const { ready, checks } = diagnose(probe, '10.200.0.1', udpPorts);
+    expect(ready).toBe(false);
+    const missing = checks.filter((check) => !check.ok && check.needed);
+    expect(missing.map((check) => check.name)).toEqual([
+      'CAP_NET_ADMIN',
+      '/dev/net/tun',
+      'VTEP 10.200.0.1',
+    ]);
+    for (const check of missing)
+      expect(check).toMatchObject({ why: expect.any(String), fix: expect.any(String) });
+  });
+
+  it('warns of kernel vxlan devices on our port alone', () => {
+    const device = (ifname: string, udpPort: number) => ({ ifname, vni: 1, udpPort, up: false });
+    const probe = {
+      ...new FakeHost().probe,
+      vxlanDevices: [device('vx1', 4789), device('vx2', 8472)],
+    };
+    const names = diagnose(probe, '10.200.0.1', udpPorts).checks.map((check) => check.name);
+    expect(names).toContain('kernel vxlan vx1');
+    expect(names).not.toContain('kernel vxlan vx2');
+  });
+});
+
+describe('the rate limit', () => {
+  it('[B31] lets five lines of a kind through in ten seconds and counts the rest', () => {
+    const limit = new RateLimit();
+    const admitted = Array.from({ length: 100 }, (_, n) => limit.admit('a', n)).filter(
+      (n) => n !== undefined,
+    );
+    expect(admitted).toEqual([0, 0, 0, 0, 0]);
+    expect(limit.admit('b', 100)).toBe(0);
+    expect(limit.admit('a', 10_000)).toBe(95);
+    expect(limit.admit('a', 10_001)).toBe(0);
+  });
+});
+
+describe('the log', () => {
+  it('is JSON with time and level in words', () => {
+    const lines: string[] = [];
+    logTo({ write: (line) => void lines.push(line) }, 'info').info({ port: 'c1' }, 'port attached');
+    expect(JSON.parse(lines[0]!)).toEqual({
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+      port: 'c1',
+      msg: 'port attached',
+    });
+  });
+
+  it('is one plain line on a terminal', () => {
+    const lines: string[] = [];
+    const log = logTo(plainLines({ write: (line: string) => lines.push(line) }), 'info');
+    log.warn({ port: 'c1', reason: 'it is gone', list: [1] }, 'port waiting');
+    log.debug('unseen');
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^\d\d:\d\d:\d\d warn {2}port waiting port=c1 reason="it is gone" list=\[1\]\n$/,
+      ),
+    ]);
+  });
+});
+
+describe('the command line of vswitchd', () => {
+  const parse = (...args: string[]) => parseCommandLine(args, () => {});
+
+  it('names a file or an address', () => {
+    expect(parse('--config', 'a.yaml')).toEqual({
+      source: { config: 'a.yaml' },
+      socket: undefined,
+      logLevel: 'info',
+    });
+    expect(parse('--vtep', '10.0.0.1', '--log-level', 'debug', '--socket', '/x.sock')).toEqual({
+      source: { vtep: '10.0.0.1' },
+      socket: '/x.sock',
+      logLevel: 'debug',
+    });
+  });
+
+  it.each([
+    [[]],
+    [['--config', 'a', '--vtep', '10.0.0.1']],
+    [['--vtep', '10.0.0.1', '--store', 'etcd://h/']],
+    [['--vtep', '10.0.0.1', '--socket', `/${'x'.repeat(120)}`]],
+    [['--vtep', '10.0.0.1', '--log-level', 'loud']],
+    [['--vtep', '10.0.0.1', 'extra']],
+  ])('%j is bad usage', (args) => {
+    let told = '';
+    expect(() => parseCommandLine(args, (text) => (told += text))).toThrow(
+      expect.objectContaining({ exitCode: 1 }),
+    );
+    expect(told).toMatch(/^error: /);
+  });
+});
