@@ -555,11 +555,7 @@ impl Builder<'_> {
                 Ok(Arc::new(socket))
             })
             .collect::<Result<_, Error>>()?;
-        Ok(Receiver {
-            udp_port: network.udp_port,
-            group,
-            sockets,
-        })
+        Ok(Receiver::new(network.udp_port, group, sockets))
     }
 
     fn finish_report(mut self, topology: &Topology) -> ApplyReport {

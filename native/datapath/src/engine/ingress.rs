@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::keeper::Parked;
 use super::outbox::Held;
-use super::topology::{Network, Port, PortIo, Topology, Underlay};
+use super::topology::{Network, Port, PortIo, Receiver, Topology, Underlay};
 use super::worker::{EventKind, Worker};
 use crate::config::ReservedBits;
 use crate::counter::DropReason;
@@ -67,6 +67,8 @@ impl Worker {
         counters.rx_bytes.add(len as u64);
         let admitted = if !sound {
             Err(DropReason::VnetHdrBad)
+        } else if !network.spec.up {
+            Err(DropReason::NetworkDown)
         } else {
             Ethernet::new(self.outbox.frame(&held))
                 .ok_or(DropReason::TooShortInner)
@@ -132,7 +134,7 @@ impl Worker {
                 let counters = &topology.counters[self.index];
                 for i in 0..count {
                     let (meta, bytes) = batch.datagram_batch(i);
-                    self.count_overflows(&topology, index, meta.overflows);
+                    self.count_overflows(&topology, receiver, meta.overflows);
                     if meta.truncated {
                         counters.datagrams.add(1);
                         counters.drops.add(DropReason::Truncated, 1);
@@ -356,8 +358,8 @@ impl Worker {
         Ok((network, header))
     }
 
-    fn count_overflows(&mut self, topology: &Topology, receiver: usize, total: u32) {
-        let lost = self.overflows.since(receiver, total);
+    fn count_overflows(&mut self, topology: &Topology, receiver: &Receiver, total: u32) {
+        let lost = receiver.overflows_since(self.index, total);
         if lost > 0 {
             let counters = &topology.counters[self.index];
             counters.datagrams.add(lost);
@@ -448,20 +450,6 @@ struct Arrival {
     group: Option<IpAddr>,
     /// It has been with the keeper.
     parked: bool,
-}
-
-/// Receive-queue overflows: the kernel tells totals per socket, counters want differences.
-#[derive(Default)]
-pub(super) struct Overflows(Vec<u32>);
-
-impl Overflows {
-    fn since(&mut self, receiver: usize, total: u32) -> u64 {
-        if self.0.len() <= receiver {
-            self.0.resize(receiver + 1, 0);
-        }
-        let last = std::mem::replace(&mut self.0[receiver], total);
-        u64::from(total.wrapping_sub(last))
-    }
 }
 
 /// RFC 7348 names no filter, but no host sends from these; the kernel's IP layer drops most of them before us.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::config::{NetworkSpec, PortSpec, TunnelKey, VtepSpec};
 use crate::counter::{Counter, Drops};
@@ -52,6 +52,29 @@ pub(crate) struct Receiver {
     /// The group, where the sockets receive nothing else.
     pub(crate) group: Option<IpAddr>,
     pub(crate) sockets: Vec<Arc<RxSocket>>,
+    /// What each socket last said of its queue's overflows, in all.
+    overflows: Arc<[AtomicU32]>,
+}
+
+impl Receiver {
+    pub(crate) fn new(udp_port: u16, group: Option<IpAddr>, sockets: Vec<Arc<RxSocket>>) -> Self {
+        let overflows = sockets.iter().map(|_| AtomicU32::new(0)).collect();
+        Self {
+            udp_port,
+            group,
+            sockets,
+            overflows,
+        }
+    }
+
+    /// Datagrams that a socket's queue had no room for since the last call, given the kernel's total.
+    pub(crate) fn overflows_since(&self, socket: usize, total: u32) -> u64 {
+        let last = self
+            .overflows
+            .get(socket)
+            .map_or(total, |o| o.swap(total, Ordering::Relaxed));
+        u64::from(total.wrapping_sub(last))
+    }
 }
 
 /// A network's part on this host.

@@ -4,13 +4,12 @@
 //! write its datagrams into the arena -> send the runs -> release the arena -> if a tick is due, age.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as CommandReceiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::ingress::Overflows;
 use super::keeper::{Parked, Parking};
 use super::outbox::{BATCH_FRAMES, Outbox};
 use super::spin::Spin;
@@ -70,7 +69,6 @@ pub(crate) struct Worker {
     /// Where a frame is finished in software for a port without offloads.
     pub(super) finish: Vec<u8>,
     pub(super) limiter: EventLimiter,
-    pub(super) overflows: Overflows,
     pub(super) posts: Posts,
     poller: Poller,
     sources: Vec<Source>,
@@ -105,7 +103,6 @@ impl Worker {
             send_scratch: TxScratch::new(),
             finish: Vec::new(),
             limiter: EventLimiter::default(),
-            overflows: Overflows::default(),
             posts,
             poller: Poller::new()?,
             sources: Vec::new(),
@@ -227,26 +224,22 @@ impl Worker {
 
     /// Polls exactly what the topology has for this worker.
     fn watch_sources(&mut self) -> Result<(), crate::error::Error> {
-        // A new poller instead of a difference: an apply is rare, and a level-triggered poller forgets nothing.
-        let mut watch = Watch {
-            poller: Poller::new()?,
-            sources: Vec::new(),
-        };
-        watch.add(&*self.posts.waker, Source::Commands)?;
+        let mut watch = Watch::default();
+        watch.add(self.posts.waker.as_fd(), Source::Commands);
         let topology = &self.topology;
         for port in topology.present_ports().filter(|p| !p.health.is_gone()) {
             match &port.io {
                 // With several queues each worker has its own; with one the ports are dealt out.
                 PortIo::Tap { tap, .. } if tap.queues.len() > 1 => {
                     if let Some(queue) = tap.queues.get(self.index) {
-                        watch.add(queue, Source::Port(port.id))?;
+                        watch.add(queue.as_fd(), Source::Port(port.id));
                     }
                 }
                 PortIo::Tap { tap, .. } if self.owns(port.id) => {
-                    watch.add(&tap.queues[0], Source::Port(port.id))?;
+                    watch.add(tap.queues[0].as_fd(), Source::Port(port.id));
                 }
                 PortIo::Memory { queue, .. } if self.owns(port.id) => {
-                    watch.add(&queue.inward, Source::Port(port.id))?;
+                    watch.add(queue.inward.as_fd(), Source::Port(port.id));
                 }
                 PortIo::Tap { .. } | PortIo::Memory { .. } | PortIo::Tunnel(_) => {}
             }
@@ -255,19 +248,19 @@ impl Worker {
             Underlay::Udp { receivers, senders } => {
                 for (i, receiver) in receivers.iter().enumerate() {
                     if let Some(socket) = receiver.sockets.get(self.index) {
-                        watch.add(&**socket, Source::Receiver(i))?;
+                        watch.add(socket.as_fd(), Source::Receiver(i));
                     }
                 }
                 for (i, socket) in senders.sockets().enumerate().filter(|_| self.index == 0) {
-                    watch.add(&socket, Source::SendErrors(i))?;
+                    watch.add(socket, Source::SendErrors(i));
                 }
             }
             Underlay::Memory(memory) if self.index == 0 => {
-                watch.add(&memory.inward, Source::Receiver(0))?;
+                watch.add(memory.inward.as_fd(), Source::Receiver(0));
             }
             Underlay::Memory(_) => {}
         }
-        self.poller = watch.poller;
+        self.poller.watch_exactly(&watch.descriptors)?;
         self.sources = watch.sources;
         Ok(())
     }
@@ -318,17 +311,17 @@ impl Worker {
     }
 }
 
-/// A poller in the making.
-struct Watch {
-    poller: Poller,
+/// What to poll: a source and its descriptor, at the same index.
+#[derive(Default)]
+struct Watch<'a> {
+    descriptors: Vec<BorrowedFd<'a>>,
     sources: Vec<Source>,
 }
 
-impl Watch {
-    fn add(&mut self, fd: &impl AsFd, source: Source) -> Result<(), crate::error::Error> {
-        self.poller.add(fd, self.sources.len() as u64)?;
+impl<'a> Watch<'a> {
+    fn add(&mut self, fd: BorrowedFd<'a>, source: Source) {
+        self.descriptors.push(fd);
         self.sources.push(source);
-        Ok(())
     }
 }
 

@@ -2,33 +2,63 @@
 
 use super::sys::{Errno, event};
 use crate::error::{Error, ErrorCode};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// A level-triggered set of descriptors to wait for.
 ///
 /// A descriptor that is closed leaves the set by itself.
 #[derive(Debug)]
-pub struct Poller(OwnedFd);
+pub struct Poller {
+    epoll: OwnedFd,
+    /// Descriptor -> token, for [`Poller::watch_exactly`].
+    watched: HashMap<RawFd, u64>,
+}
 
 impl Poller {
     /// An empty set. Errors: `NO_FILES`.
     pub fn new() -> Result<Self, Error> {
         event::epoll_create()
-            .map(Self)
+            .map(|epoll| Self {
+                epoll,
+                watched: HashMap::new(),
+            })
             .map_err(|e| e.into_error(ErrorCode::Io, "epoll", "epoll_create1"))
     }
 
     /// Reports `fd` under `token` whenever it is readable, in error or hung up. Errors: `NO_FILES`, `IO` when it is
     /// already in the set.
     pub fn add(&self, fd: &impl AsFd, token: u64) -> Result<(), Error> {
-        event::epoll_add(self.0.as_fd(), fd.as_fd(), token)
+        event::epoll_add(self.epoll.as_fd(), fd.as_fd(), token)
             .map_err(|e| e.into_error(ErrorCode::Io, "epoll", "epoll_ctl"))
+    }
+
+    /// Makes the set exactly these, each under its index as token; opens nothing. What was in the set and is closed by
+    /// now must not have been closed before the last call of this. Errors: `NO_FILES`, `IO`; the set is then a part.
+    pub fn watch_exactly(&mut self, wanted: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        let mut before = std::mem::take(&mut self.watched);
+        for (fd, token) in wanted.iter().zip(0u64..) {
+            match before.remove(&fd.as_raw_fd()) {
+                Some(same) if same == token => {}
+                Some(_) => {
+                    self.remove(fd);
+                    self.add(fd, token)?;
+                }
+                None => self.add(fd, token)?,
+            }
+            self.watched.insert(fd.as_raw_fd(), token);
+        }
+        for fd in before.into_keys() {
+            // One that is closed has left by itself.
+            let _ = event::epoll_delete(self.epoll.as_fd(), fd);
+        }
+        Ok(())
     }
 
     /// Takes `fd` out of the set; nothing happens when it is not in it.
     pub fn remove(&self, fd: &impl AsFd) {
-        let _ = event::epoll_delete(self.0.as_fd(), fd.as_fd());
+        let _ = event::epoll_delete(self.epoll.as_fd(), fd.as_fd().as_raw_fd());
     }
 
     /// Waits until a descriptor is ready, at most `timeout` (`None` = for ever, zero = only looks; rounded up to
@@ -38,7 +68,7 @@ impl Poller {
             i32::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
         });
         ready.len = 0;
-        match event::epoll_wait(self.0.as_fd(), &mut ready.events, timeout_ms) {
+        match event::epoll_wait(self.epoll.as_fd(), &mut ready.events, timeout_ms) {
             Ok(n) => ready.len = n,
             Err(Errno(libc::EINTR)) => {}
             Err(e) => return Err(e.into_error(ErrorCode::Io, "epoll", "epoll_wait")),
@@ -170,6 +200,29 @@ mod tests {
         poller.remove(&removed);
         drop(closed);
         assert_eq!(look(&poller), []);
+    }
+
+    #[test]
+    fn watching_exactly_adds_renumbers_and_removes() {
+        let mut poller = Poller::new().unwrap();
+        let [a, b, c] = [(); 3].map(|()| Waker::new().unwrap());
+        [&a, &b, &c].into_iter().for_each(Waker::wake);
+        let tokens = |poller: &Poller| {
+            let mut tokens: Vec<_> = look(poller).iter().map(|e| e.token).collect();
+            tokens.sort_unstable();
+            tokens
+        };
+        poller.watch_exactly(&[a.as_fd(), b.as_fd()]).unwrap();
+        assert_eq!(tokens(&poller), [0, 1]);
+        poller.watch_exactly(&[b.as_fd(), c.as_fd()]).unwrap();
+        assert_eq!(tokens(&poller), [0, 1]);
+        b.drain();
+        assert_eq!(tokens(&poller), [1], "b is 0 now, and a is not watched");
+        poller.watch_exactly(&[c.as_fd()]).unwrap();
+        drop(b);
+        assert_eq!(tokens(&poller), [0]);
+        poller.watch_exactly(&[]).unwrap();
+        assert_eq!(tokens(&poller), [0u64; 0]);
     }
 
     #[test]

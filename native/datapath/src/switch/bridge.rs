@@ -83,6 +83,9 @@ impl Bridge {
 
     /// Whether the bridge takes the frame at all: its VLAN tag (RFC 7348 §6.1).
     pub fn admit(&self, frame: &Ethernet<'_>) -> Result<Admission, DropReason> {
+        if frame.has_broken_tag() {
+            return Err(DropReason::TooShortInner);
+        }
         let Some(tag) = frame.tag() else {
             return Ok(Admission::AsIs);
         };

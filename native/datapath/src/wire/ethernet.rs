@@ -30,6 +30,11 @@ impl<'a> Ethernet<'a> {
         self.address(6)
     }
 
+    /// Whether the frame says that it is tagged but ends before its tag does.
+    pub fn has_broken_tag(&self) -> bool {
+        is_tpid(self.ethertype()) && self.tag().is_none()
+    }
+
     /// The outermost ethertype: a TPID if the frame is tagged.
     pub fn ethertype(&self) -> u16 {
         be16(self.0, ETHERTYPE)

@@ -1,7 +1,7 @@
 //! epoll and eventfd.
 
 use super::{Errno, check, check_len};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 pub(in crate::io) fn epoll_create() -> Result<OwnedFd, Errno> {
     // SAFETY: no pointers; the descriptor returned is new and owned by nobody else.
@@ -33,13 +33,14 @@ pub(in crate::io) fn epoll_add(
     Ok(())
 }
 
-pub(in crate::io) fn epoll_delete(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<(), Errno> {
-    // SAFETY: EPOLL_CTL_DEL ignores the event pointer (Linux 2.6.9 and later).
+pub(in crate::io) fn epoll_delete(epoll: BorrowedFd<'_>, fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: EPOLL_CTL_DEL ignores the event pointer (Linux 2.6.9 and later); a number that is no descriptor of the
+    // set is refused.
     check(unsafe {
         libc::epoll_ctl(
             epoll.as_raw_fd(),
             libc::EPOLL_CTL_DEL,
-            fd.as_raw_fd(),
+            fd,
             std::ptr::null_mut(),
         )
     })?;

@@ -309,6 +309,7 @@ fn c47_c48_c49_c50_vlan_tags_by_policy() {
     assert_eq!(admit(RULES, &vlan7), Err(DropReason::InnerVlan));
     assert_eq!(admit(RULES, &vlan150), Err(DropReason::InnerVlan));
     assert_eq!(admit(RULES, &priority), Ok(Admission::StripTag));
+    assert_eq!(admit(RULES, &vlan7[..16]), Err(DropReason::TooShortInner));
     let drop = BridgeRules {
         priority_tag: PriorityTag::Drop,
         ..RULES
