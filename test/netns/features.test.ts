@@ -32,10 +32,11 @@ describe('TCP and ping at the MTU', () => {
     ...FEATURES.map((feature) => ({
       what: `without ${feature}`,
       features: { [feature]: 'off' as const },
+      workers: 'auto' as const,
     })),
-    { what: 'without all of them', features: ALL_OFF },
+    { what: 'without all of them', features: ALL_OFF, workers: 1 },
     { what: 'with two workers', features: {}, workers: 2 },
-  ])('$what', async ({ features, workers = 'auto' }) => {
+  ])('$what', async ({ features, workers }) => {
     const own = testScope();
     const c1 = await createContainer(own, 'c1', 1);
     const vswitchd = await Vswitchd.start(own, one, {

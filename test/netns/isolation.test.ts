@@ -6,6 +6,7 @@
 
 import { beforeAll, expect, test } from 'vitest';
 import { Capture } from '../support/capture.js';
+import { allOf } from '../support/eventually.js';
 import { sendFrames } from '../support/forge.js';
 import { BROADCAST } from '../support/frames.js';
 import { createKernelVxlan } from '../support/kernelVxlan.js';
@@ -74,7 +75,7 @@ test('[M226] frames of one network never come to the other', async () => {
 });
 
 test('[M226] [D65] both are used at the same time with the same MACs and addresses', async () => {
-  await Promise.all(
+  await allOf(
     [red, blue].flatMap(({ here, there }) => [
       expectTransfer({ from: here, to: there, family: 4, bytes: 2_000_000 }),
       expectPing(there, { to: here.address[6], count: 20 }),

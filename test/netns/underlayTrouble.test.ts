@@ -2,14 +2,15 @@
  * VTEPs that cannot be reached, beside one that can: it must not notice.
  *
  *   c1 ── vswitchd (host one) ══ underlay ══ kernel vxlan (host two) ── c2
- *                                        ══ host three, forbidden by the firewall of host one
+ *                                        ══ host three, which answers with errors, or is forbidden by a firewall
  *                                        ══ 10.200.0.77, which nobody has
  */
 
 import { beforeAll, expect, test } from 'vitest';
-import { eventually } from '../support/eventually.js';
+import { allOf, eventually } from '../support/eventually.js';
 import { sendFrames } from '../support/forge.js';
 import { BROADCAST } from '../support/frames.js';
+import { expectIdle } from '../support/idle.js';
 import { createKernelPair, type KernelPair } from '../support/kernelPair.js';
 import { markedFrame } from '../support/marked.js';
 import { expectPing } from '../support/ping.js';
@@ -27,7 +28,7 @@ beforeAll(async () => {
 async function floodBesideTraffic(): Promise<void> {
   const { c1, c2 } = pair;
   const flood = Array.from({ length: 200 }, (_, n) => markedFrame(BROADCAST, c1.mac, `flood ${n}`));
-  await Promise.all([
+  await allOf([
     sendFrames(c1, flood),
     expectPing(c2, { to: c1.address[4], count: 50 }),
     expectTransfer({ from: c1, to: c2, family: 4, bytes: 1_000_000 }),
@@ -53,17 +54,28 @@ test('[E96] a next hop that does not resolve', async () => {
   await pair.vswitchd.ctl('peer', 'rm', 'net', '10.200.0.77');
 });
 
+test('a VTEP that answers with errors does not keep the switch busy', async () => {
+  const { three, vswitchd } = pair;
+  await vswitchd.ctl('peer', 'add', 'net', three.address[4]);
+  await floodBesideTraffic();
+  const { ports } = await vswitchd.network('net');
+  const tunnel = ports.find((port) => port.name.startsWith(three.address[4]));
+  expect(tunnel?.unreachable).toBeGreaterThan(0);
+  await expectIdle(vswitchd);
+  await vswitchd.ctl('peer', 'rm', 'net', three.address[4]);
+});
+
 test('[E98] the local firewall refuses a VTEP', async () => {
   const rules = `
     table ip firewall {
       chain output {
         type filter hook output priority 0;
-        ip daddr 10.200.0.3 udp dport 4789 drop
+        ip daddr ${pair.three.address[4]} udp dport 4789 drop
       }
     }`;
   await pair.one.namespace.exec('nft', ['-f', '-'], { input: rules });
-  await pair.vswitchd.ctl('peer', 'add', 'net', '10.200.0.3');
+  await pair.vswitchd.ctl('peer', 'add', 'net', pair.three.address[4]);
   await floodBesideTraffic();
   expect(await pair.vswitchd.drops('tx.eperm')).toBeGreaterThanOrEqual(200);
-  await pair.vswitchd.ctl('peer', 'rm', 'net', '10.200.0.3');
+  await pair.vswitchd.ctl('peer', 'rm', 'net', pair.three.address[4]);
 });

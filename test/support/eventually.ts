@@ -53,3 +53,10 @@ export async function atMost<T>(what: string, within: number, work: Promise<T>):
     abort.abort();
   }
 }
+
+/** Waits for the end of all, also when one fails; then throws the first failure. Nothing is left running. */
+export async function allOf(works: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(works)) {
+    if (result.status === 'rejected') throw result.reason;
+  }
+}
