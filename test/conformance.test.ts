@@ -13,6 +13,7 @@ describe('rows in titles', () => {
 
   it('are read from the front of a Rust name', () => {
     expect(rowsOfRustTest('wire::tests::a6_a7_short_payload_is_counted')).toEqual(['A6', 'A7']);
+    expect(rowsOfRustTest('root_o251_a_deleted_device_is_gone')).toEqual(['O251']);
     expect(rowsOfRustTest('wire::tests::a6')).toEqual([]);
     expect(rowsOfRustTest('fdb::tests::entries_age_after_a6_seconds')).toEqual([]);
   });
@@ -27,6 +28,7 @@ test switch::fdb::tests::d54_learns ... FAILED
 
      Running tests/offload.rs (target/debug/deps/offload-77aa01)
 test split_matches_the_oracle ... ignored
+test inner ... ignored, part of split_matches_the_oracle
    Doc-tests datapath
 test datapath/src/lib.rs - wire (line 3) ... ok
 `;
@@ -35,24 +37,33 @@ describe('the output of cargo test', () => {
   it('gives file, title and outcome of each test', () => {
     expect(resultsOfCargo(cargoOutput)).toEqual([
       {
+        suite: 'native',
         rows: ['B25'],
         file: 'native/datapath/src/lib.rs',
         title: 'wire::vxlan::tests::b25_i_flag_clear_is_dropped',
         outcome: 'passed',
       },
       {
+        suite: 'native',
         rows: ['D54'],
         file: 'native/datapath/src/lib.rs',
         title: 'switch::fdb::tests::d54_learns',
         outcome: 'failed',
       },
       {
+        suite: 'native',
         rows: [],
         file: 'native/datapath/tests/offload.rs',
         title: 'split_matches_the_oracle',
         outcome: 'skipped',
       },
-      { rows: [], file: 'native/datapath', title: 'datapath/src/lib.rs', outcome: 'passed' },
+      {
+        suite: 'native',
+        rows: [],
+        file: 'native/datapath',
+        title: 'datapath/src/lib.rs',
+        outcome: 'passed',
+      },
     ]);
   });
 });
@@ -64,6 +75,7 @@ describe('the table', () => {
     { row: 'A3', level: 'MAY', statement: 'a | b' },
   ];
   const result = (title: string, row: string, outcome: string) => ({
+    suite: 'unit',
     rows: [row],
     file: 'test/x.test.ts',
     title,

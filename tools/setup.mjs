@@ -5,7 +5,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root, SetupError } from './setup/child.mjs';
-import { buildPrograms, debianPackages, demoPrograms, testPrograms } from './setup/debian.mjs';
+import {
+  buildPrograms,
+  debianPackages,
+  demoPrograms,
+  nativePrograms,
+  testPrograms,
+} from './setup/debian.mjs';
 import { nativeAddon } from './setup/native.mjs';
 import { npmPackages, rawSocket } from './setup/npm.mjs';
 import { step } from './setup/progress.mjs';
@@ -14,6 +20,7 @@ import { typescript } from './setup/typescript.mjs';
 /** What each goal takes, in order. A step is `{ title, isFresh(), work(command) }`, made when its turn comes. */
 const goals = {
   packages: [npmPackages],
+  native: [() => debianPackages(nativePrograms)],
   build: [() => debianPackages(buildPrograms), npmPackages, nativeAddon, typescript],
   demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
   test: [() => debianPackages(testPrograms), npmPackages, rawSocket, nativeAddon, typescript],

@@ -3,16 +3,25 @@ import { rowsOfRustTest } from './titles.mjs';
 
 const outcomes = { ok: 'passed', FAILED: 'failed', ignored: 'skipped' };
 
-/** `{ rows, file, title, outcome }` of all tests in what `cargo test` printed, stdout and stderr together. */
+/**
+ * `{ suite, rows, file, title, outcome }` of all tests in what `cargo test` printed, stdout and stderr together. A test
+ * that is ignored because it is `part of` another one, which runs it in a process of its own, is none by itself.
+ */
 export function resultsOfCargo(output) {
   let file = 'native';
   const results = [];
   for (const line of output.split('\n')) {
     file = fileOf(line) ?? file;
-    const test = /^test (\S+)(?: - .*)? \.\.\. (ok|FAILED|ignored)/.exec(line);
-    if (test) {
+    const test = /^test (\S+)(?: - .*)? \.\.\. (ok|FAILED|ignored)(, part of)?/.exec(line);
+    if (test && test[3] === undefined) {
       const [, title, outcome] = test;
-      results.push({ rows: rowsOfRustTest(title), file, title, outcome: outcomes[outcome] });
+      results.push({
+        suite: 'native',
+        rows: rowsOfRustTest(title),
+        file,
+        title,
+        outcome: outcomes[outcome],
+      });
     }
   }
   return results;

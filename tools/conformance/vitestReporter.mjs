@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { rowsOfTitle } from './titles.mjs';
 
-/** Where the results of the last vitest run stand; a list of `{ rows, file, title, outcome }`. */
+/** Where the results of the last vitest run stand; a list of `{ suite, rows, file, title, outcome }`. */
 export const vitestResults = new URL('../../dist/conformance/vitest.json', import.meta.url);
 
 /** `outcome` is `passed`, `failed` or `skipped`; a test that did not come to its end counts as failed. */
@@ -10,6 +10,7 @@ export default class ConformanceReporter {
   onTestRunEnd(modules) {
     const results = modules.flatMap((module) =>
       [...module.children.allTests()].map((test) => ({
+        suite: module.project.name,
         rows: rowsOfTitle(test.fullName),
         file: module.relativeModuleId,
         title: test.fullName,

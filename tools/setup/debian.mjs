@@ -15,6 +15,7 @@ const packageOf = {
 
 /** What compiles: rustc links with the C compiler, raw-socket is built by node-gyp. */
 export const buildPrograms = ['c++', 'make', 'python3'];
+export const nativePrograms = ['c++', 'ip'];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
 export const testPrograms = [...demoPrograms, 'tshark', 'ethtool', 'ovs-vsctl'];
 
