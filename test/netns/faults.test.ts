@@ -13,7 +13,7 @@ import { expectIdle } from '../support/idle.js';
 import { createKernelPair, type KernelPair } from '../support/kernelPair.js';
 import { markedFrame } from '../support/marked.js';
 import { expectPing } from '../support/ping.js';
-import { expectTransfer } from '../support/tcp.js';
+import { expectTransfer, openStream } from '../support/tcp.js';
 import { fileScope, testScope } from '../support/testScope.js';
 import { createContainer } from '../support/topology.js';
 import { portArguments, type Refused } from '../support/vswitchd.js';
@@ -51,6 +51,19 @@ test('[O249] a container whose interface is down drops at its own port only', as
   });
   await c3.namespace.ip('link set dev eth0 up');
   await expectPing(c2, { to: c3.address[4] });
+  await vswitchd.ctl('port', 'rm', 'c3');
+});
+
+test('[O249] a process that is stopped in the middle of a transfer holds up nobody else', async () => {
+  const { c2, vswitchd } = pair;
+  const c3 = await createContainer(testScope(), 'c3', 3);
+  await vswitchd.ctl('port', 'add', 'net', ...portArguments(c3));
+  const stream = await openStream(testScope(), { from: c2, to: c3, family: 4 });
+  stream.acceptor.signal('SIGSTOP');
+  await othersWork();
+  stream.acceptor.signal('SIGCONT');
+  await stream.goesOn();
+  await stream.finish();
   await vswitchd.ctl('port', 'rm', 'c3');
 });
 

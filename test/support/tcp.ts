@@ -41,8 +41,8 @@ export async function expectTransfer(pair: Pair & { readonly bytes: number }): P
 
 /** A TCP connection on which both ends keep sending until `finish`. */
 export interface Stream {
-  /** Bytes that arrived so far, both directions together. */
-  received(): number;
+  /** The process that accepted it. */
+  readonly acceptor: Child;
   /** Waits until more bytes arrive in both directions than up to now: the stream goes on. */
   goesOn(): Promise<void>;
   /** Ends it and throws unless every byte arrived as it was sent. */
@@ -62,7 +62,7 @@ export async function openStream(scope: Scope, pair: Pair): Promise<Stream> {
   };
   await goesOn();
   return {
-    received: () => arrived(listener) + arrived(connector),
+    acceptor: listener,
     goesOn,
     finish: async () => {
       listener.endInput();
