@@ -3,6 +3,11 @@ import { runControl } from '../cli/main.js';
 
 const interrupted = new AbortController();
 process.once('SIGINT', () => interrupted.abort());
+// Whoever reads has seen enough: `vswitchctl stats --watch | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
 process.exitCode = await runControl(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),

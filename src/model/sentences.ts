@@ -61,7 +61,7 @@ export const sentences = {
   },
   ADDRESS_NOT_LOCAL: {
     status: 409,
-    what: 'cannot use {subject} as VTEP address',
+    what: 'cannot bind {subject}',
     why: 'no interface of this host has that address',
     fix: 'set `vtep.address` to one that `ip address` shows',
   },
