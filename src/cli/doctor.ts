@@ -1,3 +1,5 @@
+// vswitchctl doctor
+
 import type { DoctorView } from '../control/client.js';
 import { type Register, show } from './context.js';
 import { table } from './table.js';

@@ -1,3 +1,5 @@
+// vswitchctl drops
+
 import { type Register, show } from './context.js';
 import { table } from './table.js';
 

@@ -1,3 +1,5 @@
+// vswitchctl fdb ...
+
 import type { Command } from 'commander';
 import type { FdbView, ReplaceFdbBody } from '../control/client.js';
 import { formatVtep } from '../model/vtep.js';

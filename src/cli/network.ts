@@ -1,3 +1,5 @@
+// vswitchctl network ...
+
 import type { NetworkView } from '../control/client.js';
 import {
   cidrArgument,

@@ -1,3 +1,5 @@
+// vswitchctl peer ...
+
 import { vtepArgument } from './arguments.js';
 import { type Register, show } from './context.js';
 

@@ -1,3 +1,5 @@
+// vswitchctl port ...
+
 import { cidrArgument, collect, macArgument, mtuArgument } from './arguments.js';
 import { type Register, show } from './context.js';
 import { portReasons, portTable, removedText } from './portTable.js';

@@ -1,3 +1,5 @@
+// vswitchctl purge
+
 import type { PurgeView } from '../control/client.js';
 import { type Register, show } from './context.js';
 import { removedText } from './portTable.js';

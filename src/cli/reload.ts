@@ -1,3 +1,5 @@
+// vswitchctl reload
+
 import type { ReloadView } from '../control/client.js';
 import { type Register, show } from './context.js';
 import { removedText } from './portTable.js';

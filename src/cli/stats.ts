@@ -1,3 +1,5 @@
+// vswitchctl stats
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CountersView, DropView, NetworkCountersView } from '../control/client.js';
 import { type Register, show } from './context.js';

@@ -1,3 +1,5 @@
+// vswitchctl status
+
 import type { StatusView } from '../control/client.js';
 import { type Register, show } from './context.js';
 import { fields } from './table.js';

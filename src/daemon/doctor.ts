@@ -3,6 +3,7 @@
 import type { DoctorView } from '../control/views.js';
 import type { Probe } from '../datapath/seam.js';
 import { sentences } from '../model/sentences.js';
+import { hasAddress } from '../overlay/plan.js';
 
 type Check = DoctorView['checks'][number];
 
@@ -36,9 +37,7 @@ function needed({ fix, ...check }: Omit<Check, 'needed'>): Check {
 }
 
 function addressCheck(probe: Probe, vtep: string): Check {
-  const link = probe.interfaces.find((item) =>
-    item.addresses.some((text) => text.replace(/[%/].*$/, '') === vtep),
-  );
+  const link = probe.interfaces.find((item) => hasAddress(item, vtep));
   const ok = link?.up === true;
   return {
     name: `VTEP ${vtep}`,

@@ -86,7 +86,7 @@ export interface Network {
   readonly ports: readonly Port[];
 }
 
-/** Largest source pool: each socket of it is one file descriptor per worker. */
+/** The pool of sockets whose ports carry the flows. */
 export interface SourcePorts {
   readonly min: number;
   readonly max: number;

@@ -59,10 +59,15 @@ export function underlayMtuOf(
   address: string,
   interfaces: readonly { readonly mtu: number; readonly addresses: readonly string[] }[],
 ): number {
-  const owner = interfaces.find((link) =>
-    link.addresses.some((text) => bareAddress(text) === address),
-  );
-  return owner?.mtu ?? DEFAULT_UNDERLAY_MTU;
+  return interfaces.find((link) => hasAddress(link, address))?.mtu ?? DEFAULT_UNDERLAY_MTU;
+}
+
+/** Whether the interface has this (canonical) address; its own may have prefix length and zone. */
+export function hasAddress(
+  link: { readonly addresses: readonly string[] },
+  address: string,
+): boolean {
+  return link.addresses.some((text) => parseIp(text.replace(/[%/].*$/, ''))?.address === address);
 }
 
 /** The MTU that containers of this network get unless told otherwise. */
@@ -78,11 +83,6 @@ export function peersOf(network: Network, vtep: VtepSettings): ResolvedPeer[] {
     if (address !== vtep.address) peers.set(`${address} ${port} ${vni}`, { address, port, vni });
   }
   return [...peers.values()];
-}
-
-/** Interfaces may be told with prefix length and zone. */
-function bareAddress(text: string): string | undefined {
-  return parseIp(text.replace(/[%/].*$/, ''))?.address;
 }
 
 function planVtep(vtep: VtepSettings): VtepSpec {

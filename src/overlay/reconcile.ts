@@ -113,13 +113,16 @@ export class Reconciler {
 
   /** Takes `stale` out of the running state, so that the same name can be opened anew. */
   async #release(intent: Intent, stale: ReadonlySet<string>): Promise<void> {
-    this.#gone.clear();
-    if (stale.size === 0) return;
-    const conditions = new Map(this.#conditions);
-    for (const name of stale)
-      conditions.set(name, { state: 'waiting', reason: 'its device or namespace is gone' });
-    await this.#apply(intent, conditions);
-    this.#commit(intent, conditions);
+    const gone = [...this.#gone];
+    if (stale.size > 0) {
+      const conditions = new Map(this.#conditions);
+      for (const name of stale)
+        conditions.set(name, { state: 'waiting', reason: 'its device or namespace is gone' });
+      await this.#apply(intent, conditions);
+      this.#commit(intent, conditions);
+    }
+    // Only now: a release that failed is tried again.
+    for (const name of gone) this.#gone.delete(name);
   }
 
   #mayAttach(intent: Intent, ids: ReadonlyMap<string, NamespaceId | undefined>): boolean {

@@ -206,6 +206,18 @@ describe('a port', () => {
   });
 });
 
+it('a lost device is not forgotten when its release fails', async () => {
+  await reconciler.change(intent('name: a', 'name: b'));
+  host.taps.splice(0);
+  reconciler.markGone('a');
+  host.heldUdpPorts.add(4789);
+  await reconciler.refresh();
+  expect(host.taps).toEqual([]);
+  host.heldUdpPorts.clear();
+  await reconciler.refresh();
+  expect(host.taps.map((tap) => tap.ifname)).toEqual(['a']);
+});
+
 it('a refresh that fails is logged once and changes nothing', async () => {
   host.broken.set('a', 'TAP_BUSY');
   await reconciler.change(intent('name: a', 'name: b'));
