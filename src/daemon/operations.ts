@@ -4,6 +4,7 @@ import { type ParsedConfig, readConfig } from '../config/parse.js';
 import type { Operations } from '../control/operations.js';
 import type { PortView, PurgeView, ReloadView, RemovedView, StatusView } from '../control/views.js';
 import type { Datapath } from '../datapath/datapath.js';
+import type { OwnedTap } from '../datapath/seam.js';
 import { SwitchError } from '../model/error.js';
 import { udpPortOf } from '../model/network.js';
 import { VERSION } from '../model/version.js';
@@ -175,6 +176,8 @@ function flush(
     (network) => port === undefined || network.ports.some((item) => item.name === port),
   );
   if (port !== undefined && known.length === 0) throw new SwitchError('PORT_UNKNOWN', port);
+  // The datapath does not have it, and forgot its entries when it went.
+  if (port !== undefined && overlay.portCondition(port)?.state === 'waiting') return { flushed: 0 };
   return {
     flushed: known.reduce((sum, network) => sum + datapath.fdbFlush(network.name, port), 0),
   };
@@ -187,9 +190,19 @@ async function purge({ datapath, overlay }: OperationsParts): Promise<PurgeView>
   const taps: RemovedTap[] = [...(await overlay.purge())];
   const { owner } = overlay.base;
   for (const tap of await datapath.ownedTaps(owner)) {
-    if (await datapath.removeTap(tap, owner)) taps.push(tap);
+    if (await removeIfThere(datapath, tap, owner)) taps.push(tap);
   }
   return { networks, ports, taps: taps.map(viewTap) };
+}
+
+/** Containers end while we look: a namespace that is gone took its TAP along. */
+async function removeIfThere(datapath: Datapath, tap: OwnedTap, owner: string): Promise<boolean> {
+  try {
+    return await datapath.removeTap(tap, owner);
+  } catch (error) {
+    if (error instanceof SwitchError && error.code === 'NETNS_GONE') return false;
+    throw error;
+  }
 }
 
 async function loadAgain(path: string | undefined): Promise<ParsedConfig> {

@@ -285,6 +285,14 @@ describe('the FDB', () => {
     expect(fake.host.datapath?.flushed).toEqual(['net1', 'net1', 'net1/c1', 'net1/c1']);
     expect((await fake.ctl('fdb', 'flush', '--port', 'x')).err).toContain('there is no port x');
   });
+
+  it('of a waiting port is empty', async () => {
+    const fake = await FakeDaemon.running(NET1, new FakeHost());
+    expect((await fake.ctl('fdb', 'flush', '--port', 'c1')).out).toBe(
+      'flushed 0 learned entries\n',
+    );
+    expect(fake.host.datapath?.flushed).toEqual([]);
+  });
 });
 
 describe('what is seen', () => {
@@ -320,12 +328,14 @@ describe('purge', () => {
     await fake.ctl('network', 'add', 'net2');
     await fake.ctl('port', 'add', 'net2', '--netns', 'c2');
     const mine = { ifname: 'old', port: 'forgotten', owner: fake.socket, namespace: undefined };
-    fake.host.taps.push(mine, { ...mine, ifname: 'other', owner: '/another.sock' });
+    const dead = { ...mine, port: 'dead', netns: '/proc/9/ns/net', namespace: 'D' };
+    fake.host.taps.push(mine, { ...mine, ifname: 'other', owner: '/another.sock' }, dead);
     const purge = await fake.json<PurgeView>('purge');
     expect(purge.networks).toEqual(['net1', 'net2']);
     expect(purge.ports).toEqual(['c1', 'c2']);
     expect(purge.taps.map((tap) => tap.port)).toEqual(['c1', 'c2', 'forgotten']);
-    expect(fake.host.taps.map((tap) => tap.ifname)).toEqual(['other']);
+    expect(fake.host.taps.map((tap) => tap.port)).toEqual(['forgotten', 'dead']);
+    expect(fake.host.taps[0]?.ifname).toBe('other');
     expect(await fake.json<StatusView>('status')).toMatchObject({ state: 'purged', networks: 0 });
   });
 
