@@ -93,6 +93,10 @@ test.each([
   },
 );
 
+test('[J176] our own address among the peers is told', () => {
+  expect(vswitchd.log).toContain(`${one.address[4]} is our own VTEP address`);
+});
+
 test('[J175] what came from a VTEP goes to local ports only', async () => {
   const [two] = others as [Host];
   const captures = await watchOthers();

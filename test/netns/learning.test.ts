@@ -1,7 +1,7 @@
 /**
  * The FDB as traffic makes it. Hosts two and three only forge.
  *
- *   forgers (hosts two, three) ══ underlay ══ vswitchd (host one) ┬ c1   network net, ageing 2 s
+ *   forgers (hosts two, three) ══ underlay ══ vswitchd (host one) ┬ c1   network net, ageing 3 s
  *                                                                └ c4   network steady, no ageing
  */
 
@@ -34,7 +34,7 @@ beforeAll(async () => {
   const peers = [two.address[4]];
   vswitchd = await Vswitchd.start(scope, one, {
     networks: [
-      { ...AGEING, peers: [...peers, three.address[4]], ports: [portOf(c1)], ageing: 2 },
+      { ...AGEING, peers: [...peers, three.address[4]], ports: [portOf(c1)], ageing: 3 },
       { ...STEADY, peers, ports: [portOf(c4)], ageing: 0 },
     ],
   });

@@ -11,13 +11,17 @@ const packageOf = {
   tshark: 'tshark',
   ethtool: 'ethtool',
   'ovs-vsctl': 'openvswitch-switch',
+  tcpdump: 'tcpdump',
+  tcpreplay: 'tcpreplay',
+  nft: 'nftables',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket is built by node-gyp. */
 export const buildPrograms = ['c++', 'make', 'python3'];
 export const nativePrograms = ['c++', 'ip'];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
-export const testPrograms = [...demoPrograms, 'tshark', 'ethtool', 'ovs-vsctl'];
+const peerPrograms = ['ovs-vsctl', 'tshark', 'tcpdump', 'tcpreplay', 'ethtool', 'nft'];
+export const testPrograms = [...demoPrograms, ...peerPrograms];
 
 /** Makes sure that these programs are there, by apt-get where that is possible. */
 export function debianPackages(programs) {
