@@ -36,7 +36,10 @@ await main(async () => {
     const broken = (project) => counted(results, project, 'failed') > 0;
     // A failure of no test, as a file that does not load, is one of them all.
     const guilty = chosenProjects.some(broken) ? broken : () => !passed;
-    verdicts.push(...chosenProjects.map((project) => [project, !guilty(project)]));
+    const isEmpty = (project) => full && counted(results, project, 'passed') === 0;
+    for (const project of chosenProjects) {
+      verdicts.push([project, !guilty(project) && !isEmpty(project)]);
+    }
   }
   if (full) verdicts.push(['conformance', writeConformance(results)]);
   return summarise(verdicts, results);
