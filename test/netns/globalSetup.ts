@@ -1,10 +1,11 @@
-import { leftovers, RUN_PREFIX } from '../support/netns.js';
+import { leftovers, RUN_PREFIX, removeDeadRuns } from '../support/netns.js';
 
 const prefix = `vs${process.pid}`;
 
-/** Names the run. */
-export function setup(): void {
+/** Names the run, and takes away what a run that was killed could not. */
+export async function setup(): Promise<void> {
   process.env[RUN_PREFIX] = prefix;
+  await removeDeadRuns();
 }
 
 /** Fails the run when something with its name is still there at the end. */

@@ -5,6 +5,7 @@
  * after the run is a leftover, see `leftovers`.
  */
 
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -161,6 +162,24 @@ export async function leftovers(prefix: string): Promise<readonly string[]> {
     found.push(`directory ${join(tmpdir(), entry)}`);
   }
   return found;
+}
+
+/**
+ * Removes namespaces and folders of runs whose process is gone. Where a process still lives they stay: only the
+ * run that started it may end it.
+ */
+export async function removeDeadRuns(): Promise<void> {
+  const dead = (name: string) => {
+    const pid = name.match(/^vs(\d+)-/)?.[1];
+    return pid !== undefined && !existsSync(`/proc/${pid}`);
+  };
+  for (const name of (await namespaceNames()).filter(dead)) {
+    const { stdout } = await execa('ip', ['netns', 'pids', name], { reject: false });
+    if (stdout.trim() === '') await execa('ip', ['netns', 'del', name], { reject: false });
+  }
+  for (const entry of (await readdir(tmpdir())).filter(dead)) {
+    await rm(join(tmpdir(), entry), { recursive: true, force: true });
+  }
 }
 
 async function namespaceNames(): Promise<readonly string[]> {
