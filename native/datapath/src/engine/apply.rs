@@ -76,11 +76,13 @@ pub(super) fn build(
     }
 }
 
-/// Makes the FDBs hold exactly the configured entries beside the learned ones. Each entry changes in one step.
+/// Gives the FDBs, which a new picture shares with the old one, their limits, and makes them hold exactly the configured
+/// entries beside the learned ones. Each entry changes in one step.
 pub(super) fn install_entries(topology: &Topology, now_secs: u32) {
     for network in &topology.networks {
         let wanted = wanted_entries(topology, network);
         let fdb = network.bridge.fdb();
+        fdb.set_limits(network.spec.fdb_limits);
         for (&mac, &(port, origin)) in &wanted {
             fdb.set(mac, port, origin, now_secs);
         }
@@ -153,6 +155,13 @@ fn check(desired: &Desired) -> Result<(), Error> {
             return bad(
                 tunnel.key.remote.to_string(),
                 "the VTEP is of the other address family",
+            );
+        }
+        let mut tunnels = HashSet::new();
+        if let Some(tunnel) = network.tunnels.iter().find(|t| !tunnels.insert(t.key)) {
+            return bad(
+                tunnel.key.remote.to_string(),
+                "the VTEP is a peer twice, so it would get every flood twice",
             );
         }
     }
@@ -228,15 +237,15 @@ impl Builder<'_> {
         members: Vec<Member>,
         tunnels: HashMap<IpAddr, PortId>,
     ) -> Network {
-        // Another VNI is another network, whatever its name: its stations are to be learned anew.
-        let old = self
-            .old_network(&spec.name)
-            .filter(|n| (n.spec.vni, n.spec.udp_port) == (spec.vni, spec.udp_port));
+        let old = self.old_network(&spec.name);
         let fdb = match old {
-            Some(network) => network.bridge.fdb().clone(),
+            Some(n) if (n.spec.vni, n.spec.udp_port) == (spec.vni, spec.udp_port) => {
+                n.bridge.fdb().clone()
+            }
+            // Another VNI means other stations, to be learned anew; what is counted by name goes on.
+            Some(n) => Arc::new(Fdb::with_history(spec.fdb_limits, n.bridge.fdb().stats())),
             None => Arc::new(Fdb::new(spec.fdb_limits)),
         };
-        fdb.set_limits(spec.fdb_limits);
         Network {
             bridge: Bridge::new(spec.rules.clone(), members, fdb),
             tunnels,

@@ -18,7 +18,7 @@ use crate::wire::vxlan;
 
 /// A frame on its way to a local port, in whatever memory it lies.
 pub(super) struct Departing<'a> {
-    pub(super) frame: &'a mut [u8],
+    pub(super) frame: &'a [u8],
     /// What is left to do for it.
     pub(super) vnet: VnetHeader,
     pub(super) superframe: Option<Superframe>,
@@ -41,16 +41,14 @@ impl Worker {
                     .and_then(|()| self.outbox.encapsulate(held, route, style(topology)))
             }
             PortIo::Tap { .. } | PortIo::Memory { .. } => {
-                let mut departing = Departing {
+                let departing = Departing {
                     vnet: held.vnet,
                     superframe: held.superframe,
                     segments: held.segments,
-                    frame: self.outbox.frame_mut(held),
+                    frame: self.outbox.frame(held),
                 };
-                let index = self.index;
-                let outcome = deliver(port, index, &mut departing, &mut self.finish);
-                held.vnet = departing.vnet;
-                return count_delivery(port, index, &departing, outcome);
+                let outcome = deliver(port, self.index, &departing, &mut self.finish);
+                return count_delivery(port, self.index, &departing, outcome);
             }
         };
         if let Err(reason) = outcome {
@@ -59,7 +57,7 @@ impl Worker {
     }
 
     /// Sends a frame that came from the underlay out of a local port, and counts the outcome.
-    pub(super) fn emit_received(&mut self, port: &Port, frame: &mut [u8]) {
+    pub(super) fn emit_received(&mut self, port: &Port, frame: &[u8]) {
         // A kernel peer on the same machine leaves checksums to us, and superframes whole (native/README.md).
         let vnet = port
             .io
@@ -69,13 +67,13 @@ impl Worker {
             Gso::None => None,
             _ => Superframe::parse(frame, &vnet).ok(),
         };
-        let mut departing = Departing {
+        let departing = Departing {
             frame,
             vnet,
             superframe,
             segments: 1,
         };
-        let outcome = deliver(port, self.index, &mut departing, &mut self.finish);
+        let outcome = deliver(port, self.index, &departing, &mut self.finish);
         count_delivery(port, self.index, &departing, outcome);
     }
 
@@ -144,7 +142,7 @@ impl Worker {
 fn deliver(
     port: &Port,
     worker: usize,
-    departing: &mut Departing<'_>,
+    departing: &Departing<'_>,
     finish: &mut Vec<u8>,
 ) -> Result<(), DropReason> {
     if port.health.is_gone() {
@@ -175,8 +173,11 @@ fn deliver(
             .try_for_each(|segment| out.write(segment));
     }
     if departing.vnet.needs_csum {
-        complete(departing.frame, &departing.vnet).map_err(|_| DropReason::PortRefused)?;
-        departing.vnet = VnetHeader::NONE;
+        // In a copy: the next port of a flood must see the frame as it came to know what is left to do for it.
+        finish.clear();
+        finish.extend_from_slice(departing.frame);
+        complete(finish, &departing.vnet).map_err(|_| DropReason::PortRefused)?;
+        return out.write(finish);
     }
     out.write(departing.frame)
 }

@@ -93,6 +93,11 @@ pub struct Fdb {
 impl Fdb {
     /// An empty table.
     pub fn new(limits: FdbLimits) -> Self {
+        Self::with_history(limits, FdbStats::default())
+    }
+
+    /// An empty table that goes on counting where another ended.
+    pub fn with_history(limits: FdbLimits, stats: FdbStats) -> Self {
         Self {
             table: ArcSwap::from_pointee(Table::with_slots(MIN_SLOTS)),
             writer: Mutex::new(Writer {
@@ -102,7 +107,7 @@ impl Fdb {
                 tombstones: 0,
                 sweep: 0,
                 ports: HashMap::new(),
-                stats: FdbStats::default(),
+                stats,
             }),
             hasher: RandomState::new(),
         }

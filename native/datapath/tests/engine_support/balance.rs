@@ -1,0 +1,166 @@
+//! The balance of the counters: every frame that enters leaves, is consumed, or is dropped with a name.
+
+use datapath::counter::{DropReason, Stage};
+use datapath::engine::{Counters, DropCounts, FrameCounts, NetworkReport, PortReport};
+use std::collections::BTreeMap;
+
+/// Panics unless the counters of a datapath at rest, which never lost a network, balance.
+pub fn assert_balanced(counters: &Counters) {
+    if let Some(imbalance) = imbalance(counters, 0) {
+        panic!("{imbalance}\n{counters:#?}");
+    }
+}
+
+/// What does not add up; `forgotten` datagrams reached networks that are no more.
+pub fn imbalance(counters: &Counters, forgotten: u64) -> Option<String> {
+    let mut reached = forgotten;
+    let mut retired = 0;
+    for network in &counters.networks {
+        if let Some(imbalance) = network_imbalance(network) {
+            return Some(format!("network {}: {imbalance}", network.name));
+        }
+        let tunnels = network.ports.iter().filter(|p| p.kind == "tunnel");
+        reached += total(&network.drops) + tunnels.map(|p| p.frames.rx_frames).sum::<u64>();
+        retired += network.retired.rx_frames;
+    }
+    let sorted = total(&counters.underlay_drops) + reached;
+    // Of what retired ports have received, the counters do not say which came through tunnels.
+    let datagrams = counters.datagrams;
+    if !(sorted..=sorted + retired).contains(&datagrams) {
+        return Some(format!(
+            "{datagrams} datagrams, but {sorted} dropped or received (and {retired} by ports that are no more)"
+        ));
+    }
+    misplaced(&counters.underlay_drops, &[Stage::Underlay])
+}
+
+fn network_imbalance(network: &NetworkReport) -> Option<String> {
+    let blocks = || {
+        let ports = network.ports.iter().map(|p| &p.frames);
+        ports.chain([&network.retired])
+    };
+    let sum = |pick: fn(&FrameCounts) -> u64| -> u64 { blocks().map(pick).sum() };
+    let entered = sum(|b| b.rx_frames);
+    let decided = sum(|b| at_stage(&b.drops, Stage::Ingress))
+        + network.consumed
+        + network.unicast
+        + network.flooded;
+    if entered != decided {
+        return Some(format!("{entered} frames entered, {decided} were decided"));
+    }
+    let copies = network.unicast + network.replicated;
+    let left = sum(|b| b.tx_frames) + sum(|b| at_stage(&b.drops, Stage::Egress));
+    if copies != left {
+        return Some(format!(
+            "{copies} copies decided, {left} left or were dropped"
+        ));
+    }
+    let at_ports = blocks().find_map(|b| misplaced(&b.drops, &[Stage::Ingress, Stage::Egress]));
+    at_ports.or_else(|| misplaced(&network.drops, &[Stage::Underlay]))
+}
+
+fn misplaced(drops: &DropCounts, stages: &[Stage]) -> Option<String> {
+    let strange = drops.iter().find(|(r, _)| !stages.contains(&r.stage()))?;
+    Some(format!(
+        "{} is counted at the wrong place",
+        strange.0.name()
+    ))
+}
+
+fn at_stage(drops: &DropCounts, stage: Stage) -> u64 {
+    let here = drops.iter().filter(|(reason, _)| reason.stage() == stage);
+    here.map(|&(_, n)| n).sum()
+}
+
+pub fn total(drops: &DropCounts) -> u64 {
+    drops.iter().map(|&(_, n)| n).sum()
+}
+
+/// The count of one reason.
+pub fn count_of(drops: &DropCounts, reason: DropReason) -> u64 {
+    let found = drops.iter().find(|(r, _)| *r == reason);
+    found.map_or(0, |&(_, n)| n)
+}
+
+/// Everything that may only grow: (network, or nothing, and what is counted) -> count.
+pub type Ledger = BTreeMap<(String, String), u64>;
+
+/// Ways to look things up in counters.
+pub trait Book {
+    fn network(&self, name: &str) -> &NetworkReport;
+    /// A port or tunnel by name, in whatever network.
+    fn port(&self, name: &str) -> &PortReport;
+    /// A network's ports and what is retired of it are one.
+    fn ledger(&self) -> Ledger;
+    /// All drops, as (place, reason) -> frames; the place is `underlay`, `network N`, `retired N` or a port's name.
+    fn drops(&self) -> BTreeMap<(String, &'static str), u64>;
+}
+
+impl Book for Counters {
+    fn network(&self, name: &str) -> &NetworkReport {
+        let found = self.networks.iter().find(|n| n.name == name);
+        found.unwrap_or_else(|| panic!("no network {name}"))
+    }
+
+    fn port(&self, name: &str) -> &PortReport {
+        let mut ports = self.networks.iter().flat_map(|n| &n.ports);
+        let found = ports.find(|p| p.name == name);
+        found.unwrap_or_else(|| panic!("no port {name}"))
+    }
+
+    fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::new();
+        let mut enter = |network: &str, what: &str, value: u64| {
+            *ledger.entry((network.into(), what.into())).or_default() += value;
+        };
+        enter("", "datagrams", self.datagrams);
+        for &(reason, n) in &self.underlay_drops {
+            enter("", reason.name(), n);
+        }
+        for network in &self.networks {
+            let own = &network.name;
+            enter(own, "unicast", network.unicast);
+            enter(own, "flooded", network.flooded);
+            enter(own, "replicated", network.replicated);
+            enter(own, "consumed", network.consumed);
+            enter(own, "reserved ignored", network.reserved_ignored);
+            enter(own, "learned", network.fdb.learned);
+            enter(own, "moved", network.fdb.moved);
+            enter(own, "aged", network.fdb.aged);
+            enter(own, "evicted", network.fdb.evicted);
+            enter(own, "full", network.fdb.full);
+            let ports = network.ports.iter().map(|p| &p.frames);
+            for block in ports.chain([&network.retired]) {
+                enter(own, "rx frames", block.rx_frames);
+                enter(own, "rx bytes", block.rx_bytes);
+                enter(own, "tx frames", block.tx_frames);
+                enter(own, "tx bytes", block.tx_bytes);
+                for &(reason, n) in &block.drops {
+                    enter(own, reason.name(), n);
+                }
+            }
+            for &(reason, n) in &network.drops {
+                enter(own, reason.name(), n);
+            }
+        }
+        ledger
+    }
+
+    fn drops(&self) -> BTreeMap<(String, &'static str), u64> {
+        let mut all = BTreeMap::new();
+        let mut enter = |place: String, drops: &DropCounts| {
+            for &(reason, n) in drops {
+                all.insert((place.clone(), reason.name()), n);
+            }
+        };
+        enter("underlay".into(), &self.underlay_drops);
+        for network in &self.networks {
+            enter(format!("network {}", network.name), &network.drops);
+            enter(format!("retired {}", network.name), &network.retired.drops);
+            for port in &network.ports {
+                enter(port.name.clone(), &port.frames.drops);
+            }
+        }
+        all
+    }
+}
