@@ -310,7 +310,7 @@ fn a_refused_apply_leaves_everything_running_as_it_was() {
 }
 
 #[test]
-fn j176_a_vtep_named_twice_is_refused() {
+fn a_vtep_named_twice_is_refused() {
     let mut rig = Rig::new(&desired([lab()]));
     let error = rig.apply(&desired([lab().peer(A)])).unwrap_err();
     assert_eq!(error.code, ErrorCode::BadValue);

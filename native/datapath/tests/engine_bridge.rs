@@ -190,7 +190,7 @@ fn i171_order_inside_a_flow_is_kept_with_one_worker_and_with_two() {
 fn i171_order_inside_a_flow_is_kept_when_many_flows_share_batches() {
     let mut rig = Rig::new(&desired([network("n", 256).port("p").peer(A)]));
     let flows: Vec<Flow> = (0..50)
-        .map(|n| Flow::v4(mac(1), mac(2)).from_port(1000 + n))
+        .map(|n| Flow::v4(mac(1), mac(2)).sent_from(1000 + n))
         .collect();
     for n in 0..40u8 {
         for flow in &flows {

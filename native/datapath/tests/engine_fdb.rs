@@ -100,7 +100,7 @@ fn d55_d56_a_station_is_where_its_newest_frame_came_from() {
 }
 
 #[test]
-fn d57_d71_a_static_station_sends_from_nowhere_else() {
+fn d57_a_static_station_sends_from_nowhere_else() {
     let state = lab()
         .entry(mac(1), lab().at(A))
         .entry(mac(2), at_port("p"))
@@ -321,11 +321,11 @@ fn d68_a_port_full_of_forged_sources_costs_the_others_nothing() {
     rig.sent();
     let forged = rig.datapath.memory_port("q").unwrap();
     for round in 0..2 {
-        for n in 0..25_000 {
-            let source = mac(1_000_000 + round * 25_000 + n);
+        for n in 0..50_000 {
+            let source = mac(1_000_000 + round * 50_000 + n);
             forged.inward.push(numbered(mac(3), source, n)).unwrap();
         }
-        rig.expect_frames("q", 25_000);
+        rig.expect_frames("q", 50_000);
         rig.frame("p", &numbered(mac(2), mac(1), round));
         rig.settle();
     }
@@ -333,7 +333,7 @@ fn d68_a_port_full_of_forged_sources_costs_the_others_nothing() {
     assert_eq!(counters.port("q").macs, 1024);
     assert_eq!(counters.network("n").macs, 1025);
     assert_eq!(sequence(&rig.taken("q"))[1..], [0, 1]);
-    rig.assert_drops(&[("q", "tx.uu_suppressed", 50_000)]);
+    rig.assert_drops(&[("q", "tx.uu_suppressed", 100_000)]);
     assert_eq!(rig.place("n", mac(1)).as_deref(), Some("p"));
 }
 

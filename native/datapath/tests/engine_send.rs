@@ -144,13 +144,13 @@ fn d74_a_flood_to_tunnels_of_different_vnis_keeps_each_copy_whole() {
 }
 
 #[test]
-fn e79_e80_source_ports_are_of_the_configured_pool() {
+fn e79_source_ports_are_of_the_configured_pool() {
     let mut narrow = one_peer();
     narrow.vtep.source_ports = 60000..=60003;
     narrow.vtep.source_port_pool = 4;
     let flow = Flow::v4(mac(1), mac(2));
     let frames: Vec<_> = (1000..1100)
-        .map(|port| flow.from_port(port).udp(b"x"))
+        .map(|port| flow.sent_from(port).udp(b"x"))
         .collect();
     let used: HashSet<_> = source_ports(&narrow, &frames).into_iter().collect();
     assert_eq!(used, HashSet::from([60000, 60001, 60002, 60003]));
@@ -191,7 +191,7 @@ fn e81_a_flow_has_one_source_port_to_every_vtep_and_after_an_apply() {
 fn e82_flows_spread_over_the_pool() {
     for flow in [Flow::v4(mac(1), mac(2)), Flow::v6(mac(1), mac(2))] {
         let by_port: Vec<_> = (0..400)
-            .map(|n| flow.from_port(32768 + n).tcp(b"x"))
+            .map(|n| flow.sent_from(32768 + n).tcp(b"x"))
             .collect();
         assert_spread(&by_port);
     }
@@ -273,7 +273,7 @@ fn e87_both_directions_have_one_source_port_if_symmetric() {
     };
     let mut differ = 0;
     for n in 0..50 {
-        let flow = Flow::v4(mac(1), mac(2)).from_port(20000 + n);
+        let flow = Flow::v4(mac(1), mac(2)).sent_from(20000 + n);
         let same = source_ports(&symmetric, &there_and_back(flow));
         assert_eq!(same[0], same[1]);
         let plain = source_ports(&one_peer(), &there_and_back(flow));

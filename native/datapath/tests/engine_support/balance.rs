@@ -92,7 +92,8 @@ pub trait Book {
     fn port(&self, name: &str) -> &PortReport;
     /// A network's ports and what is retired of it are one.
     fn ledger(&self) -> Ledger;
-    /// All drops, as (place, reason) -> frames; the place is `underlay`, `network N`, `retired N` or a port's name.
+    /// All drops, as (place, reason) -> frames; the place is `underlay`, `network N`, `retired N` or a
+    /// port's name; tunnels of several networks to one VTEP are one place.
     fn drops(&self) -> BTreeMap<(String, &'static str), u64>;
 }
 
@@ -150,7 +151,7 @@ impl Book for Counters {
         let mut all = BTreeMap::new();
         let mut enter = |place: String, drops: &DropCounts| {
             for &(reason, n) in drops {
-                all.insert((place.clone(), reason.name()), n);
+                *all.entry((place.clone(), reason.name())).or_default() += n;
             }
         };
         enter("underlay".into(), &self.underlay_drops);

@@ -80,7 +80,7 @@ impl Flow {
     }
 
     /// The same from another port.
-    pub fn from_port(mut self, port: u16) -> Self {
+    pub fn sent_from(mut self, port: u16) -> Self {
         self.src.2 = port;
         self
     }

@@ -27,6 +27,8 @@ pub struct Rig {
     /// Datagrams that reached networks which are no more.
     forgotten: u64,
     running: bool,
+    /// Nothing has been put in since all was accounted for.
+    settled: bool,
     /// What may only grow, when last seen.
     ledger: Ledger,
     events: Vec<Event>,
@@ -49,6 +51,7 @@ impl Rig {
             datagrams: 0,
             forgotten: 0,
             running: false,
+            settled: false,
             ledger: Ledger::new(),
             events: Vec::new(),
             story: Vec::new(),
@@ -82,9 +85,7 @@ impl Rig {
         let before = self.datapath.counters();
         let report = self.datapath.apply(desired);
         self.tell(format!("apply {:?}", report.as_ref().map(brief)));
-        if report.is_err() {
-            return report;
-        }
+        report.as_ref().map_err(Error::clone)?;
         let now = self.datapath.counters().unwrap();
         for network in before.iter().flat_map(|c| &c.networks) {
             if now.networks.iter().all(|n| n.name != network.name) {
@@ -118,6 +119,7 @@ impl Rig {
     /// Counts frames that somebody else puts into `port`.
     pub fn expect_frames(&mut self, port: &str, frames: u64) {
         *self.frames.entry(port.to_owned()).or_default() += frames;
+        self.settled = false;
     }
 
     /// `remote` sends `frame` in a plain datagram.
@@ -136,6 +138,7 @@ impl Rig {
         };
         underlay.inward.push(datagram).unwrap();
         self.datagrams += 1;
+        self.settled = false;
     }
 
     /// Waits until every frame and datagram that was put in has left or is counted as dropped; returns the counters.
@@ -150,6 +153,7 @@ impl Rig {
             panic!("not settled: {missing}");
         };
         self.check_ledger(&counters);
+        self.settled = true;
         counters
     }
 
@@ -162,7 +166,7 @@ impl Rig {
 
     /// What left through `port` since the last call.
     pub fn taken(&mut self, port: &str) -> Vec<Vec<u8>> {
-        self.settle();
+        self.ensure_settled();
         let frames = self.datapath.memory_port(port).unwrap().outward.take();
         self.tell(format!("{port} -> {} frames", frames.len()));
         frames
@@ -170,7 +174,7 @@ impl Rig {
 
     /// The datagrams sent since the last call.
     pub fn sent(&mut self) -> Vec<MemoryDatagram> {
-        self.settle();
+        self.ensure_settled();
         let datagrams = self.datapath.memory_underlay().unwrap().outward.take();
         self.tell(format!("underlay -> {} datagrams", datagrams.len()));
         datagrams
@@ -223,6 +227,12 @@ impl Rig {
 
     pub fn tell(&mut self, line: String) {
         self.story.push(line);
+    }
+
+    fn ensure_settled(&mut self) {
+        if !self.settled {
+            self.settle();
+        }
     }
 
     fn unsettled(&self, counters: &Counters) -> Option<String> {
