@@ -217,39 +217,47 @@ fn a21_what_a_full_receive_queue_loses_is_counted() {
 
 #[test]
 fn a24_e97_an_unreachable_port_is_reported_and_blamed_on_no_other_transmit() {
-    let (rx, tx) = open_v4();
-    let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let nobody = closed.local_addr().unwrap();
-    drop(closed);
-    let mut outbox = Outbox::default();
-    for i in 0..40u8 {
-        outbox.push(nobody, 0, &[i], 1);
-        outbox.push(rx.local(), 0, &[i], 1);
-    }
-    let results = outbox.send(&tx);
-    assert_eq!(results.len(), 80);
-    assert!(results.iter().all(|(.., r)| r.is_ok()), "{results:?}");
-    let arrived: Vec<u8> = receive(&rx, 40).iter().map(|d| d.payload[0]).collect();
-    assert_eq!(arrived, (0..40).collect::<Vec<u8>>());
+    for sendmmsg in [true, false] {
+        let (rx, tx) = open(Switches {
+            v6: false,
+            gso: true,
+            gro: true,
+            sendmmsg,
+            recvmmsg: true,
+        });
+        let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let nobody = closed.local_addr().unwrap();
+        drop(closed);
+        let mut outbox = Outbox::default();
+        for i in 0..40u8 {
+            outbox.push(nobody, 0, &[i], 1);
+            outbox.push(rx.local(), 0, &[i], 1);
+        }
+        let results = outbox.send(&tx);
+        assert_eq!(results.len(), 80);
+        assert!(results.iter().all(|(.., r)| r.is_ok()), "{results:?}");
+        let arrived: Vec<u8> = receive(&rx, 40).iter().map(|d| d.payload[0]).collect();
+        assert_eq!(arrived, (0..40).collect::<Vec<u8>>());
 
-    let mut scratch = TxScratch::new();
-    let mut errors = Vec::new();
-    eventually("an error report", || {
-        tx.drain_errors(&mut scratch, 0, |error| errors.push(error));
-        !errors.is_empty()
-    });
-    for error in errors {
-        assert_eq!(error.destination, nobody);
-        assert_eq!(error.origin, SendErrorOrigin::Icmp);
-        // ICMP destination unreachable, port unreachable.
-        assert_eq!((error.kind, error.code), (3, 3));
-        assert_eq!((error.errno, error.mtu), (111, None));
+        let mut scratch = TxScratch::new();
+        let mut errors = Vec::new();
+        eventually("an error report", || {
+            tx.drain_errors(&mut scratch, 0, |error| errors.push(error));
+            !errors.is_empty()
+        });
+        for error in errors {
+            assert_eq!(error.destination, nobody);
+            assert_eq!(error.origin, SendErrorOrigin::Icmp);
+            // ICMP destination unreachable, port unreachable.
+            assert_eq!((error.kind, error.code), (3, 3));
+            assert_eq!((error.errno, error.mtu), (111, None));
+        }
+        let socket = tx.sockets().next().unwrap();
+        eventually("a quiet socket", || {
+            tx.drain_errors(&mut scratch, 0, |_| {});
+            !is_ready(&socket)
+        });
     }
-    let socket = tx.sockets().next().unwrap();
-    eventually("a quiet socket", || {
-        tx.drain_errors(&mut scratch, 0, |_| {});
-        !is_ready(&socket)
-    });
 }
 
 #[test]

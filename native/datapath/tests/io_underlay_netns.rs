@@ -168,6 +168,7 @@ fn root_e100_our_address_goes_and_comes_back() {
     // A missing address and a missing route look alike; which it is is asked where the thread is.
     let without = left.within(|| Ok(results(&outbox, &tx)));
     assert_eq!(without, [down; 2]);
+    assert!(!left.within(|| Ok(tx.local_present())));
     left.ip("address add 10.1.0.1/24 dev u0");
     assert_eq!(results(&outbox, &tx), [Ok(()); 2]);
     assert_eq!(receive(&rx, 4).len(), 4);
@@ -175,6 +176,18 @@ fn root_e100_our_address_goes_and_comes_back() {
         tx.gso(),
         "a missing address says nothing about segmentation"
     );
+}
+
+#[test]
+fn root_e100_a_missing_ipv6_address_is_seen_when_asked_for() {
+    let (left, _right) = Namespace::pair("addr6");
+    let tx = open_tx(&left, &tx_spec(ip("fd01::1")));
+    let present = || left.within(|| Ok(tx.local_present()));
+    assert!(present());
+    left.ip("address del fd01::1/64 dev u0");
+    assert!(!present());
+    left.ip("address add fd01::1/64 dev u0 nodad");
+    assert!(present());
 }
 
 #[test]

@@ -25,7 +25,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A named network namespace with its loopback up, deleted when dropped.
 pub struct Namespace {
@@ -121,8 +121,13 @@ pub fn wait_for(fd: &impl AsFd) {
     let poller = Poller::new().unwrap();
     poller.add(fd, 0).unwrap();
     let mut ready = Ready::with_capacity(1);
-    poller.wait(&mut ready, Some(PATIENCE)).unwrap();
-    assert!(ready.iter().count() > 0, "nothing came");
+    let deadline = Instant::now() + PATIENCE;
+    // A wait may also end early, with nothing.
+    while ready.iter().count() == 0 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        assert!(!left.is_zero(), "nothing came");
+        poller.wait(&mut ready, Some(left)).unwrap();
+    }
 }
 
 /// Whether `fd` is readable or in error at this moment.
@@ -136,9 +141,9 @@ pub fn is_ready(fd: &impl AsFd) -> bool {
 
 /// Asks until it is so; panics after a time that only a failure takes.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while !condition() {
-        assert!(std::time::Instant::now() < deadline, "never: {what}");
+        assert!(Instant::now() < deadline, "never: {what}");
         std::thread::yield_now();
     }
 }
@@ -253,9 +258,13 @@ impl Outbox {
             transmits: &self.transmits,
         };
         let mut results = Vec::new();
+        let mut bytes = 0;
         pool.send(&mut TxScratch::new(), burst, |transmit, result| {
             results.push((transmit.tag, transmit.datagrams, result));
+            bytes += transmit.bytes;
         });
+        let sent: u32 = self.transmits.iter().map(|t| t.bytes).sum();
+        assert_eq!(bytes, sent, "every byte is reported once");
         results
     }
 

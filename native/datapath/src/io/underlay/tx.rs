@@ -217,6 +217,13 @@ impl TxPool {
         self.downgraded.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether our address is on an interface of the calling thread's namespace at this moment. IPv4 refuses to send
+    /// without it (`LocalDown`); IPv6 goes on sending, so that only this tells.
+    pub fn local_present(&self) -> bool {
+        socket::udp_socket(&self.local)
+            .is_ok_and(|probe| socket::bind(probe.as_fd(), &self.local).is_ok())
+    }
+
     /// Reads what was reported about datagrams sent earlier from `socket`, until its error queue is empty.
     pub fn drain_errors(
         &self,

@@ -2,7 +2,6 @@
 
 use super::super::super::sys::Errno;
 use super::super::super::sys::send::{Outgoing, SendList};
-use super::super::super::sys::socket;
 use super::{Burst, Part, SendRefusal, Transmit, TxPool, TxScratch};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -149,7 +148,7 @@ impl TxPool {
             // IPv4 says the same of a missing source address and of a missing (ENETUNREACH) or blackhole (EINVAL)
             // route; which is which has changed between kernels.
             libc::ENETUNREACH | libc::EINVAL => {
-                if *local.get_or_insert_with(|| self.has_local_address()) {
+                if *local.get_or_insert_with(|| self.local_present()) {
                     SendRefusal::NoRoute
                 } else {
                     SendRefusal::LocalDown
@@ -157,12 +156,6 @@ impl TxPool {
             }
             other => SendRefusal::Other(other),
         }
-    }
-
-    /// Whether our address can be bound at this moment, i.e. is on an interface of the calling thread's namespace.
-    fn has_local_address(&self) -> bool {
-        socket::udp_socket(&self.local)
-            .is_ok_and(|probe| socket::bind(probe.as_fd(), &self.local).is_ok())
     }
 }
 
