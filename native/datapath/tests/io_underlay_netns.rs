@@ -64,10 +64,8 @@ fn routed() -> [Namespace; 3] {
         (&router, "u2", 2, 9),
         (&right, "u2", 2, 2),
     ] {
-        namespace.ip(&format!("address add 10.{net}.0.{host}/24 dev {ifname}"));
-        namespace.ip(&format!(
-            "address add fd0{net}::{host}/64 dev {ifname} nodad"
-        ));
+        namespace.add_address(ifname, &format!("10.{net}.0.{host}/24"));
+        namespace.add_address(ifname, &format!("fd0{net}::{host}/64"));
     }
     for (namespace, net) in [(&left, 1), (&right, 2)] {
         namespace.ip(&format!("route add default via 10.{net}.0.9"));
@@ -186,7 +184,7 @@ fn root_e100_a_missing_ipv6_address_is_seen_when_asked_for() {
     assert!(present());
     left.ip("address del fd01::1/64 dev u0");
     assert!(!present());
-    left.ip("address add fd01::1/64 dev u0 nodad");
+    left.add_address("u0", "fd01::1/64");
     assert!(present());
 }
 
@@ -281,8 +279,8 @@ fn root_e99_the_source_address_is_ours_among_several() {
 #[test]
 fn root_l212_link_local_addresses_with_their_interface() {
     let (left, right) = Namespace::pair("ll");
-    left.ip("address add fe80::1/64 dev u0 nodad");
-    right.ip("address add fe80::2/64 dev u0 nodad");
+    left.add_address("u0", "fe80::1/64");
+    right.add_address("u0", "fe80::2/64");
     let mut rx = rx_spec(to("fe80::2"));
     assert!(
         right

@@ -51,8 +51,8 @@ impl Namespace {
         let (left, right) = (Self::new(label), Self::new(label));
         left.join(&right, "u0");
         for (namespace, host) in [(&left, 1), (&right, 2)] {
-            namespace.ip(&format!("address add 10.1.0.{host}/24 dev u0"));
-            namespace.ip(&format!("address add fd01::{host}/64 dev u0 nodad"));
+            namespace.add_address("u0", &format!("10.1.0.{host}/24"));
+            namespace.add_address("u0", &format!("fd01::{host}/64"));
         }
         (left, right)
     }
@@ -65,6 +65,23 @@ impl Namespace {
         ));
         self.ip(&format!("link set {ifname} up"));
         other.ip(&format!("link set {ifname} up"));
+    }
+
+    /// Adds an address and waits until datagrams to it are taken: the kernel makes the route of an IPv6 address some
+    /// moments after the address.
+    pub fn add_address(&self, ifname: &str, cidr: &str) {
+        let address = cidr.split('/').next().unwrap();
+        if !address.contains(':') {
+            self.ip(&format!("address add {cidr} dev {ifname}"));
+            return;
+        }
+        self.ip(&format!("address add {cidr} dev {ifname} nodad"));
+        eventually("a route to our own address", || {
+            let routes = self.ip("-6 route show table local");
+            routes
+                .lines()
+                .any(|r| r.starts_with(&format!("local {address} ")))
+        });
     }
 
     pub fn path(&self) -> &Path {
