@@ -38,11 +38,12 @@ fn root_a_new_tap_is_as_specified_and_talks() {
             Some("vswitchd /run/vs-test/control.sock c1")
         );
         assert_eq!(addresses(&namespace), ["10.0.0.1/24", "fd00::1/64"]);
-        // Usable at once: no address is tentative.
+        // Usable at once: not waiting for duplicate address detection.
+        let shown = namespace.ip("-o -6 address show dev eth0");
+        let line = shown.lines().find(|l| l.contains("fd00::1/64")).unwrap();
         assert!(
-            !namespace
-                .ip("address show dev eth0")
-                .contains("tentative fd00")
+            line.contains("nodad") && !line.contains("tentative"),
+            "{line}"
         );
         if queues == 1 {
             assert_answers(&tap.queues[0]);

@@ -18,17 +18,16 @@ use io_support::{Namespace, eventually};
 use std::path::Path;
 use std::process::{Child, Command};
 
-/// A process in an unnamed namespace.
+/// A process in a namespace other than ours.
 struct Stranger(Child);
 
 impl Stranger {
-    fn new() -> Self {
-        let stranger = Self(
-            Command::new("unshare")
-                .args(["--net", "sleep", "600"])
-                .spawn()
-                .unwrap(),
-        );
+    /// Runs `command` and waits until that has changed its namespace.
+    fn new(command: &[&str]) -> Self {
+        let [program, arguments @ ..] = command else {
+            panic!("a command");
+        };
+        let stranger = Self(Command::new(program).args(arguments).spawn().unwrap());
         let own = netns::identity(Path::new("/proc/self/ns/net")).unwrap();
         eventually("a namespace of its own", || {
             netns::identity(Path::new(&stranger.netns())).is_ok_and(|id| id != own)
@@ -52,7 +51,9 @@ impl Drop for Stranger {
 fn root_owned_taps_are_found_once_in_every_namespace() {
     let owner = format!("/run/vs-owned-{}", std::process::id());
     let (first, second) = (Namespace::new("own"), Namespace::new("own"));
-    let stranger = Stranger::new();
+    let stranger = Stranger::new(&["unshare", "--net", "sleep", "600"]);
+    // A second path to a namespace that has a name.
+    let _visitor = Stranger::new(&["ip", "netns", "exec", first.name(), "sleep", "600"]);
     let open = |netns: &Path, ifname: &str, owner: &str, port| {
         Tap::open(&TapSpec {
             netns: Some(netns.into()),

@@ -191,6 +191,7 @@ impl Netlink {
     pub fn add_address(&mut self, address: InterfaceAddress) -> Result<(), Error> {
         let mut message = address_message(address);
         if address.ip.is_ipv6() {
+            // Twice: kernels before 3.14 know only the header's flags.
             message.header.flags = AddressHeaderFlags::Nodad;
             message
                 .attributes

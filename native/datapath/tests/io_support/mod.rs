@@ -84,6 +84,10 @@ impl Namespace {
         });
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

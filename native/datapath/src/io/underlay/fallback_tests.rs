@@ -5,6 +5,7 @@ use crate::io::Refusal;
 use crate::io::sys::seccomp::{Denied, deny};
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 /// Runs `test` on a thread on which `denied` fails.
 fn without(denied: Denied, test: impl FnOnce() + Send) {
@@ -73,7 +74,9 @@ fn send_run_and_one(
 fn received(rx: &RxSocket, count: usize) -> Vec<(u8, usize)> {
     let mut batch = RxBatch::new(8, 65536);
     let mut datagrams = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
     while datagrams.len() < count {
+        assert!(Instant::now() < deadline, "only {datagrams:?} came");
         match rx.recv(&mut batch) {
             Ok(n) => {
                 for i in 0..n {
