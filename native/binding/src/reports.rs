@@ -79,11 +79,13 @@ pub struct NetworkCounters {
     pub rsvd_ignored: f64,
 }
 
-/// The underlay. datagrams = drops + sum over networks (drops + tunnels' rxFrames).
+/// The underlay. datagrams = drops + retired + sum over networks (drops + tunnels' rxFrames).
 #[napi(object)]
 pub struct UnderlayCounters {
     pub datagrams: f64,
     pub drops: Vec<DropCount>,
+    /// Datagrams that were counted at tunnels and networks that are no more.
+    pub retired: f64,
     pub source_ports: Vec<u32>,
     /// Granted by the kernel, bytes; 0 without sockets.
     pub receive_buffer: u32,
@@ -178,6 +180,7 @@ impl Counters {
             underlay: UnderlayCounters {
                 datagrams: counters.datagrams as f64,
                 drops: drops(counters.underlay_drops),
+                retired: counters.retired_datagrams as f64,
                 source_ports: counters.source_ports.into_iter().map(u32::from).collect(),
                 receive_buffer: counters.receive_buffer as u32,
             },
@@ -193,6 +196,7 @@ impl Counters {
             underlay: UnderlayCounters {
                 datagrams: 0.0,
                 drops: Vec::new(),
+                retired: 0.0,
                 source_ports: Vec::new(),
                 receive_buffer: 0,
             },

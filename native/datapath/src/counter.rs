@@ -80,7 +80,9 @@ drop_reasons! {
     VniDown, "rx.vni_down", Underlay, "The network is administratively down.";
     VtepUnknown, "rx.vtep_unknown", Underlay, "The sender is not in the network's closed list of peers.";
     VtepLimit, "rx.vtep_limit", Underlay, "The network is open, but already has as many learned peers as it may have.";
+    GroAmbiguous, "rx.gro_ambiguous", Underlay, "The kernel gave several datagrams as one, or one as several: which, cannot be told.";
     NetworkDown, "rx.network_down", Ingress, "The network of the port is administratively down.";
+    ReadFailed, "rx.read_failed", Ingress, "The kernel had a frame at the port but could not hand it over.";
     VxlanRsvdDrop, "rx.vxlan_rsvd_drop", Ingress, "A reserved bit of the VXLAN header is set and this network drops those.";
     TooShortInner, "rx.too_short_inner", Ingress, "The frame is shorter than an Ethernet header.";
     InnerIpShort, "rx.inner_ip_short", Ingress, "The frame says IP but is shorter than an IP header.";

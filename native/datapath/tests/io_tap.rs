@@ -294,6 +294,7 @@ fn root_reconfigure_changes_mtu_mac_and_addresses() {
     let namespace = Namespace::new("reconf");
     let mut spec = spec(&namespace);
     let tap = Tap::open(&spec).unwrap();
+    let first = spec.clone();
     namespace.ip("address add 10.9.0.1/24 dev eth0");
     spec.mtu = 1400;
     spec.mac = Some([2, 0, 0, 0, 0, 7]);
@@ -301,7 +302,7 @@ fn root_reconfigure_changes_mtu_mac_and_addresses() {
         ("10.7.0.1".parse().unwrap(), 16),
         ("fd00::1".parse().unwrap(), 64),
     ];
-    tap.reconfigure(&spec).unwrap();
+    tap.reconfigure(&first, &spec).unwrap();
     assert_eq!((tap.mtu(), tap.mac()), (1400, [2, 0, 0, 0, 0, 7]));
     // What we never set stays.
     assert_eq!(
@@ -314,14 +315,27 @@ fn root_reconfigure_changes_mtu_mac_and_addresses() {
         ..spec.clone()
     };
     assert_eq!(
-        tap.reconfigure(&impossible).unwrap_err().code,
+        tap.reconfigure(&spec, &impossible).unwrap_err().code,
         ErrorCode::MtuImpossible
     );
     assert_eq!(tap.mtu(), 1400);
+    // The way back from a failure half-way mends it.
+    let mut half = spec.clone();
+    half.addresses.extend([
+        ("10.8.0.1".parse().unwrap(), 24),
+        ("255.255.255.255".parse().unwrap(), 99),
+    ]);
+    tap.reconfigure(&spec, &half).unwrap_err();
+    tap.reconfigure(&half, &spec).unwrap();
+    assert_eq!(
+        addresses(&namespace),
+        ["10.7.0.1/16", "10.9.0.1/24", "fd00::1/64"]
+    );
     // Also when somebody took the address away before us.
     namespace.ip("address del 10.7.0.1/16 dev eth0");
+    let was = spec.clone();
     spec.addresses.clear();
-    tap.reconfigure(&spec).unwrap();
+    tap.reconfigure(&was, &spec).unwrap();
     assert_eq!(addresses(&namespace), ["10.9.0.1/24"]);
 }
 

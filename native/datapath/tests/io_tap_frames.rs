@@ -47,7 +47,7 @@ fn root_o251_a_deleted_namespace_is_noticed_by_its_path() {
     namespace.delete();
     assert!(tap.netns_gone());
     assert_eq!(
-        tap.reconfigure(&spec).unwrap_err().code,
+        tap.reconfigure(&spec, &spec).unwrap_err().code,
         ErrorCode::NetnsGone
     );
 }

@@ -124,7 +124,7 @@ fn a_run_arrives_coalesced_where_the_kernel_can() {
     wait_for(&rx);
     let mut batch = RxBatch::new(4, 65536);
     assert_eq!(rx.recv(&mut batch), Ok(1));
-    let (meta, bytes) = batch.datagram_batch(0);
+    let (meta, bytes) = (batch.meta(0), batch.entry(0));
     assert_eq!((meta.len, meta.stride, bytes.len()), (9500, 1000, 9500));
     assert_eq!(meta.source.port(), tx.ports()[0]);
 }
@@ -169,7 +169,7 @@ fn a20_truncated_datagrams_say_so() {
         while seen.len() < 2 {
             wait_for(&rx);
             for i in 0..rx.recv(&mut batch).unwrap() {
-                let (meta, bytes) = batch.datagram_batch(i);
+                let (meta, bytes) = (batch.meta(i), batch.entry(i));
                 seen.push((meta.truncated, bytes.to_vec()));
             }
         }
@@ -197,7 +197,7 @@ fn a21_what_a_full_receive_queue_loses_is_counted() {
         match rx.recv(&mut batch) {
             Ok(n) => {
                 received += n as u32;
-                let (meta, bytes) = batch.datagram_batch(n - 1);
+                let (meta, bytes) = (batch.meta(n - 1), batch.entry(n - 1));
                 if bytes == b"last" && meta.overflows + received == sent {
                     assert!(meta.overflows > 0);
                     return;

@@ -1,33 +1,23 @@
 //! Desired state -> a new picture. Everything that can fail is opened here, before anything running is touched; what is
 //! unchanged is carried over: descriptors, numbers, counters, FDB.
 
+pub(super) mod entries;
+mod report;
+mod sockets;
+
+pub use report::ApplyReport;
+
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::keeper::LearnedVteps;
-use super::topology::{
-    MemoryPort, Network, Port, PortIo, Receiver, Topology, Underlay, per_worker,
-};
-use crate::config::{
-    Desired, FdbTarget, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec,
-};
+use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker};
+use crate::config::{Desired, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec};
 use crate::error::{Error, ErrorCode};
-use crate::io::memory::MemoryUnderlay;
 use crate::io::tap::{Mark, Offloads, Tap, TapSpec, remove};
-use crate::io::underlay::{MulticastSpec, RxSocket, RxSpec, TxPool, TxSpec};
-use crate::switch::{Bridge, Fdb, Member, Origin, PortId};
+use crate::switch::{Bridge, Fdb, Member, PortId};
 use crate::wire::mac::MacAddr;
-
-/// What an apply did, by name: `network net1`, `port c1`, `tunnel net1 10.0.0.2:4789/256`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct ApplyReport {
-    pub kept: Vec<String>,
-    pub added: Vec<String>,
-    pub removed: Vec<String>,
-    pub changed: Vec<String>,
-}
 
 /// The state that an apply starts from.
 pub(super) struct Previous<'a> {
@@ -48,6 +38,20 @@ pub(super) struct PortIds {
     next: u16,
 }
 
+impl PortIds {
+    /// A number that is not taken, for one of about `wanted` ports.
+    pub(super) fn fresh(&mut self, wanted: usize, taken: impl Fn(PortId) -> bool) -> PortId {
+        let span = (wanted * ID_SPAN_FACTOR).clamp(MIN_ID_SPAN, usize::from(u16::MAX)) as u16;
+        let start = self.next % span;
+        let id = (0..PortId::LOCAL.get())
+            .map(|i| PortId::new(start.wrapping_add(i) % PortId::LOCAL.get()))
+            .find(|&id| !taken(id))
+            .unwrap_or(PortId::new(start));
+        self.next = id.get().wrapping_add(1);
+        id
+    }
+}
+
 /// Builds a topology for `desired`. On an error nothing that runs has changed and nothing made on the way is left.
 pub(super) fn build(
     desired: &Desired,
@@ -62,66 +66,15 @@ pub(super) fn build(
         ports: Vec::new(),
         made: Vec::new(),
         changed_taps: Vec::new(),
-        report: ApplyReport::default(),
     };
+    let before = builder.carried.previous.as_ref().map(|p| p.desired);
     match builder.build() {
-        Ok(topology) => {
-            let report = builder.finish_report(&topology);
-            Ok((topology, report))
-        }
+        Ok(topology) => Ok((topology, ApplyReport::between(before, desired))),
         Err(error) => {
             builder.undo();
             Err(error)
         }
     }
-}
-
-/// Gives the FDBs, which a new picture shares with the old one, their limits, and makes them hold exactly the configured
-/// entries beside the learned ones. Each entry changes in one step.
-pub(super) fn install_entries(topology: &Topology, now_secs: u32) {
-    for network in &topology.networks {
-        let wanted = wanted_entries(topology, network);
-        let fdb = network.bridge.fdb();
-        fdb.set_limits(network.spec.fdb_limits);
-        for (&mac, &(port, origin)) in &wanted {
-            fdb.set(mac, port, origin, now_secs);
-        }
-        fdb.flush(|e| e.origin != Origin::Learned && !wanted.contains_key(&e.mac));
-        // What was learned behind a port that is no more.
-        fdb.flush(|e| e.port != PortId::LOCAL && network.bridge.member(e.port).is_none());
-    }
-}
-
-fn wanted_entries(topology: &Topology, network: &Network) -> HashMap<MacAddr, (PortId, Origin)> {
-    let ports = || {
-        topology.present_ports().filter(|p| {
-            topology.networks[p.network].spec.name == network.spec.name && !p.health.is_gone()
-        })
-    };
-    // A TAP's own MAC is where the TAP is: nobody may claim it from elsewhere.
-    let own = ports().filter_map(|p| Some((p.member.mac?, (p.id, Origin::Static))));
-    let mut wanted: HashMap<_, _> = own.collect();
-    for entry in &network.spec.fdb {
-        let port = match &entry.target {
-            FdbTarget::Local => Some(PortId::LOCAL),
-            FdbTarget::Port(name) => ports()
-                .find(|p| p.name == *name && !matches!(p.io, PortIo::Tunnel(_)))
-                .map(|p| p.id),
-            FdbTarget::Tunnel(key) => ports()
-                .find(|p| matches!(&p.io, PortIo::Tunnel(k) if k == key))
-                .map(|p| p.id),
-        };
-        // An entry whose port is not there stays in the specification and shows as inactive.
-        if let Some(port) = port {
-            let origin = if entry.control {
-                Origin::Control
-            } else {
-                Origin::Static
-            };
-            wanted.insert(entry.mac, (port, origin));
-        }
-    }
-    wanted
 }
 
 /// What the control plane should have refused already.
@@ -175,9 +128,8 @@ struct Builder<'a> {
     ports: Vec<Option<Port>>,
     /// TAP devices that this apply created.
     made: Vec<Arc<Tap>>,
-    /// TAPs that this apply reconfigured, with what they were.
-    changed_taps: Vec<(Arc<Tap>, TapSpec)>,
-    report: ApplyReport,
+    /// TAPs that this apply reconfigured, with what they should be and what they were.
+    changed_taps: Vec<(Arc<Tap>, TapSpec, TapSpec)>,
 }
 
 /// A TAP that is carried over but should be different.
@@ -190,7 +142,8 @@ struct Stale {
 impl Builder<'_> {
     fn build(&mut self) -> Result<Topology, Error> {
         let desired = self.desired;
-        let underlay = self.open_underlay()?;
+        let old = self.carried.previous.as_ref().map(|p| &p.topology.underlay);
+        let underlay = sockets::open(desired, old, self.carried.workers)?;
         let mut networks = Vec::new();
         let mut reconfigure = Vec::new();
         for (index, spec) in desired.networks.iter().enumerate() {
@@ -214,9 +167,11 @@ impl Builder<'_> {
         }
         // Last, because unlike an open it touches what runs.
         for Stale { tap, new, old } in reconfigure {
-            self.changed_taps.push((tap.clone(), old));
-            tap.reconfigure(&new)?;
+            self.changed_taps
+                .push((tap.clone(), new.clone(), old.clone()));
+            tap.reconfigure(&old, &new)?;
         }
+        sockets::choose_multicast(desired, &underlay)?;
         let vnis = desired.networks.iter().enumerate();
         Ok(Topology {
             vtep: desired.vtep.clone(),
@@ -227,6 +182,10 @@ impl Builder<'_> {
             counters: match &self.carried.previous {
                 Some(previous) => previous.topology.counters.clone(),
                 None => per_worker(self.carried.workers),
+            },
+            retired: match &self.carried.previous {
+                Some(previous) => previous.topology.retired.clone(),
+                None => Arc::default(),
             },
         })
     }
@@ -239,16 +198,17 @@ impl Builder<'_> {
     ) -> Network {
         let old = self.old_network(&spec.name);
         let fdb = match old {
+            // Another VNI is another network, whatever its name: its stations are to be learned anew.
             Some(n) if (n.spec.vni, n.spec.udp_port) == (spec.vni, spec.udp_port) => {
                 n.bridge.fdb().clone()
             }
-            // Another VNI means other stations, to be learned anew; what is counted by name goes on.
             Some(n) => Arc::new(Fdb::with_history(spec.fdb_limits, n.bridge.fdb().stats())),
             None => Arc::new(Fdb::new(spec.fdb_limits)),
         };
         Network {
             bridge: Bridge::new(spec.rules.clone(), members, fdb),
             tunnels,
+            learned_vteps: self.carried.learned.of(spec).len(),
             counters: old.map_or_else(|| per_worker(self.carried.workers), |n| n.counters.clone()),
             retired: old.map_or_else(Arc::default, |n| n.retired.clone()),
             spec: Arc::new(spec.clone()),
@@ -339,23 +299,12 @@ impl Builder<'_> {
         let key = spec.key;
         let old = self.old_port(owner, |p| matches!(&p.io, PortIo::Tunnel(k) if *k == key));
         let id = old.as_ref().map_or_else(|| self.fresh_id(), |p| p.id);
-        let member = Member {
-            id,
-            split_group: Some(TUNNELS),
-            flood_unknown: spec.flood,
-            flood_broadcast: spec.flood,
-            flood_multicast: spec.flood,
-            hairpin: false,
-            max_macs: u32::MAX,
-            mac: None,
-        };
-        self.port(
-            old,
-            network,
-            tunnel_name(owner, key),
-            member,
-            PortIo::Tunnel(key),
-        )
+        let mut port = tunnel_port(owner, spec, (id, network), self.carried.workers);
+        if let Some(old) = old {
+            port.counters = old.counters;
+            port.health = old.health;
+        }
+        port
     }
 
     fn port(
@@ -422,7 +371,7 @@ impl Builder<'_> {
             flood: true,
         });
         let mut tunnels: Vec<_> = spec.tunnels.iter().copied().chain(group).collect();
-        for &key in self.carried.learned.of(spec) {
+        for key in self.carried.learned.of(spec) {
             if tunnels.iter().all(|t| t.key.remote.ip() != key.remote.ip()) {
                 tunnels.push(TunnelSpec { key, flood: false });
             }
@@ -431,8 +380,9 @@ impl Builder<'_> {
     }
 
     fn fresh_id(&mut self) -> PortId {
-        let taken = |id: u16| {
-            let at = |ports: &[Option<Port>]| matches!(ports.get(usize::from(id)), Some(Some(_)));
+        let taken = |id: PortId| {
+            let at =
+                |ports: &[Option<Port>]| matches!(ports.get(usize::from(id.get())), Some(Some(_)));
             at(&self.ports)
                 || self
                     .carried
@@ -440,20 +390,12 @@ impl Builder<'_> {
                     .as_ref()
                     .is_some_and(|p| at(&p.topology.ports))
         };
-        let wanted: usize = self
-            .desired
-            .networks
+        let networks = &self.desired.networks;
+        let wanted = networks
             .iter()
             .map(|n| n.ports.len() + n.tunnels.len())
             .sum();
-        let span = (wanted * ID_SPAN_FACTOR).clamp(MIN_ID_SPAN, usize::from(u16::MAX)) as u16;
-        let start = self.ids.next;
-        let id = (0..u16::MAX)
-            .map(|i| (start % span).wrapping_add(i) % PortId::LOCAL.get())
-            .find(|&id| !taken(id))
-            .unwrap_or(start);
-        self.ids.next = id.wrapping_add(1);
-        PortId::new(id)
+        self.ids.fresh(wanted, taken)
     }
 
     fn tap_spec(&self, spec: &PortSpec, place: &TapPort) -> TapSpec {
@@ -483,127 +425,11 @@ impl Builder<'_> {
         }
     }
 
-    fn open_underlay(&self) -> Result<Underlay, Error> {
-        let vtep = &self.desired.vtep;
-        let features = self.desired.engine.features;
-        let old = self.carried.previous.as_ref().map(|p| &p.topology.underlay);
-        if vtep.memory {
-            return Ok(match old {
-                Some(underlay @ Underlay::Memory(_)) => underlay.clone(),
-                _ => Underlay::Memory(Arc::new(MemoryUnderlay::new(MEMORY_DATAGRAMS)?)),
-            });
-        }
-        let (old_receivers, old_senders) = match old {
-            Some(Underlay::Udp { receivers, senders }) => (receivers.as_slice(), Some(senders)),
-            _ => (&[][..], None),
-        };
-        let mut receivers: Vec<Receiver> = Vec::new();
-        for network in &self.desired.networks {
-            let group = network.group.as_ref().map(|g| g.address);
-            for group in [None, group] {
-                let same = |r: &&Receiver| r.udp_port == network.udp_port && r.group == group;
-                if receivers.iter().any(|r| same(&r)) {
-                    continue;
-                }
-                receivers.push(match old_receivers.iter().find(same) {
-                    Some(receiver) => receiver.clone(),
-                    None => self.open_receiver(network, group)?,
-                });
-            }
-        }
-        let senders = match old_senders {
-            Some(senders) => senders.clone(),
-            None => Arc::new(TxPool::open(&TxSpec {
-                local: vtep.address,
-                scope: vtep.scope_interface.clone(),
-                ports: vtep.source_ports.clone(),
-                pool: vtep.source_port_pool,
-                ttl: vtep.ttl,
-                checksum: vtep.udp_checksum,
-                gso: features.udp_gso,
-                sendmmsg: features.sendmmsg,
-            })?),
-        };
-        if let Some(group) = self.desired.networks.iter().find_map(|n| n.group.as_ref()) {
-            senders.use_multicast(&MulticastSpec {
-                interface: group.interface.clone(),
-                ttl: group.ttl,
-            })?;
-        }
-        Ok(Underlay::Udp { receivers, senders })
-    }
-
-    fn open_receiver(
-        &self,
-        network: &NetworkSpec,
-        group: Option<IpAddr>,
-    ) -> Result<Receiver, Error> {
-        let vtep = &self.desired.vtep;
-        let features = self.desired.engine.features;
-        let address = group.unwrap_or(vtep.address);
-        let spec = RxSpec {
-            local: SocketAddr::new(address, network.udp_port),
-            scope: vtep.scope_interface.clone(),
-            // One multicast copy per host is wanted, so a group has one socket.
-            reuse_port: self.carried.workers > 1 && group.is_none(),
-            gro: features.udp_gro,
-            recvmmsg: features.recvmmsg,
-            receive_buffer: RECEIVE_BUFFER,
-        };
-        let sockets = if group.is_some() {
-            1
-        } else {
-            self.carried.workers
-        };
-        let sockets = (0..sockets)
-            .map(|_| {
-                let socket = RxSocket::open(&spec)?;
-                if let (Some(address), Some(group)) = (group, &network.group) {
-                    socket.join(address, &group.interface)?;
-                }
-                Ok(Arc::new(socket))
-            })
-            .collect::<Result<_, Error>>()?;
-        Ok(Receiver::new(network.udp_port, group, sockets))
-    }
-
-    fn finish_report(mut self, topology: &Topology) -> ApplyReport {
-        let now = inventory(self.desired);
-        let before = self
-            .carried
-            .previous
-            .as_ref()
-            .map(|p| inventory(p.desired))
-            .unwrap_or_default();
-        for (name, spec) in &now {
-            let list = match before.get(name) {
-                None => &mut self.report.added,
-                Some(old) if old == spec => &mut self.report.kept,
-                Some(_) => &mut self.report.changed,
-            };
-            list.push(name.clone());
-        }
-        self.report.removed = before
-            .into_keys()
-            .filter(|name| !now.contains_key(name))
-            .collect();
-        for list in [
-            &mut self.report.kept,
-            &mut self.report.added,
-            &mut self.report.removed,
-            &mut self.report.changed,
-        ] {
-            list.sort();
-        }
-        debug_assert!(topology.networks.len() == self.desired.networks.len());
-        self.report
-    }
-
     /// Takes back what this apply has done to the outside.
     fn undo(&mut self) {
-        for (tap, was) in self.changed_taps.drain(..) {
+        for (tap, new, old) in self.changed_taps.drain(..) {
             // Best effort: the error that led here is the one to report.
-            let _ = tap.reconfigure(&was);
+            let _ = tap.reconfigure(&new, &old);
         }
         self.ports.clear();
         for tap in self.made.drain(..) {
@@ -617,35 +443,6 @@ impl Builder<'_> {
     }
 }
 
-/// A thing's name and everything that was asked of it.
-fn inventory(desired: &Desired) -> HashMap<String, String> {
-    let mut things = HashMap::new();
-    for network in &desired.networks {
-        for port in &network.ports {
-            things.insert(
-                format!("port {}", port.name),
-                format!("{} {port:?}", network.name),
-            );
-        }
-        for tunnel in &network.tunnels {
-            let name = format!(
-                "tunnel {} {}/{}",
-                network.name,
-                tunnel.key.remote,
-                tunnel.key.vni.get()
-            );
-            things.insert(name, format!("{tunnel:?}"));
-        }
-        let own = NetworkSpec {
-            ports: Vec::new(),
-            tunnels: Vec::new(),
-            ..network.clone()
-        };
-        things.insert(format!("network {}", network.name), format!("{own:?}"));
-    }
-    things
-}
-
 fn same_place(io: &PortIo, spec: &PortSpec) -> bool {
     match (io, &spec.kind) {
         (PortIo::Tap { spec: was, .. }, PortKind::Tap(place)) => matches!(
@@ -654,6 +451,33 @@ fn same_place(io: &PortIo, spec: &PortSpec) -> bool {
         ),
         (PortIo::Memory { .. }, PortKind::Memory) => true,
         _ => false,
+    }
+}
+
+/// A tunnel that has just been made.
+pub(super) fn tunnel_port(
+    owner: &NetworkSpec,
+    spec: TunnelSpec,
+    (id, network): (PortId, usize),
+    workers: usize,
+) -> Port {
+    Port {
+        id,
+        name: tunnel_name(owner, spec.key),
+        network,
+        member: Member {
+            id,
+            split_group: Some(TUNNELS),
+            flood_unknown: spec.flood,
+            flood_broadcast: spec.flood,
+            flood_multicast: spec.flood,
+            hairpin: false,
+            max_macs: u32::MAX,
+            mac: None,
+        },
+        io: PortIo::Tunnel(spec.key),
+        counters: per_worker(workers),
+        health: Arc::default(),
     }
 }
 
@@ -668,9 +492,6 @@ fn tunnel_name(owner: &NetworkSpec, key: TunnelKey) -> String {
 /// Split-horizon group of all tunnels of a network.
 const TUNNELS: u8 = 1;
 const MEMORY_FRAMES: usize = 65_536;
-const MEMORY_DATAGRAMS: usize = 65_536;
-/// Measured: the usual default of 208 KB costs half of the throughput in retransmissions, 8 MB none.
-const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 /// Numbers go round in a space some times larger than the number of ports, so that the port table stays small.
 const ID_SPAN_FACTOR: usize = 4;
 const MIN_ID_SPAN: usize = 256;

@@ -3,17 +3,17 @@
 use std::io::IoSlice;
 
 use super::outbox::{Held, Route, SendStyle};
-use super::topology::{Port, PortIo, Topology, Underlay};
+use super::topology::{Port, PortCounters, PortIo, Topology, Underlay};
 use super::worker::Worker;
 use crate::counter::DropReason;
 use crate::io::Refusal;
 use crate::io::memory::{MemoryDatagram, MemoryQueue};
 use crate::io::tap::TapQueue;
 use crate::io::underlay::{Burst, SendRefusal, Transmit};
-use crate::offload::{Superframe, carry, complete};
+use crate::offload::{Superframe, complete};
 use crate::switch::PortId;
 use crate::wire::ethernet::{self, Ethernet};
-use crate::wire::vnet::{Gso, VnetHeader};
+use crate::wire::vnet::VnetHeader;
 use crate::wire::vxlan;
 
 /// A frame on its way to a local port, in whatever memory it lies.
@@ -47,34 +47,13 @@ impl Worker {
                     segments: held.segments,
                     frame: self.outbox.frame(held),
                 };
-                let outcome = deliver(port, self.index, &departing, &mut self.finish);
-                return count_delivery(port, self.index, &departing, outcome);
+                deliver(port, self.index, &departing, &mut self.finish);
+                return;
             }
         };
         if let Err(reason) = outcome {
             port.counters[self.index].drops.add(reason, held.segments);
         }
-    }
-
-    /// Sends a frame that came from the underlay out of a local port, and counts the outcome.
-    pub(super) fn emit_received(&mut self, port: &Port, frame: &[u8]) {
-        // A kernel peer on the same machine leaves checksums to us, and superframes whole (native/README.md).
-        let vnet = port
-            .io
-            .mtu()
-            .map_or(VnetHeader::NONE, |mtu| carry(frame, mtu));
-        let superframe = match vnet.gso {
-            Gso::None => None,
-            _ => Superframe::parse(frame, &vnet).ok(),
-        };
-        let departing = Departing {
-            frame,
-            vnet,
-            superframe,
-            segments: 1,
-        };
-        let outcome = deliver(port, self.index, &departing, &mut self.finish);
-        count_delivery(port, self.index, &departing, outcome);
     }
 
     /// Sends everything in the outbox and counts it at its tunnels.
@@ -138,60 +117,91 @@ impl Worker {
     }
 }
 
-/// Hands a frame to a local port, doing in software what the port cannot.
-fn deliver(
-    port: &Port,
+/// Hands a frame to a local port, doing in software what the port cannot, and counts the outcome.
+pub(super) fn deliver(port: &Port, worker: usize, departing: &Departing<'_>, finish: &mut Vec<u8>) {
+    let counters = &port.counters[worker];
+    let counted = (departing.segments, departing.frame.len() as u64);
+    let out = match way_out(port, worker, departing) {
+        Ok(out) => out,
+        Err(reason) => return count_delivery(counters, counted, Err(reason)),
+    };
+    let outcome = match (&out, departing.superframe) {
+        (Out::Superframes(queue), _) => {
+            write_tap(queue, departing.vnet, &[IoSlice::new(departing.frame)])
+        }
+        (_, None) if departing.vnet.needs_csum => {
+            // In a copy: the next port of a flood must see the frame as it came to know what is left to do for it.
+            finish.clear();
+            finish.extend_from_slice(departing.frame);
+            let completed = complete(finish, &departing.vnet);
+            completed
+                .map_err(|_| DropReason::PortRefused)
+                .and_then(|()| out.write(finish))
+        }
+        (_, None) => out.write(departing.frame),
+        (_, Some(superframe)) => {
+            finish.resize(superframe.split_len(0), 0);
+            let Ok(run) = superframe.split(departing.frame, &[], finish) else {
+                return count_delivery(counters, counted, Err(DropReason::PortRefused));
+            };
+            let segments = finish[..run.len].chunks(run.stride);
+            if departing.segments == run.count as u64 {
+                for segment in segments {
+                    count_delivery(counters, (1, segment.len() as u64), out.write(segment));
+                }
+                return;
+            }
+            // One frame for the switch (a peer left it whole): one outcome, a loss if any part is lost.
+            segments
+                .map(|segment| out.write(segment))
+                .fold(Ok(()), Result::and)
+        }
+    };
+    count_delivery(counters, counted, outcome);
+}
+
+fn way_out<'a>(
+    port: &'a Port,
     worker: usize,
     departing: &Departing<'_>,
-    finish: &mut Vec<u8>,
-) -> Result<(), DropReason> {
+) -> Result<Out<'a>, DropReason> {
     if port.health.is_gone() {
         return Err(DropReason::PortGone);
     }
     if longest(departing) > port.io.mtu().unwrap_or(usize::MAX) {
         return Err(DropReason::PortMtu);
     }
-    let out = match &port.io {
+    match &port.io {
         PortIo::Tap { tap, .. } => {
             let queue = &tap.queues[worker % tap.queues.len()];
-            if tap.vnet_hdr {
-                return write_tap(queue, departing.vnet, departing.frame);
-            }
-            Plain::Tap(queue)
+            Ok(if tap.vnet_hdr {
+                Out::Superframes(queue)
+            } else {
+                Out::Frames(queue)
+            })
         }
-        PortIo::Memory { queue, .. } => Plain::Memory(&queue.outward),
+        PortIo::Memory { queue, .. } => Ok(Out::Memory(&queue.outward)),
         // The switch never sends what came from a tunnel to a tunnel.
-        PortIo::Tunnel(_) => return Err(DropReason::PortRefused),
-    };
-    if let Some(superframe) = &departing.superframe {
-        finish.resize(superframe.split_len(0), 0);
-        let run = superframe
-            .split(departing.frame, &[], finish)
-            .map_err(|_| DropReason::PortRefused)?;
-        return finish[..run.len]
-            .chunks(run.stride)
-            .try_for_each(|segment| out.write(segment));
+        PortIo::Tunnel(_) => Err(DropReason::PortRefused),
     }
-    if departing.vnet.needs_csum {
-        // In a copy: the next port of a flood must see the frame as it came to know what is left to do for it.
-        finish.clear();
-        finish.extend_from_slice(departing.frame);
-        complete(finish, &departing.vnet).map_err(|_| DropReason::PortRefused)?;
-        return out.write(finish);
-    }
-    out.write(departing.frame)
 }
 
-/// A port that takes finished frames only.
-enum Plain<'a> {
-    Tap(&'a TapQueue),
+/// What a local port takes.
+enum Out<'a> {
+    /// Everything, with an offload header.
+    Superframes(&'a TapQueue),
+    /// Finished frames.
+    Frames(&'a TapQueue),
+    /// The same, in memory.
     Memory(&'a MemoryQueue<Vec<u8>>),
 }
 
-impl Plain<'_> {
+impl Out<'_> {
     fn write(&self, frame: &[u8]) -> Result<(), DropReason> {
         match self {
-            Self::Tap(queue) => write_tap(queue, VnetHeader::NONE, frame),
+            Self::Superframes(queue) | Self::Frames(queue) => {
+                write_tap(queue, VnetHeader::NONE, &[IoSlice::new(frame)])
+            }
             Self::Memory(queue) => queue
                 .push(frame.to_vec())
                 .map_err(|_| DropReason::PortQueue),
@@ -199,9 +209,14 @@ impl Plain<'_> {
     }
 }
 
-fn write_tap(queue: &TapQueue, vnet: VnetHeader, frame: &[u8]) -> Result<(), DropReason> {
+/// Writes a frame in pieces.
+pub(super) fn write_tap(
+    queue: &TapQueue,
+    vnet: VnetHeader,
+    pieces: &[IoSlice<'_>],
+) -> Result<(), DropReason> {
     queue
-        .write(&vnet.emit(), &[IoSlice::new(frame)])
+        .write(&vnet.emit(), pieces)
         .map_err(|refusal| match refusal {
             Refusal::WouldBlock => DropReason::PortQueue,
             Refusal::Gone => DropReason::PortGone,
@@ -221,19 +236,18 @@ fn longest(departing: &Departing<'_>) -> usize {
     len.saturating_sub(headers)
 }
 
-fn count_delivery(
-    port: &Port,
-    worker: usize,
-    departing: &Departing<'_>,
+/// Counts what became of some frames of so many bytes at a port.
+pub(super) fn count_delivery(
+    counters: &PortCounters,
+    (frames, bytes): (u64, u64),
     outcome: Result<(), DropReason>,
 ) {
-    let counters = &port.counters[worker];
     match outcome {
         Ok(()) => {
-            counters.tx_frames.add(departing.segments);
-            counters.tx_bytes.add(departing.frame.len() as u64);
+            counters.tx_frames.add(frames);
+            counters.tx_bytes.add(bytes);
         }
-        Err(reason) => counters.drops.add(reason, departing.segments),
+        Err(reason) => counters.drops.add(reason, frames),
     }
 }
 

@@ -1,22 +1,16 @@
-//! Into the switch: from a TAP or a memory queue, or out of a datagram.
+//! Into the switch from a TAP or a memory queue; and what is done with a decision, whencesoever the frame came.
 
-use std::net::{IpAddr, SocketAddr};
-
-use super::keeper::Parked;
 use super::outbox::Held;
-use super::topology::{Network, Port, PortIo, Receiver, Topology, Underlay};
+use super::topology::{Port, PortIo, Topology};
 use super::worker::{EventKind, Worker};
-use crate::config::ReservedBits;
 use crate::counter::DropReason;
 use crate::event::Event;
 use crate::io::Refusal;
 use crate::offload::{Superframe, completable};
 use crate::switch::{Admission, Decision, Learn, PortId, Verdict};
 use crate::wire::ethernet::{self, Ethernet};
-use crate::wire::flow::inner_ip_len_ok;
 use crate::wire::mac::MacAddr;
 use crate::wire::vnet::{self, Gso, VnetHeader};
-use crate::wire::vxlan;
 
 impl Worker {
     /// Reads a batch of frames from a port and sends each on its way.
@@ -29,6 +23,11 @@ impl Worker {
             match read(port, self.index, self.outbox.room()) {
                 Ok((vnet, len)) => self.frame_from_port(&topology, port, (vnet, len), now_secs),
                 Err(Refusal::WouldBlock) => break,
+                Err(Refusal::Other(_)) if port.health.bears_another_fault() => {
+                    let counters = &port.counters[self.index];
+                    counters.rx_frames.add(1);
+                    counters.drops.add(DropReason::ReadFailed, 1);
+                }
                 Err(refusal) => {
                     self.port_gone(&topology, port, refusal);
                     break;
@@ -79,7 +78,9 @@ impl Worker {
             Ok(Admission::StripTag) => {
                 ethernet::strip_tag(self.outbox.frame_mut(&held));
                 self.outbox.shorten_front(&mut held, ethernet::TAG_LEN);
-                self.examine(&mut held);
+                if !self.examine(&mut held) {
+                    return counters.drops.add(DropReason::VnetHdrBad, held.segments);
+                }
             }
             Err(reason) => return counters.drops.add(reason, held.segments),
         }
@@ -117,173 +118,8 @@ impl Worker {
         }
     }
 
-    /// Reads a batch of datagrams from the underlay and sends each frame on its way.
-    pub(super) fn serve_receiver(&mut self, index: usize, now_secs: u32) {
-        let topology = self.topology.clone();
-        match &topology.underlay {
-            Underlay::Udp { receivers, .. } => {
-                let Some(receiver) = receivers.get(index) else {
-                    return;
-                };
-                let Some(mut batch) = self.received.take() else {
-                    return;
-                };
-                let socket = &receiver.sockets[self.index];
-                // A refusal means: nothing there.
-                let count = socket.recv(&mut batch).unwrap_or(0);
-                let counters = &topology.counters[self.index];
-                for i in 0..count {
-                    let (meta, bytes) = batch.datagram_batch(i);
-                    self.count_overflows(&topology, receiver, meta.overflows);
-                    if meta.truncated {
-                        counters.datagrams.add(1);
-                        counters.drops.add(DropReason::Truncated, 1);
-                        continue;
-                    }
-                    let arrival = Arrival {
-                        source: meta.source,
-                        udp_port: receiver.udp_port,
-                        group: receiver.group,
-                        parked: false,
-                    };
-                    // An empty datagram has no chunk, but is one all the same.
-                    if bytes.is_empty() {
-                        self.datagram(&topology, &arrival, bytes, now_secs);
-                    }
-                    for datagram in bytes.chunks_mut(meta.stride.max(1)) {
-                        self.datagram(&topology, &arrival, datagram, now_secs);
-                    }
-                }
-                self.received = Some(batch);
-            }
-            Underlay::Memory(memory) => {
-                for mut datagram in memory.inward.take() {
-                    let arrival = Arrival {
-                        source: datagram.source,
-                        udp_port: datagram.destination.port(),
-                        group: None,
-                        parked: false,
-                    };
-                    self.datagram(&topology, &arrival, &mut datagram.payload, now_secs);
-                }
-            }
-        }
-        self.flush(&topology);
-    }
-
-    fn datagram(
-        &mut self,
-        topology: &Topology,
-        arrival: &Arrival,
-        bytes: &mut [u8],
-        now_secs: u32,
-    ) {
-        let counters = &topology.counters[self.index];
-        counters.datagrams.add(1);
-        self.sort(topology, arrival, bytes, now_secs);
-    }
-
-    /// Finds a datagram's network and tunnel, and sends its frame on its way.
-    fn sort(&mut self, topology: &Topology, arrival: &Arrival, bytes: &mut [u8], now_secs: u32) {
-        let (network, header) = match self.find_network(topology, arrival, bytes) {
-            Ok(found) => found,
-            Err(reason) => return topology.counters[self.index].drops.add(reason, 1),
-        };
-        let own = &network.counters[self.index];
-        if !network.spec.up {
-            return own.drops.add(DropReason::VniDown, 1);
-        }
-        let tunnel = network
-            .tunnels
-            .get(&arrival.source.ip())
-            .and_then(|&id| topology.port(id));
-        let Some(tunnel) = tunnel else {
-            return self.stranger(network, arrival, bytes);
-        };
-        let counters = &tunnel.counters[self.index];
-        let frame = &mut bytes[vxlan::HEADER_LEN..];
-        counters.rx_frames.add(1);
-        counters.rx_bytes.add(frame.len() as u64);
-        // RFC 7348 §5: reserved bits are ignored on receipt; the kernel drops them.
-        match (header.reserved(), network.spec.reserved_bits) {
-            (0, _) => {}
-            (_, ReservedBits::Ignore) => own.reserved_ignored.add(1),
-            (bits, ReservedBits::DropExcept(mask)) if bits & !mask != 0 => {
-                return counters.drops.add(DropReason::VxlanRsvdDrop, 1);
-            }
-            (_, ReservedBits::DropExcept(_)) => own.reserved_ignored.add(1),
-        }
-        self.frame_from_tunnel(topology, tunnel, frame, now_secs);
-    }
-
-    /// A datagram whose sender has no tunnel: dropped in a closed network, parked in an open one.
-    fn stranger(&mut self, network: &Network, arrival: &Arrival, bytes: &[u8]) {
-        let drops = &network.counters[self.index].drops;
-        let refusal = match (network.spec.open_peers, arrival.parked) {
-            (false, _) => DropReason::VtepUnknown,
-            (true, true) => DropReason::VtepLimit,
-            (true, false) => {
-                let parked = Parked {
-                    worker: self.index,
-                    network: network.spec.name.clone(),
-                    source: arrival.source,
-                    udp_port: arrival.udp_port,
-                    bytes: bytes.to_vec(),
-                };
-                if self.posts.parking.park(parked) {
-                    return;
-                }
-                DropReason::VtepLimit
-            }
-        };
-        drops.add(refusal, 1);
-    }
-
-    /// A datagram that was parked comes back, its sender having a tunnel now if it may have one.
-    pub(super) fn unpark(&mut self, mut parked: Parked, now_secs: u32) {
-        let topology = self.topology.clone();
-        let arrival = Arrival {
-            source: parked.source,
-            udp_port: parked.udp_port,
-            group: None,
-            parked: true,
-        };
-        self.sort(&topology, &arrival, &mut parked.bytes, now_secs);
-        self.flush(&topology);
-    }
-
-    fn frame_from_tunnel(
-        &mut self,
-        topology: &Topology,
-        tunnel: &Port,
-        frame: &mut [u8],
-        now_secs: u32,
-    ) {
-        let network = &topology.networks[tunnel.network];
-        let counters = &tunnel.counters[self.index];
-        let admitted = match Ethernet::new(frame) {
-            None => Err(DropReason::TooShortInner),
-            Some(_) if !inner_ip_len_ok(frame) => Err(DropReason::InnerIpShort),
-            Some(ethernet) => network.bridge.admit(&ethernet),
-        };
-        let frame = match admitted {
-            Ok(Admission::AsIs) => frame,
-            Ok(Admission::StripTag) => ethernet::strip_tag(frame),
-            Err(reason) => return counters.drops.add(reason, 1),
-        };
-        let Some(ethernet) = Ethernet::new(frame) else {
-            return counters.drops.add(DropReason::TooShortInner, 1);
-        };
-        let decision = network.bridge.forward(&tunnel.member, &ethernet, now_secs);
-        let src = ethernet.src();
-        self.tell_learning(topology, tunnel, src, decision.learn);
-        self.conclude(topology, tunnel, decision, 1, |worker, target| {
-            worker.emit_received(target, frame);
-        });
-    }
-
     /// Carries out a verdict and counts it; `emit` sends one copy out of a port.
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         topology: &Topology,
         ingress: &Port,
@@ -322,52 +158,7 @@ impl Worker {
         }
     }
 
-    /// The network of a datagram, or why there is none.
-    fn find_network<'t>(
-        &mut self,
-        topology: &'t Topology,
-        arrival: &Arrival,
-        bytes: &[u8],
-    ) -> Result<(&'t Network, vxlan::Header), DropReason> {
-        check_source(arrival.source.ip(), topology.vtep.address)?;
-        let header = vxlan::Header::read(bytes).ok_or(DropReason::TooShortVxlan)?;
-        if !header.has_vni() {
-            return Err(DropReason::VxlanNoI);
-        }
-        let network = topology
-            .vnis
-            .get(&(arrival.udp_port, header.vni()))
-            .and_then(|&index| topology.networks.get(index));
-        let Some(network) = network else {
-            let remote = arrival.source.ip();
-            if self
-                .limiter
-                .admits(EventKind::VniUnknown, u64::from(header.vni().get()))
-            {
-                self.shared.events.push(Event::VniUnknown {
-                    vni: header.vni(),
-                    remote,
-                });
-            }
-            return Err(DropReason::VniUnknown);
-        };
-        let group = network.spec.group.as_ref().map(|g| g.address);
-        if arrival.group.is_some() && arrival.group != group {
-            return Err(DropReason::GroupMismatch);
-        }
-        Ok((network, header))
-    }
-
-    fn count_overflows(&mut self, topology: &Topology, receiver: &Receiver, total: u32) {
-        let lost = receiver.overflows_since(self.index, total);
-        if lost > 0 {
-            let counters = &topology.counters[self.index];
-            counters.datagrams.add(lost);
-            counters.drops.add(DropReason::SockOverflow, lost);
-        }
-    }
-
-    fn tell_learning(
+    pub(super) fn tell_learning(
         &mut self,
         topology: &Topology,
         ingress: &Port,
@@ -442,29 +233,6 @@ impl Worker {
     }
 }
 
-/// Whence a datagram came.
-struct Arrival {
-    source: SocketAddr,
-    udp_port: u16,
-    /// The multicast group that it was sent to.
-    group: Option<IpAddr>,
-    /// It has been with the keeper.
-    parked: bool,
-}
-
-/// RFC 7348 names no filter, but no host sends from these; the kernel's IP layer drops most of them before us.
-fn check_source(source: IpAddr, own: IpAddr) -> Result<(), DropReason> {
-    let source = source.to_canonical();
-    if source == own {
-        return Err(DropReason::OuterSrcSelf);
-    }
-    let invalid = source.is_unspecified() || source.is_loopback() || source.is_multicast();
-    if invalid || source == IpAddr::from([255, 255, 255, 255]) {
-        return Err(DropReason::OuterSrcInvalid);
-    }
-    Ok(())
-}
-
 fn read(
     port: &Port,
     worker: usize,
@@ -478,10 +246,14 @@ fn read(
         }
         PortIo::Memory { queue, .. } => {
             let frame = queue.inward.pop().ok_or(Refusal::WouldBlock)?;
-            let len = frame.len().min(room.len());
-            room[..len].copy_from_slice(&frame[..len]);
+            let len = frame.len();
+            let room = room.get_mut(..len).ok_or(TOO_LONG)?;
+            room.copy_from_slice(&frame);
             Ok((vnet, len))
         }
         PortIo::Tunnel(_) => Err(Refusal::WouldBlock),
     }
 }
+
+/// What a TAP would never hand over.
+const TOO_LONG: Refusal = Refusal::Other(libc::EMSGSIZE);

@@ -11,11 +11,14 @@
 //! then closes what is gone. A failed apply changes nothing. There is no way back from `stopped`.
 
 mod apply;
+mod decap;
 mod egress;
 mod ingress;
 mod keeper;
+mod merges;
 mod outbox;
 mod report;
+mod running;
 mod spin;
 mod topology;
 mod worker;
@@ -24,70 +27,46 @@ pub use apply::ApplyReport;
 pub use report::{
     Counters, DropCounts, FdbLine, FdbPlace, FrameCounts, NetworkReport, PortReport, TapReport,
 };
+pub use topology::MemoryPort;
 
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
 
 use crate::config::Desired;
 use crate::error::{Error, ErrorCode};
 use crate::event::{EventRing, Stamped, Wake};
 use crate::io::memory::MemoryUnderlay;
-use crate::io::poll::Waker;
 use crate::switch::Origin;
 
 use apply::{Carried, PortIds, Previous};
-use keeper::{LearnedVteps, Parked, Parking};
-pub use topology::MemoryPort;
+use keeper::{LearnedVteps, Parked};
+use outbox::MAX_FRAME;
+use running::{Running, View, retire};
 use topology::{PortIo, Topology, Underlay};
-use worker::{Command, Meter, Posts, Shared, Worker};
+use worker::{Command, Meter, Shared};
 
 /// A datapath: everything that moves frames, behind one handle. All methods may be called from any thread.
+///
+/// `apply`, `start` and `stop` take turns; nothing else waits for them.
 pub struct Datapath(Arc<Inner>);
 
 struct Inner {
     state: Mutex<State>,
+    /// What those who only look see; always a whole one.
+    view: ArcSwapOption<View>,
     events: Arc<EventRing>,
     epoch: Instant,
 }
 
 #[derive(Default)]
 struct State {
-    phase: Phase,
+    is_stopped: bool,
     ids: PortIds,
-    current: Option<Current>,
+    desired: Option<Arc<Desired>>,
     learned: LearnedVteps,
-    workers: Vec<Handle>,
-    keeper: Option<JoinHandle<()>>,
-}
-
-#[derive(Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Idle,
-    Running,
-    Stopped,
-}
-
-struct Current {
-    desired: Desired,
-    topology: Arc<Topology>,
-    shared: Arc<Shared>,
-}
-
-struct Handle {
-    thread: JoinHandle<()>,
-    commands: Sender<Command>,
-    waker: Arc<Waker>,
-}
-
-impl Handle {
-    fn tell(&self, command: Command) {
-        // A worker that has ended by a defect has said so in an event.
-        let _ = self.commands.send(command);
-        self.waker.wake();
-    }
+    running: Option<Running>,
 }
 
 impl Default for Datapath {
@@ -101,6 +80,7 @@ impl Datapath {
     pub fn new() -> Self {
         Self(Arc::new(Inner {
             state: Mutex::default(),
+            view: ArcSwapOption::empty(),
             events: Arc::default(),
             epoch: Instant::now(),
         }))
@@ -114,57 +94,75 @@ impl Datapath {
     /// Closing a port leaves its persistent TAP device where it is: [`crate::io::tap::remove`] takes it away.
     pub fn apply(&self, desired: &Desired) -> Result<ApplyReport, Error> {
         let mut state = self.0.lock();
-        if state.phase == Phase::Stopped {
+        if state.is_stopped {
             return Err(Error::new(ErrorCode::Stopped, "datapath"));
         }
-        if let Some(current) = &state.current
-            && current.desired.vtep != desired.vtep
+        if let Some(current) = &state.desired
+            && current.vtep != desired.vtep
         {
             return Err(Error::new(ErrorCode::VtepChanged, "vtep"));
         }
-        state.learned.keep_only(&desired.networks);
-        self.0.install(&mut state, desired)
+        let State {
+            ids,
+            desired: current,
+            learned,
+            running,
+            ..
+        } = &mut *state;
+        let still_learned = learned.kept_for(&desired.networks);
+        let old = self.0.view.load_full();
+        let workers = old
+            .as_ref()
+            .map_or_else(|| worker_count(desired.engine.workers), |v| v.workers());
+        let previous = current
+            .as_deref()
+            .zip(old.as_deref())
+            .map(|(desired, view)| Previous {
+                desired,
+                topology: &view.topology,
+            });
+        let carried = Carried {
+            previous,
+            learned: &still_learned,
+            workers,
+        };
+        let (topology, report) = apply::build(desired, carried, ids)?;
+        let topology = Arc::new(topology);
+        let shared = match &old {
+            Some(view) => view.shared.clone(),
+            None => Arc::new(Shared {
+                events: self.0.events.clone(),
+                epoch: self.0.epoch,
+                meters: (0..workers).map(|_| Meter::default()).collect(),
+            }),
+        };
+        *learned = still_learned;
+        *current = Some(Arc::new(desired.clone()));
+        self.0.publish(
+            running.as_ref(),
+            View {
+                topology: topology.clone(),
+                shared,
+            },
+        );
+        apply::entries::install(&topology, self.0.now_secs());
+        if let Some(old) = old {
+            retire(&old.topology, &topology);
+        }
+        Ok(report)
     }
 
     /// Starts the workers. `wake` is called, from a worker, when there are events to drain; it must not block.
     pub fn start(&self, wake: Wake) -> Result<(), Error> {
         let mut state = self.0.lock();
-        if state.phase != Phase::Idle {
+        if state.is_stopped || state.running.is_some() {
             return Err(Error::new(ErrorCode::Stopped, "datapath").with_detail("started before"));
         }
-        let Some(current) = &state.current else {
+        let Some(view) = self.0.view.load_full() else {
             return Err(Error::new(ErrorCode::BadValue, "datapath").with_detail("nothing applied"));
         };
         self.0.events.on_wake(Some(wake));
-        let (parking, parked) = Parking::new();
-        let mut workers = Vec::new();
-        for index in 0..current.shared.meters.len() {
-            let (commands, mailbox) = channel();
-            let waker = Arc::new(Waker::new()?);
-            let posts = Posts {
-                commands: mailbox,
-                waker: waker.clone(),
-                parking: parking.clone(),
-            };
-            let worker = Worker::new(
-                index,
-                current.shared.clone(),
-                current.topology.clone(),
-                posts,
-            )?;
-            let thread = spawn(format!("vswitch-{index}"), move || worker.run())?;
-            workers.push(Handle {
-                thread,
-                commands,
-                waker,
-            });
-        }
-        let inner = Arc::downgrade(&self.0);
-        state.keeper = Some(spawn("vswitch-keeper".into(), move || {
-            keeper::run(&inner, &parked)
-        })?);
-        state.workers = workers;
-        state.phase = Phase::Running;
+        state.running = Some(Running::start(&view, Arc::downgrade(&self.0))?);
         Ok(())
     }
 
@@ -175,21 +173,15 @@ impl Datapath {
 
     /// A copy of every counter; `None` before the first apply.
     pub fn counters(&self) -> Option<Counters> {
-        let state = self.0.lock();
-        state
-            .current
-            .as_ref()
-            .map(|c| report::counters(&c.topology, &c.shared))
+        let view = self.0.view.load_full()?;
+        Some(report::counters(&view.topology, &view.shared))
     }
 
     /// A copy of the forwarding database of one network, or of all.
     pub fn fdb(&self, network: Option<&str>) -> Vec<FdbLine> {
-        let state = self.0.lock();
         let now = self.0.now_secs();
-        state
-            .current
-            .as_ref()
-            .map_or_else(Vec::new, |c| report::fdb(&c.topology, network, now))
+        let view = self.0.view.load_full();
+        view.map_or_else(Vec::new, |view| report::fdb(&view.topology, network, now))
     }
 
     /// Forgets what was learned in a network, or behind one port of it; how many entries.
@@ -211,44 +203,42 @@ impl Datapath {
             .flush(|e| e.origin == Origin::Learned && named(e.port))
     }
 
-    /// A frame enters the switch at a port. Errors: `BAD_VALUE` if there is no such port or nothing runs.
+    /// A frame enters the switch at a port that is not a tunnel. Errors: `BAD_VALUE` if there is no such port, nothing
+    /// runs, or the frame is longer than any can be.
     pub fn inject(&self, port: &str, frame: Vec<u8>) -> Result<(), Error> {
-        let state = self.0.lock();
-        let topology = state.current.as_ref().map(|c| c.topology.clone());
-        let found = topology
-            .as_ref()
-            .and_then(|t| t.present_ports().find(|p| p.name == port));
-        let (Some(found), Some(worker)) = (found, state.workers.first()) else {
-            return Err(Error::new(ErrorCode::BadValue, format!("port {port}"))
-                .with_detail("no such port is running"));
+        let refused = |detail: &str| {
+            Err(Error::new(ErrorCode::BadValue, format!("port {port}")).with_detail(detail))
         };
-        worker.tell(Command::Inject {
-            port: found.id,
-            frame,
+        if frame.len() > MAX_FRAME {
+            return refused("the frame is too long");
+        }
+        let found = self.0.topology().and_then(|topology| {
+            let mut ports = topology.present_ports();
+            let same = |p: &&topology::Port| p.name == port && !matches!(p.io, PortIo::Tunnel(_));
+            ports.find(same).map(|p| p.id)
         });
-        Ok(())
+        let state = self.0.lock();
+        match (found, &state.running) {
+            (Some(port), Some(running)) => {
+                running.tell(0, Command::Inject { port, frame });
+                Ok(())
+            }
+            _ => refused("no such port is running"),
+        }
     }
 
     /// Stops and joins the workers and closes everything. TAP devices stay. May be called any number of times.
     pub fn stop(&self) {
-        let (workers, keeper, current) = {
+        let running = {
             let mut state = self.0.lock();
-            state.phase = Phase::Stopped;
+            state.is_stopped = true;
             self.0.events.on_wake(None);
-            (
-                std::mem::take(&mut state.workers),
-                state.keeper.take(),
-                state.current.take(),
-            )
+            state.running.take()
         };
-        for worker in &workers {
-            worker.tell(Command::Stop);
+        if let Some(running) = running {
+            running.stop();
         }
-        for thread in workers.into_iter().map(|w| w.thread).chain(keeper) {
-            // It has caught its own panic and told it as an event.
-            let _ = thread.join();
-        }
-        drop(current);
+        self.0.view.store(None);
     }
 
     /// The queues of a memory port.
@@ -273,70 +263,73 @@ impl Datapath {
 }
 
 impl Inner {
-    /// Replaces the running picture by one for `desired`.
-    fn install(&self, state: &mut State, desired: &Desired) -> Result<ApplyReport, Error> {
-        let State {
-            ids,
-            current,
-            learned,
-            workers,
-            ..
-        } = state;
-        let count = current.as_ref().map_or_else(
-            || worker_count(desired.engine.workers),
-            |c| c.shared.meters.len(),
-        );
-        let previous = current.as_ref().map(|c| Previous {
-            desired: &c.desired,
-            topology: &c.topology,
-        });
-        let carried = Carried {
-            previous,
-            learned,
-            workers: count,
-        };
-        let (topology, report) = apply::build(desired, carried, ids)?;
-        let topology = Arc::new(topology);
-        let shared = match &current {
-            Some(current) => current.shared.clone(),
-            None => Arc::new(Shared {
-                events: self.events.clone(),
-                epoch: self.epoch,
-                meters: (0..count).map(|_| Meter::default()).collect(),
-            }),
-        };
-        swap(workers, &topology);
-        apply::install_entries(&topology, self.now_secs());
-        if let Some(old) = current.take() {
-            retire(&old.topology, &topology);
-        }
-        *current = Some(Current {
-            desired: desired.clone(),
-            topology,
-            shared,
-        });
-        Ok(report)
-    }
-
     /// Gives a parked datagram's sender its tunnel, and the datagram back to its worker, which drops it by name if
     /// there is still none.
     fn admit(&self, datagram: Parked) {
         let mut state = self.lock();
-        let desired = state.current.as_ref().map(|c| c.desired.clone());
-        if let Some(desired) = desired
-            && let Some(network) = desired.networks.iter().find(|n| n.name == datagram.network)
-            && state.learned.add(network, datagram.source)
+        let State {
+            ids,
+            desired,
+            learned,
+            running,
+            ..
+        } = &mut *state;
+        let (Some(desired), Some(running)) = (desired, running) else {
+            return;
+        };
+        if let Some(network) = desired.networks.iter().find(|n| n.name == datagram.network)
+            && let Some(view) = self.view.load_full()
+            && let Some(key) = learned.add(network, datagram.source)
+            && let Some(topology) =
+                view.topology
+                    .with_learned(&network.name, key, ids, view.workers())
         {
-            // Nothing is opened that was not open, so this does not fail; if it did, the datagram would be dropped.
-            let _ = self.install(&mut state, &desired);
+            let shared = view.shared.clone();
+            self.publish(
+                Some(running),
+                View {
+                    topology: Arc::new(topology),
+                    shared,
+                },
+            );
         }
-        if let Some(worker) = state.workers.get(datagram.worker) {
-            worker.tell(Command::Unpark(datagram));
+        running.tell(datagram.worker, Command::Unpark(datagram));
+    }
+
+    /// Takes the tunnels away again of learned VTEPs that have long said nothing and behind which nothing is known.
+    fn forget_silent(&self) {
+        let mut state = self.lock();
+        let State {
+            learned, running, ..
+        } = &mut *state;
+        let Some(view) = self.view.load_full() else {
+            return;
+        };
+        let silent = learned.take_silent(&view.topology);
+        if !silent.is_empty() {
+            let topology = Arc::new(view.topology.without(&silent));
+            let shared = view.shared.clone();
+            self.publish(
+                running.as_ref(),
+                View {
+                    topology: topology.clone(),
+                    shared,
+                },
+            );
+            retire(&view.topology, &topology);
         }
     }
 
+    /// Shows the new picture to everybody, and returns when no worker uses the old one any more.
+    fn publish(&self, running: Option<&Running>, view: View) {
+        if let Some(running) = running {
+            running.swap(&view.topology);
+        }
+        self.view.store(Some(Arc::new(view)));
+    }
+
     fn topology(&self) -> Option<Arc<Topology>> {
-        self.lock().current.as_ref().map(|c| c.topology.clone())
+        self.view.load_full().map(|view| view.topology.clone())
     }
 
     fn now_secs(&self) -> u32 {
@@ -355,54 +348,6 @@ impl Drop for Datapath {
     }
 }
 
-fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
-    std::thread::Builder::new()
-        .name(name.clone())
-        .spawn(body)
-        .map_err(|e| {
-            Error::from_syscall(
-                ErrorCode::NoFiles,
-                name,
-                "clone",
-                e.raw_os_error().unwrap_or(0),
-            )
-        })
-}
-
-/// Gives every worker the new picture and waits until none uses the old one.
-fn swap(workers: &[Handle], topology: &Arc<Topology>) {
-    let (done, dones) = channel();
-    for worker in workers {
-        worker.tell(Command::Swap {
-            topology: topology.clone(),
-            done: done.clone(),
-        });
-    }
-    drop(done);
-    for _ in workers {
-        if dones.recv_timeout(SWAP_LIMIT).is_err() {
-            // A worker that ended by a defect; its `fatal` event is on the way.
-            return;
-        }
-    }
-}
-
-/// Keeps the counts of ports that are no more, so that a network's sums never go back.
-fn retire(old: &Topology, new: &Topology) {
-    for port in old.present_ports() {
-        let carried = new
-            .port(port.id)
-            .is_some_and(|p| Arc::ptr_eq(&p.counters, &port.counters));
-        let name = &old.networks[port.network].spec.name;
-        let network = new.networks.iter().find(|n| n.spec.name == *name);
-        if let (false, Some(network)) = (carried, network) {
-            for block in &*port.counters {
-                network.retired.absorb(block);
-            }
-        }
-    }
-}
-
 /// On one or two CPUs one worker is the fastest: more only wake each other. Beyond that half of the CPUs, at most four.
 fn worker_count(wanted: usize) -> usize {
     if wanted > 0 {
@@ -416,4 +361,3 @@ fn worker_count(wanted: usize) -> usize {
 
 const AUTO_WORKERS: usize = 4;
 const MAX_WORKERS: usize = 64;
-const SWAP_LIMIT: Duration = Duration::from_secs(5);

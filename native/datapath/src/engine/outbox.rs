@@ -153,16 +153,21 @@ impl Outbox {
         held.built = Some((route.vni, built));
         let entropy = *held.entropy.get_or_insert_with(|| {
             let frame = &self.arena[held.offset..held.offset + held.len];
-            let ttl = if style.inherit_ttl {
-                inner_ttl(frame).or(Some(DEFAULT_TTL))
-            } else {
-                None
+            let inner = || {
+                inner_ttl(frame)
+                    .filter(|&ttl| ttl > 0)
+                    .unwrap_or(DEFAULT_TTL)
             };
+            let ttl = style.inherit_ttl.then(inner);
             Entropy {
                 hash: flow_hash(frame, style.symmetric_hash),
                 ttl,
             }
         });
+        // A group's TTL is its own (RFC 7348 §4.2 wants it bounded).
+        let ttl = entropy
+            .ttl
+            .filter(|_| !route.destination.ip().is_multicast());
         let socket = entropy.hash as usize % style.sockets.max(1);
         if self.queues.len() < style.sockets {
             self.queues.resize_with(style.sockets, Vec::new);
@@ -186,7 +191,7 @@ impl Outbox {
                 stride: built.stride,
                 count,
             };
-            self.push(socket, run, route, entropy.ttl, style.gso);
+            self.push(socket, run, (route, ttl), style.gso);
             first += count;
         }
         Ok(())
@@ -252,7 +257,7 @@ impl Outbox {
         Some(offset)
     }
 
-    fn push(&mut self, socket: usize, run: Run, route: Route, ttl: Option<u8>, gso: bool) {
+    fn push(&mut self, socket: usize, run: Run, (route, ttl): (Route, Option<u8>), gso: bool) {
         if gso && self.open == Some(socket) && self.extend(socket, &run, route, ttl) {
             return;
         }
@@ -318,5 +323,5 @@ const ARENA_LEN: usize = 4 * 1024 * 1024;
 /// `UDP_SEGMENT` limits: 64 segments on every kernel that has it, and one IP packet.
 const MAX_RUN: usize = 64;
 const MAX_RUN_LEN: usize = 65_000;
-/// RFC 1700's default, where an inner TTL is to be copied and there is none.
+/// RFC 1700's default, where an inner TTL is to be copied and there is none (0 is none: nothing may be sent with it).
 const DEFAULT_TTL: u8 = 64;

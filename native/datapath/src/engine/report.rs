@@ -24,6 +24,8 @@ pub struct Counters {
     pub datagrams: u64,
     /// Those that no network got.
     pub underlay_drops: DropCounts,
+    /// Those that were counted at tunnels and networks that are no more.
+    pub retired_datagrams: u64,
     /// The pool of source ports.
     pub source_ports: Vec<u16>,
     /// Granted receive buffer, bytes; 0 without sockets.
@@ -128,6 +130,7 @@ pub(super) fn counters(topology: &Topology, shared: &Shared) -> Counters {
             .map(|m| (m.turns.get(), m.sleeps.get()))
             .collect(),
         datagrams: topology.counters.iter().map(|c| c.datagrams.get()).sum(),
+        retired_datagrams: topology.retired.get(),
         underlay_drops: sum_drops(topology.counters.iter().map(|c| &c.drops)),
         source_ports,
         receive_buffer,
@@ -182,10 +185,8 @@ fn fdb_of(topology: &Topology, network: &Network, now_secs: u32) -> Vec<FdbLine>
         } else {
             Origin::Static
         };
-        if entries
-            .iter()
-            .any(|e| e.mac == spec.mac && e.origin == origin)
-        {
+        let at = entries.binary_search_by_key(&spec.mac, |e| e.mac);
+        if at.is_ok_and(|i| entries[i].origin == origin) {
             continue;
         }
         let place = match &spec.target {

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver as CommandReceiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::keeper::{Parked, Parking};
+use super::merges::Merges;
 use super::outbox::{BATCH_FRAMES, Outbox};
 use super::spin::Spin;
 use super::topology::{PortIo, Topology, Underlay};
@@ -68,6 +69,7 @@ pub(crate) struct Worker {
     pub(super) send_scratch: TxScratch,
     /// Where a frame is finished in software for a port without offloads.
     pub(super) finish: Vec<u8>,
+    pub(super) merges: Merges,
     pub(super) limiter: EventLimiter,
     pub(super) posts: Posts,
     poller: Poller,
@@ -102,6 +104,7 @@ impl Worker {
             received: Some(RxBatch::new(BATCH_FRAMES, RECEIVE_LEN)),
             send_scratch: TxScratch::new(),
             finish: Vec::new(),
+            merges: Merges::default(),
             limiter: EventLimiter::default(),
             posts,
             poller: Poller::new()?,
@@ -334,17 +337,19 @@ enum Turn {
 /// Lets each kind of event about each subject through once per ten seconds.
 #[derive(Default)]
 pub(crate) struct EventLimiter {
-    told: HashMap<(u8, u64), u32>,
+    /// By kind, so that what one kind of trouble causes does not silence another.
+    told: [HashMap<u64, u32>; KINDS],
     ticks: u32,
 }
 
 impl EventLimiter {
     /// Whether this event may be told now. `subject` is any number that identifies what it is about.
     pub(crate) fn admits(&mut self, kind: EventKind, subject: u64) -> bool {
-        if self.told.len() >= MAX_REMEMBERED {
+        let told = &mut self.told[kind as usize];
+        if told.len() >= MAX_REMEMBERED {
             return false;
         }
-        match self.told.entry((kind as u8, subject)) {
+        match told.entry(subject) {
             std::collections::hash_map::Entry::Occupied(_) => false,
             std::collections::hash_map::Entry::Vacant(slot) => {
                 slot.insert(self.ticks);
@@ -356,8 +361,9 @@ impl EventLimiter {
     fn tick(&mut self) {
         self.ticks = self.ticks.wrapping_add(1);
         let now = self.ticks;
-        self.told
-            .retain(|_, told| now.wrapping_sub(*told) < TOLD_TICKS);
+        for told in &mut self.told {
+            told.retain(|_, told| now.wrapping_sub(*told) < TOLD_TICKS);
+        }
     }
 }
 
@@ -377,5 +383,6 @@ const TICKS_PER_SEC: usize = 4;
 const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SEC as u64);
 const TOLD_TICKS: u32 = 10 * TICKS_PER_SEC as u32;
 const MAX_REMEMBERED: usize = 1024;
+const KINDS: usize = EventKind::SourceMacLocal as usize + 1;
 /// Longest datagram: what 16 bits of UDP length can say.
 const RECEIVE_LEN: usize = 65_536;

@@ -102,13 +102,13 @@ impl Tap {
         }
     }
 
-    /// Changes MTU, MAC and addresses to those of `spec`: addresses that the earlier spec had and this one has not are
-    /// taken away. Everything else of `spec` must be as it was. Errors: as `open`; a failure may leave a part changed.
-    pub fn reconfigure(&self, spec: &TapSpec) -> Result<(), Error> {
+    /// Changes MTU, MAC and addresses from those of `was` to those of `spec`: addresses that only `was` has are taken
+    /// away. Everything else must be the same. Errors: as `open`; a failure may leave a part changed, which the way
+    /// back (`was` and `spec` exchanged) mends.
+    pub fn reconfigure(&self, was: &TapSpec, spec: &TapSpec) -> Result<(), Error> {
         if self.netns_gone() {
             return Err(named(Error::new(ErrorCode::NetnsGone, ""), spec));
         }
-        let was = self.spec();
         let removed: Vec<_> = was
             .addresses
             .iter()

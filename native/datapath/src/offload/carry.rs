@@ -62,6 +62,18 @@ fn carried(frame: &[u8], port_mtu: usize) -> Option<VnetHeader> {
     Some(superframe.unwrap_or(partial))
 }
 
+/// Whether `frame`, all of it, is one UDP packet with a partial checksum: what a superframe of UDP looks like that a
+/// kernel peer on this machine has left whole.
+pub fn is_whole_udp(frame: &[u8]) -> bool {
+    let Some((ip, offset)) = Ethernet::new(frame).and_then(|e| Ip::carried_by(&e)) else {
+        return false;
+    };
+    let header = carry(frame, usize::MAX);
+    header.needs_csum
+        && ip.packet_len() == Some(frame.len() - offset)
+        && ip.transport().is_some_and(|t| t.protocol == PROTOCOL_UDP)
+}
+
 /// Payload that fits behind `headers` bytes of IP and TCP; `None` if there is no room for any.
 fn segment_size(port_mtu: usize, headers: usize) -> Option<u16> {
     u16::try_from(port_mtu.checked_sub(headers)?)

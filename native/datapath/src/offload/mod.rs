@@ -10,9 +10,11 @@
 
 mod carry;
 mod complete;
+mod merge;
 mod split;
 
 pub use crate::wire::Malformed;
-pub use carry::carry;
+pub use carry::{carry, is_whole_udp};
 pub use complete::{completable, complete};
+pub use merge::{Merge, Offer, Piece, Segment};
 pub use split::{NoRoom, Run, Superframe};

@@ -45,7 +45,7 @@ pub struct Run {
     pub len: usize,
 }
 
-/// The buffer is shorter than [`Superframe::split_len`].
+/// The buffer is shorter than [`Superframe::split_len`], or the frame shorter than the one that was parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoRoom;
 
@@ -126,15 +126,15 @@ impl Superframe {
     /// Writes the datagrams `prefix` + segment to the start of `out`. Checksums are complete in every segment.
     ///
     /// # Errors
-    /// [`NoRoom`] if `out` is shorter than [`split_len`](Self::split_len); nothing is written then.
-    ///
-    /// # Panics
-    /// If `frame` is shorter than the one that was parsed.
+    /// [`NoRoom`] if `out` is shorter than [`split_len`](Self::split_len), or `frame` than the one that was parsed;
+    /// nothing is written then.
     pub fn split(&self, frame: &[u8], prefix: &[u8], out: &mut [u8]) -> Result<Run, NoRoom> {
         let len = self.split_len(prefix.len());
         let out = out.get_mut(..len).ok_or(NoRoom)?;
-        let (headers, rest) = frame.split_at(self.header_len);
-        let mut payload = &rest[..self.payload_len];
+        let frame = frame
+            .get(..self.header_len + self.payload_len)
+            .ok_or(NoRoom)?;
+        let (headers, mut payload) = frame.split_at(self.header_len);
         let stride = prefix.len() + self.segment_len();
         for (index, datagram) in out.chunks_mut(stride).enumerate() {
             let (datagram_prefix, segment) = datagram.split_at_mut(prefix.len());

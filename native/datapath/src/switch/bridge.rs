@@ -68,6 +68,25 @@ impl Bridge {
         }
     }
 
+    /// The same with a member more.
+    #[must_use]
+    pub fn with(&self, member: Member) -> Self {
+        let members = self.members.iter().cloned().chain([member]).collect();
+        Self::new(self.rules.clone(), members, self.fdb.clone())
+    }
+
+    /// The same without a member.
+    #[must_use]
+    pub fn without(&self, id: PortId) -> Self {
+        let members = self
+            .members
+            .iter()
+            .filter(|m| m.id != id)
+            .cloned()
+            .collect();
+        Self::new(self.rules.clone(), members, self.fdb.clone())
+    }
+
     /// Its forwarding database.
     pub fn fdb(&self) -> &Arc<Fdb> {
         &self.fdb

@@ -14,9 +14,10 @@
 //!
 //! Writers share one mutex. Time is an argument: seconds of a monotonic clock.
 
+mod table;
+
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -24,6 +25,7 @@ use arc_swap::ArcSwap;
 use super::port::PortId;
 use crate::config::FdbLimits;
 use crate::wire::mac::MacAddr;
+use table::{Slot, Table, port_of};
 
 /// Who made an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +89,8 @@ pub struct FdbStats {
 pub struct Fdb {
     table: ArcSwap<Table>,
     writer: Mutex<Writer>,
-    hasher: RandomState,
+    /// Secret, so that nobody can choose MACs that collide.
+    seed: u64,
 }
 
 impl Fdb {
@@ -99,7 +102,7 @@ impl Fdb {
     /// An empty table that goes on counting where another ended.
     pub fn with_history(limits: FdbLimits, stats: FdbStats) -> Self {
         Self {
-            table: ArcSwap::from_pointee(Table::with_slots(MIN_SLOTS)),
+            table: ArcSwap::from_pointee(Table::with_slots(0)),
             writer: Mutex::new(Writer {
                 limits,
                 learned: 0,
@@ -109,7 +112,7 @@ impl Fdb {
                 ports: HashMap::new(),
                 stats,
             }),
-            hasher: RandomState::new(),
+            seed: RandomState::new().hash_one(0u8),
         }
     }
 
@@ -121,14 +124,15 @@ impl Fdb {
     /// The port behind which `mac` is.
     pub fn lookup(&self, mac: MacAddr) -> Option<PortId> {
         let table = self.table.load();
-        let slot = table.find(mac, self.hash(mac))?;
-        Some(port_of(slot.word.load(Ordering::Acquire)))
+        let (_, word) = table.find(mac, self.hash(mac))?;
+        Some(port_of(word))
     }
 
     /// The entry of `mac`.
     pub fn entry(&self, mac: MacAddr) -> Option<Entry> {
         let table = self.table.load();
-        table.find(mac, self.hash(mac))?.read()
+        let (slot, word) = table.find(mac, self.hash(mac))?;
+        slot.entry(word)
     }
 
     /// Notes that `mac`, a unicast address, sent a frame into `port`, which may hold up to `port_max` learned entries.
@@ -136,8 +140,8 @@ impl Fdb {
         let hash = self.hash(mac);
         {
             let table = self.table.load();
-            if let Some(slot) = table.find(mac, hash)
-                && port_of(slot.word.load(Ordering::Acquire)) == port
+            if let Some((slot, word)) = table.find(mac, hash)
+                && port_of(word) == port
             {
                 slot.touch(now_secs);
                 return Learn::Known;
@@ -159,6 +163,7 @@ impl Fdb {
         let table = self.table.load_full();
         let found = table
             .find(mac, hash)
+            .map(|(slot, _)| slot)
             .and_then(|slot| slot.read().map(|entry| (slot, entry)));
         if let Some((slot, entry)) = found {
             if entry.port == offer.port {
@@ -174,8 +179,11 @@ impl Fdb {
             }
             writer.forget(entry.port);
             writer.remember(mac, offer.port);
-            slot.touch(offer.now_secs);
-            slot.word.store(word(mac, offer.port), Ordering::Release);
+            slot.replace(Entry {
+                port: offer.port,
+                seen_secs: offer.now_secs,
+                ..entry
+            });
             writer.stats.moved += 1;
             return Learn::Moved { from: entry.port };
         }
@@ -206,7 +214,7 @@ impl Fdb {
             origin,
             seen_secs: now_secs,
         };
-        let Some(slot) = table.find(mac, hash) else {
+        let Some((slot, _)) = table.find(mac, hash) else {
             return self.insert(&mut writer, table, hash, entry);
         };
         if let Some(old) = slot.read()
@@ -214,9 +222,7 @@ impl Fdb {
         {
             writer.forget(old.port);
         }
-        slot.origin.store(origin as u8, Ordering::Release);
-        slot.seen.store(now_secs, Ordering::Relaxed);
-        slot.word.store(word(mac, port), Ordering::Release);
+        slot.replace(entry);
     }
 
     /// Removes the entry of `mac` if `which` says so; whether it did.
@@ -224,7 +230,7 @@ impl Fdb {
         let mut writer = self.write();
         let table = self.table.load_full();
         match table.find(mac, self.hash(mac)) {
-            Some(slot) if slot.read().is_some_and(|e| which(&e)) => {
+            Some((slot, _)) if slot.read().is_some_and(|e| which(&e)) => {
                 writer.clear(slot);
                 true
             }
@@ -311,9 +317,8 @@ impl Fdb {
     }
 
     fn hash(&self, mac: MacAddr) -> u64 {
-        // The seed is secret and per table; one 64x64 multiply, folded, spreads 48 bits well.
-        let seed = self.hasher.hash_one(0u8);
-        let wide = u128::from(mac.to_u64() ^ seed) * u128::from(seed | 1);
+        // One 64x64 multiply, folded, spreads 48 bits well.
+        let wide = u128::from(mac.to_u64() ^ self.seed) * u128::from(self.seed | 1);
         (wide >> 64) as u64 ^ wide as u64
     }
 
@@ -358,6 +363,9 @@ impl Writer {
 
     /// Evicts the least recently heard of the first few in line behind `port`.
     fn evict_oldest(&mut self, fdb: &Fdb, table: &Table, port: PortId) -> bool {
+        if self.ports.get(&port).is_none_or(|p| p.learned == 0) {
+            return false;
+        }
         let sample = match self.sample(fdb, table, port) {
             // The line ran out (or was not kept until now): draw it up anew, oldest first.
             sample if sample.is_empty() => {
@@ -378,7 +386,7 @@ impl Writer {
                 entries.order.push_front(spared.mac);
             }
         }
-        if let Some(slot) = table.find(oldest.mac, fdb.hash(oldest.mac)) {
+        if let Some((slot, _)) = table.find(oldest.mac, fdb.hash(oldest.mac)) {
             self.clear(slot);
         }
         self.stats.evicted += 1;
@@ -398,7 +406,7 @@ impl Writer {
             };
             let live = table
                 .find(mac, fdb.hash(mac))
-                .and_then(Slot::read)
+                .and_then(|(slot, _)| slot.read())
                 .filter(|e| e.port == port && e.origin == Origin::Learned);
             if let Some(entry) = live
                 && sample.iter().all(|e| e.mac != mac)
@@ -438,110 +446,12 @@ impl Writer {
         if entry.origin == Origin::Learned {
             self.forget(entry.port);
         }
-        slot.word.store(TOMBSTONE, Ordering::Release);
+        slot.clear();
         self.occupied -= 1;
         self.tombstones += 1;
     }
 }
 
-/// Open addressing with linear probing; a power of two slots, at most three fifths of them in use.
-struct Table {
-    slots: Box<[Slot]>,
-}
-
-impl Table {
-    fn with_slots(at_least: usize) -> Self {
-        let slots = at_least.max(MIN_SLOTS).next_power_of_two();
-        Self {
-            slots: (0..slots).map(|_| Slot::default()).collect(),
-        }
-    }
-
-    fn find(&self, mac: MacAddr, hash: u64) -> Option<&Slot> {
-        for slot in self.probe(hash) {
-            let word = slot.word.load(Ordering::Acquire);
-            if word == EMPTY {
-                return None;
-            }
-            if word >> PORT_BITS == mac.to_u64() {
-                return Some(slot);
-            }
-        }
-        None
-    }
-
-    /// Puts an entry that is not in the table into its first free slot; whether that was a tombstone.
-    fn place(&self, hash: u64, entry: Entry) -> bool {
-        for slot in self.probe(hash) {
-            let word_now = slot.word.load(Ordering::Relaxed);
-            if word_now == EMPTY || word_now == TOMBSTONE {
-                slot.origin.store(entry.origin as u8, Ordering::Relaxed);
-                slot.seen.store(entry.seen_secs, Ordering::Relaxed);
-                slot.word
-                    .store(word(entry.mac, entry.port), Ordering::Release);
-                return word_now == TOMBSTONE;
-            }
-        }
-        // `insert` keeps two fifths of the slots empty.
-        false
-    }
-
-    fn probe(&self, hash: u64) -> impl Iterator<Item = &Slot> {
-        let mask = self.slots.len() - 1;
-        (0..self.slots.len()).map(move |i| &self.slots[(hash as usize).wrapping_add(i) & mask])
-    }
-}
-
-#[derive(Default)]
-struct Slot {
-    /// MAC above, port below: read and replaced whole.
-    word: AtomicU64,
-    seen: AtomicU32,
-    origin: AtomicU8,
-}
-
-impl Slot {
-    fn read(&self) -> Option<Entry> {
-        let word = self.word.load(Ordering::Acquire);
-        let mac = word >> PORT_BITS;
-        if mac == 0 {
-            return None;
-        }
-        let origin = match self.origin.load(Ordering::Acquire) {
-            0 => Origin::Learned,
-            1 => Origin::Static,
-            _ => Origin::Control,
-        };
-        let seen_secs = self.seen.load(Ordering::Relaxed);
-        Some(Entry {
-            mac: MacAddr::from_u64(mac),
-            port: port_of(word),
-            origin,
-            seen_secs,
-        })
-    }
-
-    fn touch(&self, now_secs: u32) {
-        // A store only when the second changes keeps the cache line shared between workers.
-        if self.seen.load(Ordering::Relaxed) != now_secs {
-            self.seen.store(now_secs, Ordering::Relaxed);
-        }
-    }
-}
-
-fn word(mac: MacAddr, port: PortId) -> u64 {
-    mac.to_u64() << PORT_BITS | u64::from(port.get())
-}
-
-fn port_of(word: u64) -> PortId {
-    PortId::new(word as u16)
-}
-
-const PORT_BITS: u32 = 16;
-const MIN_SLOTS: usize = 64;
-/// The all-zero MAC is never an entry, so its words are free for these two.
-const EMPTY: u64 = 0;
-const TOMBSTONE: u64 = 1;
 /// How many of a port's oldest names are compared; a moved or refreshed station stands at the head only by age of learning.
 const EVICTION_SAMPLE: usize = 8;
 

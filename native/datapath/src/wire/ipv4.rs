@@ -103,12 +103,17 @@ pub fn fill_checksum(header: &mut [u8]) {
 pub const HEADER_LEN: usize = 20;
 
 const TOTAL_LEN: usize = 2;
-const ID: usize = 4;
-const FRAGMENT: usize = 6;
+/// Offset of the identification.
+pub const ID: usize = 4;
+
+/// Offset of the flags and the fragment offset.
+pub const FRAGMENT: usize = 6;
+
 const TTL: usize = 8;
 const PROTOCOL: usize = 9;
 const CHECKSUM: usize = 10;
-const ADDRESSES: usize = 12;
+/// Offset of both addresses, which end the header without options.
+pub const ADDRESSES: usize = 12;
 
 #[cfg(test)]
 mod tests {

@@ -154,7 +154,8 @@ const MOBILITY: u8 = 135;
 const PAYLOAD_LEN: usize = 4;
 const NEXT_HEADER: usize = 6;
 const HOP_LIMIT: usize = 7;
-const ADDRESSES: usize = 8;
+/// Offset of both addresses, which end the header.
+pub const ADDRESSES: usize = 8;
 
 const EXTENSION_UNIT: usize = 8;
 const FRAGMENT_OFFSET_AND_MORE: u16 = 0xfff9;

@@ -35,11 +35,11 @@ impl std::fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 /// The 16 bits in network order at byte `at`, which must lie within `bytes`.
-fn be16(bytes: &[u8], at: usize) -> u16 {
+pub(crate) fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// The 32 bits in network order at byte `at`, which must lie within `bytes`.
-fn be32(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

@@ -63,15 +63,21 @@ pub const CHECKSUM: usize = 16;
 /// The sender has no more data.
 pub const FIN: u8 = 0x01;
 
+/// The acknowledgment number means something.
+pub const ACK: u8 = 0x10;
+
 /// Deliver to the application at once.
 pub const PSH: u8 = 0x08;
 
 /// Congestion window reduced (RFC 3168 §6.1).
 pub const CWR: u8 = 0x80;
 
-const SEQ: usize = 4;
+/// Offset of the sequence number.
+pub const SEQ: usize = 4;
+
 const DATA_OFFSET: usize = 12;
-const FLAGS: usize = 13;
+/// Offset of the flags.
+pub const FLAGS: usize = 13;
 
 #[cfg(test)]
 mod tests {

@@ -24,8 +24,6 @@ pub struct Rig {
     /// Frames put into each port since that began to count.
     frames: HashMap<String, u64>,
     datagrams: u64,
-    /// Datagrams that reached networks which are no more.
-    forgotten: u64,
     running: bool,
     /// Nothing has been put in since all was accounted for.
     settled: bool,
@@ -49,7 +47,6 @@ impl Rig {
             datapath: Datapath::new(),
             frames: HashMap::new(),
             datagrams: 0,
-            forgotten: 0,
             running: false,
             settled: false,
             ledger: Ledger::new(),
@@ -82,19 +79,10 @@ impl Rig {
 
     /// Applies while frames are on their way. Ports whose counters begin anew must have none on their way.
     pub fn apply_live(&mut self, desired: &Desired) -> Result<ApplyReport, Error> {
-        let before = self.datapath.counters();
         let report = self.datapath.apply(desired);
         self.tell(format!("apply {:?}", report.as_ref().map(brief)));
         report.as_ref().map_err(Error::clone)?;
         let now = self.datapath.counters().unwrap();
-        for network in before.iter().flat_map(|c| &c.networks) {
-            if now.networks.iter().all(|n| n.name != network.name) {
-                let tunnels = network.ports.iter().filter(|p| p.kind == "tunnel");
-                self.forgotten += total(&network.drops)
-                    + network.retired.rx_frames
-                    + tunnels.map(|p| p.frames.rx_frames).sum::<u64>();
-            }
-        }
         let ports = || now.networks.iter().flat_map(|n| &n.ports);
         self.frames
             .retain(|name, _| ports().any(|p| p.name == *name));
@@ -248,7 +236,7 @@ impl Rig {
                 return Some(format!("{received} of {frames} frames received at {port}"));
             }
         }
-        imbalance(counters, self.forgotten)
+        imbalance(counters)
     }
 
     fn poll(

@@ -185,7 +185,7 @@ pub fn receive(rx: &RxSocket, count: usize) -> Vec<Datagram> {
             Ok(n) => {
                 assert!((1..=8).contains(&n));
                 for i in 0..n {
-                    let (meta, bytes) = batch.datagram_batch(i);
+                    let (meta, bytes) = (batch.meta(i), batch.entry(i));
                     assert!(!meta.truncated);
                     assert_eq!(meta.len, bytes.len());
                     let payloads: Vec<&[u8]> = match meta.len {

@@ -60,7 +60,7 @@ pub(in crate::io) struct Received<'a> {
     pub(in crate::io) name: &'a [u8],
     pub(in crate::io) control: &'a [u8],
     pub(in crate::io) truncated: bool,
-    pub(in crate::io) payload: &'a mut [u8],
+    pub(in crate::io) payload: &'a [u8],
 }
 
 // SAFETY: the ring owns both allocations; the raw pointers in the headers point into them and nowhere else.
@@ -160,15 +160,15 @@ impl ReceiveRing {
     }
 
     /// Datagram `i` of the last receive; `i` is below what that returned.
-    pub(in crate::io) fn get(&mut self, i: usize) -> Received<'_> {
+    pub(in crate::io) fn get(&self, i: usize) -> Received<'_> {
         assert!(i < self.filled, "index below the number received");
         let header = &self.headers[i];
         let slot = self.slots.at(i);
         let len = (header.msg_len as usize).min(self.buffer_len);
         let memory = self.memory.at(i * self.skewed_len);
-        // SAFETY: the pointers are valid for `self`, which is borrowed exclusively; slot and payload do not overlap;
-        // `len` is at most the length of the buffer.
-        let (slot, payload) = unsafe { (&*slot, std::slice::from_raw_parts_mut(memory, len)) };
+        // SAFETY: the pointers are valid for `self`, which is borrowed, and written only through an exclusive borrow of
+        // it; `len` is at most the length of the buffer.
+        let (slot, payload) = unsafe { (&*slot, std::slice::from_raw_parts(memory, len)) };
         let name_len = (header.msg_hdr.msg_namelen as usize).min(slot.name.len());
         #[allow(clippy::unnecessary_cast, reason = "32 bits wide in some C libraries")]
         let control_len = (header.msg_hdr.msg_controllen as usize).min(slot.control.len());
@@ -178,6 +178,15 @@ impl ReceiveRing {
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             payload,
         }
+    }
+
+    /// The payload of datagram `i`, to change.
+    pub(in crate::io) fn payload_mut(&mut self, i: usize) -> &mut [u8] {
+        let len = self.get(i).payload.len();
+        let memory = self.memory.at(i * self.skewed_len);
+        // SAFETY: `get` has checked `i`; the memory is valid for `len` bytes and for `self`, which is borrowed
+        // exclusively.
+        unsafe { std::slice::from_raw_parts_mut(memory, len) }
     }
 
     /// Restores the lengths that the kernel overwrote.

@@ -3,6 +3,7 @@
 use super::super::sys::cmsg::{ControlMessage, messages};
 use super::super::sys::receive::ReceiveRing;
 use super::super::sys::sockaddr::decode;
+use super::super::sys::socket::{self, SocketOption};
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
@@ -40,6 +41,8 @@ pub enum SendErrorOrigin {
 pub(super) fn drain(fd: BorrowedFd<'_>, ring: &mut ReceiveRing, mut report: impl FnMut(SendError)) {
     for _ in 0..MAX_ERRORS {
         if ring.receive_each(fd, libc::MSG_ERRQUEUE).is_err() {
+            // A report may be queued before the socket is marked; the mark alone would keep it readable for ever.
+            let _ = socket::get_int(fd, SocketOption(libc::SOL_SOCKET, libc::SO_ERROR));
             return;
         }
         let received = ring.get(0);

@@ -80,7 +80,7 @@ fn received(rx: &RxSocket, count: usize) -> Vec<(u8, usize)> {
         match rx.recv(&mut batch) {
             Ok(n) => {
                 for i in 0..n {
-                    let (meta, bytes) = batch.datagram_batch(i);
+                    let (meta, bytes) = (batch.meta(i), batch.entry(i));
                     datagrams.extend(bytes.chunks(meta.stride).map(|d| (d[0], d.len())));
                 }
             }

@@ -177,9 +177,19 @@ impl RxBatch {
         Self(ReceiveRing::new(buffers.max(1), buffer_len, CACHE_SKEW))
     }
 
-    /// Entry `i` of the last [`RxSocket::recv`]: one datagram, or several of equal `stride` one behind the other.
-    /// `i` must be below what `recv` returned.
-    pub fn datagram_batch(&mut self, i: usize) -> (RxMeta, &mut [u8]) {
+    /// Bytes of entry `i` of the last [`RxSocket::recv`]: one datagram, or several of equal `stride` one behind the
+    /// other. `i` must be below what `recv` returned.
+    pub fn entry(&self, i: usize) -> &[u8] {
+        self.0.get(i).payload
+    }
+
+    /// The same, to change.
+    pub fn entry_mut(&mut self, i: usize) -> &mut [u8] {
+        self.0.payload_mut(i)
+    }
+
+    /// What is known of entry `i` besides its bytes.
+    pub fn meta(&self, i: usize) -> RxMeta {
         let received = self.0.get(i);
         let mut meta = RxMeta {
             source: decode(received.name).unwrap_or(NO_SOURCE),
@@ -199,7 +209,7 @@ impl RxBatch {
                 _ => {}
             }
         }
-        (meta, received.payload)
+        meta
     }
 }
 

@@ -214,7 +214,8 @@ impl TxPool {
 
     /// Whether the kernel claimed to segment and then did not, so that `gso` was given up. Told once.
     pub fn downgraded(&self) -> bool {
-        self.downgraded.swap(false, Ordering::Relaxed)
+        // Asked at every flush: a load leaves the cache line where it is.
+        self.downgraded.load(Ordering::Relaxed) && self.downgraded.swap(false, Ordering::Relaxed)
     }
 
     /// Whether our address is on an interface of the calling thread's namespace at this moment. IPv4 refuses to send

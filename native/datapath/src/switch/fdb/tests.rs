@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 const LIMITS: FdbLimits = FdbLimits {
     max_macs: 1000,
@@ -230,6 +231,43 @@ fn d73_a_replaced_entry_is_at_no_moment_unknown() {
         done.store(true, Ordering::Relaxed);
         read.join().unwrap();
     });
+}
+
+#[test]
+fn d73_a_reader_never_gets_a_port_where_the_station_was_not() {
+    let fdb = Arc::new(fdb(LIMITS));
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let (reader, finished) = (fdb.clone(), done.clone());
+        let read = scope.spawn(move || {
+            while !finished.load(Ordering::Relaxed) {
+                let found = reader.lookup(mac(1));
+                assert!(found.is_none_or(|p| p == port(7)), "{found:?}");
+            }
+        });
+        for n in 2..60_000 {
+            // The slot of one is cleared and taken by the other, over and over.
+            fdb.learn(mac(1), port(7), 10, 0);
+            fdb.remove(mac(1), |_| true);
+            fdb.learn(mac(n % 50 + 2), port(9), 100, 0);
+            fdb.remove(mac(n % 50 + 2), |_| true);
+        }
+        done.store(true, Ordering::Relaxed);
+        read.join().unwrap();
+    });
+}
+
+#[test]
+fn d67_a_port_without_entries_does_not_search_for_one_to_evict() {
+    let fdb = fdb(FdbLimits {
+        max_macs: 2,
+        evict_oldest: true,
+        ..LIMITS
+    });
+    fdb.learn(mac(1), port(1), 9, 0);
+    fdb.learn(mac(2), port(1), 9, 0);
+    assert_eq!(fdb.learn(mac(3), port(2), 9, 0), Learn::Full);
+    assert!(!fdb.write().ports.contains_key(&port(2)));
 }
 
 /// What can be done to a table.

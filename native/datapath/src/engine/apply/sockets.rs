@@ -1,0 +1,120 @@
+//! The underlay's sockets: what is open and still wanted is carried over, the rest is opened.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::config::{Desired, GroupSpec};
+use crate::engine::topology::{Group, Receiver, Underlay};
+use crate::error::Error;
+use crate::io::memory::MemoryUnderlay;
+use crate::io::underlay::{MulticastSpec, RxSocket, RxSpec, TxPool, TxSpec};
+
+/// The underlay for `desired`. Touches nothing of `old`.
+pub(super) fn open(
+    desired: &Desired,
+    old: Option<&Underlay>,
+    workers: usize,
+) -> Result<Underlay, Error> {
+    if desired.vtep.memory {
+        return Ok(match old {
+            Some(underlay @ Underlay::Memory(_)) => underlay.clone(),
+            _ => Underlay::Memory(Arc::new(MemoryUnderlay::new(MEMORY_DATAGRAMS)?)),
+        });
+    }
+    let (old_receivers, old_senders) = match old {
+        Some(Underlay::Udp { receivers, senders }) => (receivers.as_slice(), Some(senders)),
+        _ => (&[][..], None),
+    };
+    let mut receivers: Vec<Receiver> = Vec::new();
+    for network in &desired.networks {
+        for group in [None, network.group.as_ref()] {
+            let group = group.map(Group::from);
+            let same = |r: &&Receiver| r.udp_port == network.udp_port && r.group == group;
+            if receivers.iter().any(|r| same(&r)) {
+                continue;
+            }
+            receivers.push(match old_receivers.iter().find(same) {
+                Some(receiver) => receiver.clone(),
+                None => receiver(desired, network.udp_port, group, workers)?,
+            });
+        }
+    }
+    let senders = match old_senders {
+        Some(senders) => senders.clone(),
+        None => Arc::new(senders(desired)?),
+    };
+    Ok(Underlay::Udp { receivers, senders })
+}
+
+/// Sends multicast as the networks' groups want it. Touches sockets that are in use: to be done last.
+pub(super) fn choose_multicast(desired: &Desired, underlay: &Underlay) -> Result<(), Error> {
+    let group = desired.networks.iter().find_map(|n| n.group.as_ref());
+    match (underlay, group) {
+        (Underlay::Udp { senders, .. }, Some(GroupSpec { interface, ttl, .. })) => senders
+            .use_multicast(&MulticastSpec {
+                interface: interface.clone(),
+                ttl: *ttl,
+            }),
+        _ => Ok(()),
+    }
+}
+
+fn senders(desired: &Desired) -> Result<TxPool, Error> {
+    let vtep = &desired.vtep;
+    TxPool::open(&TxSpec {
+        local: vtep.address,
+        scope: vtep.scope_interface.clone(),
+        ports: vtep.source_ports.clone(),
+        pool: vtep.source_port_pool,
+        ttl: vtep.ttl,
+        checksum: vtep.udp_checksum,
+        gso: desired.engine.features.udp_gso,
+        sendmmsg: desired.engine.features.sendmmsg,
+    })
+}
+
+fn receiver(
+    desired: &Desired,
+    udp_port: u16,
+    group: Option<Group>,
+    workers: usize,
+) -> Result<Receiver, Error> {
+    let features = desired.engine.features;
+    let address = group.as_ref().map_or(desired.vtep.address, |g| g.address);
+    let scope = match &group {
+        Some(group) => Some(group.interface.clone()).filter(|_| is_scoped(group.address)),
+        None => desired.vtep.scope_interface.clone(),
+    };
+    let spec = RxSpec {
+        local: SocketAddr::new(address, udp_port),
+        scope,
+        // One multicast copy per host is wanted, so a group has one socket.
+        reuse_port: workers > 1 && group.is_none(),
+        gro: features.udp_gro,
+        recvmmsg: features.recvmmsg,
+        receive_buffer: RECEIVE_BUFFER,
+    };
+    let count = if group.is_some() { 1 } else { workers };
+    let sockets = (0..count).map(|_| {
+        let socket = RxSocket::open(&spec)?;
+        if let Some(group) = &group {
+            socket.join(group.address, &group.interface)?;
+        }
+        Ok(Arc::new(socket))
+    });
+    let sockets = sockets.collect::<Result<_, Error>>()?;
+    Ok(Receiver::new(udp_port, group, sockets))
+}
+
+/// Whether the address means nothing without an interface (RFC 4007).
+fn is_scoped(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        // ff01:: and ff02::
+        IpAddr::V6(v6) => v6.segments()[0] & 0xff0f <= 0xff02 && v6.is_multicast(),
+    }
+}
+
+const MEMORY_DATAGRAMS: usize = 65_536;
+/// Measured: the usual default of 208 KB costs half of the throughput in retransmissions, 8 MB none.
+const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;

@@ -1,0 +1,209 @@
+//! From a tunnel to a local port: frames of one flow that arrive together leave as one superframe.
+//!
+//! A TAP write costs about a microsecond whatever its length, so writing forty frames at once is what makes receiving
+//! fast. Some superframes are in the making at once, by port and flow; all are written before the batch of datagrams
+//! that they lie in is given back, so nothing waits for more to come. Whatever does not continue its flow is written
+//! after what is there of the flow: no order inside a flow changes.
+
+use std::io::IoSlice;
+
+use super::egress::{self, Departing};
+use super::topology::{Port, PortIo, Topology};
+use super::worker::Worker;
+use crate::counter::DropReason;
+use crate::io::tap::Tap;
+use crate::io::underlay::RxBatch;
+use crate::offload::{Merge, Offer, Piece, Segment, Superframe, carry};
+use crate::switch::PortId;
+use crate::wire::ethernet;
+use crate::wire::vnet::{Gso, VnetHeader};
+
+/// Memory that datagrams were received into.
+pub(super) trait Received {
+    fn bytes(&self, at: Piece) -> &[u8];
+    fn bytes_mut(&mut self, at: Piece) -> &mut [u8];
+}
+
+impl Received for RxBatch {
+    fn bytes(&self, at: Piece) -> &[u8] {
+        &self.entry(at.entry as usize)[at.offset as usize..(at.offset + at.len) as usize]
+    }
+
+    fn bytes_mut(&mut self, at: Piece) -> &mut [u8] {
+        &mut self.entry_mut(at.entry as usize)[at.offset as usize..(at.offset + at.len) as usize]
+    }
+}
+
+/// One datagram.
+impl Received for Vec<u8> {
+    fn bytes(&self, at: Piece) -> &[u8] {
+        &self[at.offset as usize..(at.offset + at.len) as usize]
+    }
+
+    fn bytes_mut(&mut self, at: Piece) -> &mut [u8] {
+        &mut self[at.offset as usize..(at.offset + at.len) as usize]
+    }
+}
+
+/// A frame where it was received.
+pub(super) struct Arrived<'r, R> {
+    pub(super) received: &'r mut R,
+    pub(super) at: Piece,
+    /// A kernel peer on this machine has left a superframe of UDP whole: payload bytes of its segments; else 0.
+    pub(super) uso_size: u16,
+}
+
+/// Superframes in the making. Empty between batches.
+#[derive(Default)]
+pub(super) struct Merges {
+    open: Vec<(PortId, Merge)>,
+    /// Written ones, for their memory.
+    spare: Vec<Merge>,
+}
+
+impl Worker {
+    /// Sends a frame that came by `tunnel` out of a local port, now or as part of a superframe, and counts the outcome.
+    pub(super) fn emit_received<R: Received>(
+        &mut self,
+        topology: &Topology,
+        (tunnel, port): (&Port, &Port),
+        arrived: &mut Arrived<'_, R>,
+    ) {
+        let at = arrived.at;
+        if let PortIo::Tap { tap, .. } = &port.io
+            && tap.vnet_hdr
+            && self.merge(topology, (tunnel, port, tap), (&*arrived.received, at))
+        {
+            return;
+        }
+        let frame = arrived.received.bytes(at);
+        // A kernel peer on the same machine leaves checksums to us, and superframes whole (native/README.md).
+        let mut vnet = port
+            .io
+            .mtu()
+            .map_or(VnetHeader::NONE, |mtu| carry(frame, mtu));
+        if arrived.uso_size > 0 && vnet.needs_csum {
+            vnet = VnetHeader {
+                gso: Gso::Udp,
+                gso_size: arrived.uso_size,
+                ..vnet
+            };
+        }
+        let superframe = match vnet.gso {
+            Gso::None => None,
+            _ => Superframe::parse(frame, &vnet).ok(),
+        };
+        let departing = Departing {
+            frame,
+            vnet,
+            superframe,
+            segments: 1,
+        };
+        egress::deliver(port, self.index, &departing, &mut self.finish);
+    }
+
+    /// Writes every superframe in the making. `received` is what their pieces point into.
+    pub(super) fn finish_merges<R: Received>(&mut self, topology: &Topology, received: &R) {
+        while !self.merges.open.is_empty() {
+            self.write_merge(topology, 0, received);
+        }
+    }
+
+    /// Makes the frame part of a superframe if it can be. If not, what must go before it has gone.
+    fn merge<R: Received>(
+        &mut self,
+        topology: &Topology,
+        (tunnel, port, tap): (&Port, &Port, &Tap),
+        (received, at): (&R, Piece),
+    ) -> bool {
+        let frame = received.bytes(at);
+        let Some(segment) = Segment::examine(frame) else {
+            while let Some(i) = self.merges.open.iter().position(|(id, _)| *id == port.id) {
+                self.write_merge(topology, i, received);
+            }
+            return false;
+        };
+        if segment.is_mergeable() {
+            tunnel.health.note_unfinished(segment.is_partial());
+        }
+        for i in 0..self.merges.open.len() {
+            let (id, merge) = &mut self.merges.open[i];
+            if *id != port.id {
+                continue;
+            }
+            match merge.offer(&segment, frame, at) {
+                Offer::Joined => return true,
+                Offer::Foreign => {}
+                Offer::Breaks => {
+                    self.write_merge(topology, i, received);
+                    break;
+                }
+            }
+        }
+        // UDP superframes only where the kernel knows them; nothing that is too long for the port.
+        let mtu = port.io.mtu().unwrap_or(usize::MAX);
+        if !segment.is_mergeable()
+            || frame.len() > mtu + ethernet::HEADER_LEN
+            || !(segment.is_tcp() || tap.offloads.uso)
+        {
+            return false;
+        }
+        if self.merges.open.len() == MAX_OPEN {
+            self.write_merge(topology, 0, received);
+        }
+        let merge = match self.merges.spare.pop() {
+            Some(mut merge) => {
+                merge.restart(&segment, received.bytes(at), at);
+                merge
+            }
+            None => match Merge::start(&segment, received.bytes(at), at) {
+                Some(merge) => merge,
+                None => return false,
+            },
+        };
+        self.merges.open.push((port.id, merge));
+        true
+    }
+
+    /// Writes one superframe, or the one frame that it has remained, and counts the outcome.
+    fn write_merge<R: Received>(&mut self, topology: &Topology, index: usize, received: &R) {
+        let (id, mut merge) = self.merges.open.remove(index);
+        if let Some(port) = topology.port(id)
+            && let PortIo::Tap { tap, .. } = &port.io
+        {
+            let outcome = if port.health.is_gone() {
+                Err(DropReason::PortGone)
+            } else {
+                write(tap, self.index, &mut merge, received)
+            };
+            let counted = (merge.segments() as u64, merge.frames_len() as u64);
+            egress::count_delivery(&port.counters[self.index], counted, outcome);
+        }
+        self.merges.spare.push(merge);
+    }
+}
+
+fn write<R: Received>(
+    tap: &Tap,
+    worker: usize,
+    merge: &mut Merge,
+    received: &R,
+) -> Result<(), DropReason> {
+    let queue = &tap.queues[worker % tap.queues.len()];
+    let count = merge.segments();
+    if count == 1 {
+        let frame = received.bytes(merge.frame());
+        let vnet = merge.lone_header();
+        return egress::write_tap(queue, vnet, &[IoSlice::new(frame)]);
+    }
+    let mut slices = [IoSlice::new(&[]); Merge::MAX_SEGMENTS + 1];
+    let vnet = merge.finish();
+    slices[0] = IoSlice::new(merge.headers());
+    for (slice, &payload) in slices[1..].iter_mut().zip(merge.payloads()) {
+        *slice = IoSlice::new(received.bytes(payload));
+    }
+    egress::write_tap(queue, vnet, &slices[..=count])
+}
+
+/// Flows of one batch that are merged side by side; beyond that the oldest is written.
+const MAX_OPEN: usize = 16;

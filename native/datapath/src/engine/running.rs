@@ -1,0 +1,179 @@
+//! The threads of a datapath that runs, and how they are reached.
+
+use std::collections::HashSet;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::Inner;
+use super::keeper::{self, Parking};
+use super::topology::{PortIo, Topology};
+use super::worker::{Command, Posts, Shared, Worker};
+use crate::error::{Error, ErrorCode};
+use crate::io::poll::Waker;
+
+/// What there is to see at one moment.
+pub(super) struct View {
+    pub(super) topology: Arc<Topology>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl View {
+    pub(super) fn workers(&self) -> usize {
+        self.shared.meters.len()
+    }
+}
+
+/// The threads.
+pub(super) struct Running {
+    posts: Vec<Post>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Where a worker gets its commands.
+struct Post {
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
+}
+
+impl Running {
+    /// Starts one thread per worker and the keeper. On an error none is left.
+    pub(super) fn start(view: &View, datapath: Weak<Inner>) -> Result<Self, Error> {
+        let (parking, parked) = Parking::new();
+        let mut running = Self {
+            posts: Vec::new(),
+            threads: Vec::new(),
+        };
+        let mut workers = Vec::new();
+        for index in 0..view.workers() {
+            let (commands, mailbox) = channel();
+            let waker = Arc::new(Waker::new()?);
+            let posts = Posts {
+                commands: mailbox,
+                waker: waker.clone(),
+                parking: parking.clone(),
+            };
+            workers.push(Worker::new(
+                index,
+                view.shared.clone(),
+                view.topology.clone(),
+                posts,
+            )?);
+            running.posts.push(Post { commands, waker });
+        }
+        drop(parking);
+        for (index, worker) in workers.into_iter().enumerate() {
+            running.spawn(format!("vswitch-{index}"), move || worker.run())?;
+        }
+        running.spawn("vswitch-keeper".into(), move || {
+            keeper::run(&datapath, &parked)
+        })?;
+        Ok(running)
+    }
+
+    /// Tells a worker something.
+    pub(super) fn tell(&self, worker: usize, command: Command) {
+        let Some(post) = self.posts.get(worker) else {
+            return;
+        };
+        // A worker that has ended by a defect has said so in an event.
+        let _ = post.commands.send(command);
+        post.waker.wake();
+    }
+
+    /// Gives every worker the new picture and waits until none uses the old one.
+    pub(super) fn swap(&self, topology: &Arc<Topology>) {
+        let (done, dones) = channel();
+        for worker in 0..self.posts.len() {
+            self.tell(
+                worker,
+                Command::Swap {
+                    topology: topology.clone(),
+                    done: done.clone(),
+                },
+            );
+        }
+        drop(done);
+        for _ in &self.posts {
+            if dones.recv_timeout(SWAP_LIMIT).is_err() {
+                // A worker that ended by a defect; its `fatal` event is on the way.
+                return;
+            }
+        }
+    }
+
+    /// Ends and joins every thread.
+    pub(super) fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        for worker in 0..self.posts.len() {
+            self.tell(worker, Command::Stop);
+        }
+        for thread in self.threads.drain(..) {
+            // It has caught its own panic and told it as an event.
+            let _ = thread.join();
+        }
+    }
+
+    fn spawn(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let spawned = std::thread::Builder::new().name(name.clone()).spawn(body);
+        match spawned {
+            Ok(thread) => {
+                self.threads.push(thread);
+                Ok(())
+            }
+            Err(error) => {
+                // The workers that run already; the others, and with them the parking, went with `body`s.
+                self.end();
+                let errno = error.raw_os_error().unwrap_or(0);
+                Err(Error::from_syscall(
+                    ErrorCode::NoFiles,
+                    name,
+                    "clone",
+                    errno,
+                ))
+            }
+        }
+    }
+}
+
+/// Keeps the counts of what is no more, so that no sum ever goes back.
+pub(super) fn retire(old: &Topology, new: &Topology) {
+    let names: HashSet<&str> = new.networks.iter().map(|n| n.spec.name.as_str()).collect();
+    for port in old.present_ports() {
+        if new
+            .port(port.id)
+            .is_some_and(|p| Arc::ptr_eq(&p.counters, &port.counters))
+        {
+            continue;
+        }
+        if matches!(port.io, PortIo::Tunnel(_)) {
+            let datagrams = port.counters.iter().map(|c| c.rx_frames.get()).sum();
+            new.retired.add(datagrams);
+        }
+        let old_network = &old.networks[port.network];
+        if names.contains(old_network.spec.name.as_str()) {
+            for block in &*port.counters {
+                old_network.retired.absorb(block);
+            }
+        }
+    }
+    for network in old
+        .networks
+        .iter()
+        .filter(|n| !names.contains(n.spec.name.as_str()))
+    {
+        let drops = network
+            .counters
+            .iter()
+            .flat_map(|c| c.drops.nonzero())
+            .map(|(_, n)| n)
+            .sum();
+        new.retired.add(drops);
+    }
+}
+
+const SWAP_LIMIT: Duration = Duration::from_secs(5);
