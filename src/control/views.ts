@@ -114,11 +114,14 @@ export const countersView = z.object({
   workers: z.array(z.object({ turns: count(), sleeps: count() })),
   underlay: z.object({
     datagrams: count(),
+    retired: count().meta({
+      description: 'datagrams that were counted at tunnels and networks that are no more',
+    }),
     drops: z.array(dropView),
     source_ports: z.array(z.number()),
     receive_buffer: z.number(),
     missing: count().meta({
-      description: 'datagrams - drops - what reached a network; 0 unless lost',
+      description: 'datagrams - drops - retired - what reached a network; 0 unless lost',
     }),
   }),
   networks: z.array(networkCountersView),

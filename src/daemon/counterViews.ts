@@ -23,6 +23,7 @@ export class CounterViews {
       workers: counters.workers.map(({ turns, sleeps }) => ({ turns, sleeps })),
       underlay: {
         datagrams: counters.underlay.datagrams,
+        retired: counters.underlay.retired,
         drops: this.#drops(counters.underlay.drops),
         source_ports: counters.underlay.sourcePorts,
         receive_buffer: counters.underlay.receiveBuffer,
@@ -108,5 +109,6 @@ function missingDatagrams({ underlay, networks }: Counters): number {
     const tunnels = network.ports.filter((port) => port.kind === 'tunnel');
     return totalDrops(network.drops) + tunnels.reduce((sum, tunnel) => sum + tunnel.rxFrames, 0);
   });
-  return underlay.datagrams - totalDrops(underlay.drops) - reached.reduce((sum, n) => sum + n, 0);
+  const sorted = underlay.retired + totalDrops(underlay.drops);
+  return underlay.datagrams - sorted - reached.reduce((sum, n) => sum + n, 0);
 }

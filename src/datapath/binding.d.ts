@@ -334,10 +334,12 @@ export interface TunnelSpec {
   flood: boolean
 }
 
-/** The underlay. datagrams = drops + sum over networks (drops + tunnels' rxFrames). */
+/** The underlay. datagrams = drops + retired + sum over networks (drops + tunnels' rxFrames). */
 export interface UnderlayCounters {
   datagrams: number
   drops: Array<DropCount>
+  /** Datagrams that were counted at tunnels and networks that are no more. */
+  retired: number
   sourcePorts: Array<number>
   /** Granted by the kernel, bytes; 0 without sockets. */
   receiveBuffer: number

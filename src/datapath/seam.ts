@@ -176,10 +176,12 @@ export interface NetworkCounters {
   rsvdIgnored: number;
 }
 
-/** datagrams = drops + sum over networks (drops + tunnels' rxFrames). */
+/** datagrams = drops + retired + sum over networks (drops + tunnels' rxFrames). */
 export interface UnderlayCounters {
   datagrams: number;
   drops: DropCount[];
+  /** Datagrams that were counted at tunnels and networks that are no more. */
+  retired: number;
   sourcePorts: number[];
   receiveBuffer: number;
 }

@@ -45,13 +45,13 @@ function sums(network: NetworkCountersView) {
   };
 }
 
-/** Datagrams that were dropped before a tunnel, and frames that entered through one. */
+/** Datagrams that were dropped before a tunnel, or counted at one that is no more, and frames that entered through one. */
 function accountedDatagrams(counters: CountersView): number {
   return counters.networks.reduce((sum, network) => {
     const tunnels = network.ports.filter((port) => port.kind === 'tunnel');
     const entered = tunnels.reduce((total, tunnel) => total + tunnel.rx_frames, 0);
     return sum + framesOf(network.drops) + entered;
-  }, framesOf(counters.underlay.drops));
+  }, counters.underlay.retired + framesOf(counters.underlay.drops));
 }
 
 function framesOf(list: readonly DropView[]): number {

@@ -192,7 +192,7 @@ export class FakeDatapath implements NativeDatapath {
     return {
       startedAt: 0,
       workers: [{ turns: 0, sleeps: 0 }],
-      underlay: { datagrams: 0, drops: [], sourcePorts: [50_000], receiveBuffer: 4096 },
+      underlay: { datagrams: 0, drops: [], retired: 0, sourcePorts: [50_000], receiveBuffer: 4096 },
       networks,
     };
   }
