@@ -224,6 +224,19 @@ describe('while running', () => {
     expect(net?.ports.find(({ name }) => name === 'b')).toMatchObject({ rxFrames: 1 });
   });
 
+  it.each([
+    ['VTEP', desired(lab({ tunnels: [] }))],
+    ['network', desired()],
+  ])('[O253] keeps what came through a %s that is gone in the balance', async (_what, without) => {
+    const running = await MemorySwitch.running(testScope(), desired(lab()));
+    await running.arrive(datagram(hello(1)), datagram(hello(2)));
+    await running.arrive(datagram(hello(3), { from: OTHER_PEER }));
+    await running.apply(without);
+    expect((await running.settled()).underlay.datagrams).toBe(3);
+    await running.apply(desired(lab()));
+    expect((await running.arrive(datagram(hello(4)))).underlay.datagrams).toBe(4);
+  });
+
   it('[N243] another VNI resets its network alone', async () => {
     const other = network('other', 9, { ports: [port('x'), port('y')] });
     const running = await MemorySwitch.running(testScope(), desired(lab(), other));

@@ -119,11 +119,19 @@ const FACILITIES = [
 /** What counters, logs and the API have been promised to say. A new one is added here, none is ever renamed. */
 const DROP_REASONS = [
   ...['sock_overflow', 'truncated', 'too_short_vxlan', 'outer_src_self', 'outer_src_invalid'],
-  ...['vxlan_no_i', 'vni_unknown', 'group_mismatch', 'vni_down', 'vtep_unknown', 'vtep_limit'],
+  ...[
+    'gro_ambiguous',
+    'vxlan_no_i',
+    'vni_unknown',
+    'group_mismatch',
+    'vni_down',
+    'vtep_unknown',
+    'vtep_limit',
+  ],
   ...['network_down', 'vxlan_rsvd_drop', 'too_short_inner', 'inner_ip_short', 'vnet_hdr_bad'],
   ...['src_mac_mcast', 'src_mac_zero', 'src_mac_local', 'src_eq_dst', 'dst_mac_zero'],
   ...['l2ctrl_filtered', 'inner_vlan', 'inner_vlan_denied', 'inner_prio_tag'],
-  ...['fdb_static_conflict'],
+  ...['fdb_static_conflict', 'read_failed'],
 ]
   .map((name) => `rx.${name}`)
   .concat(

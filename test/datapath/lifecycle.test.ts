@@ -27,7 +27,7 @@ describe('idle', () => {
     expect(datapath.counters()).toEqual({
       startedAt: expect.any(Number),
       workers: [],
-      underlay: { datagrams: 0, drops: [], sourcePorts: [], receiveBuffer: 0 },
+      underlay: { datagrams: 0, drops: [], retired: 0, sourcePorts: [], receiveBuffer: 0 },
       networks: [],
     });
     expect(Math.abs(datapath.counters().startedAt - Date.now())).toBeLessThan(60_000);
@@ -103,8 +103,9 @@ describe('stopped', () => {
   it('an apply that is under way is done or refused, never left half', async () => {
     const { datapath } = await MemorySwitch.running(testScope(), desired(lab()));
     const applies = Array.from({ length: 10 }, () => datapath.apply(desired(lab())));
+    const settled = Promise.allSettled(applies);
     await datapath.stop();
-    for (const result of await Promise.allSettled(applies)) {
+    for (const result of await settled) {
       if (result.status === 'rejected') expect(result.reason).toEqual(refused('STOPPED'));
     }
     expect(datapath.counters().networks).toEqual([]);
