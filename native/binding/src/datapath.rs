@@ -43,10 +43,9 @@ impl Datapath {
                 inner.stop();
             }
         })?;
-        let started = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self {
             inner,
-            started_at_ms: started.map_or(0, |d| d.as_millis() as u64),
+            started_at_ms: unix_ms(),
         })
     }
 
@@ -76,16 +75,16 @@ impl Datapath {
         self.inner.start(wake).map_err(thrown)
     }
 
-    /// Takes up to `max` events.
+    /// Takes up to `max` events, and behind them, if any were lost since the last call, one that says how many.
     #[napi]
     pub fn drain(&self, max: u32) -> Vec<DatapathEvent> {
         let (events, lost) = self.inner.drain(max as usize);
         let mut events: Vec<DatapathEvent> = events.into_iter().map(Into::into).collect();
         if lost > 0 {
-            let count = Some(lost as f64);
             events.push(DatapathEvent {
                 kind: "lost".into(),
-                count,
+                at: unix_ms() as f64,
+                count: Some(lost as f64),
                 ..DatapathEvent::default()
             });
         }
@@ -236,4 +235,10 @@ impl Task for Stop {
     fn resolve(&mut self, _env: Env, _output: ()) -> napi::Result<()> {
         Ok(())
     }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64)
 }

@@ -90,7 +90,8 @@ fn receiver(
         scope,
         // One multicast copy per host is wanted, so a group has one socket.
         reuse_port: workers > 1 && group.is_none(),
-        gro: features.udp_gro,
+        // Without offload headers on the way out a merge is of no use, and what came merged cannot be judged (`vouch`).
+        gro: features.udp_gro && features.vnet_hdr,
         recvmmsg: features.recvmmsg,
         receive_buffer: RECEIVE_BUFFER,
     };
