@@ -186,6 +186,19 @@ fn a_flood_of_forged_senders_is_bounded_and_accounted_for() {
 }
 
 #[test]
+fn i171_the_first_datagrams_of_an_unknown_vtep_stay_in_order() {
+    let mut rig = Rig::new(&desired([open()]));
+    for host in 0..200 {
+        // Enough that some come while the tunnel is being made, and fewer than may wait.
+        for n in 0..100 {
+            rig.datagram(sender(host), 256, &numbered(BROADCAST, mac(host), n));
+        }
+        assert_eq!(sequence(&rig.taken("p")), (0..100).collect::<Vec<_>>());
+    }
+    rig.assert_drops(&[]);
+}
+
+#[test]
 fn datagrams_that_wait_for_a_tunnel_survive_applies() {
     let mut rig = Rig::new(&desired([open()]));
     for n in 0..40 {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::keeper::{MAX_LEARNED, Parked};
+use super::keeper::{MAX_LEARNED, Parked, Stranger};
 use super::merges::{Arrived, Received};
 use super::topology::{Network, Port, Receiver, Topology, Underlay};
 use super::worker::{EventKind, Worker};
@@ -213,13 +213,15 @@ impl Worker {
             true if arrival.parked || network.learned_vteps >= MAX_LEARNED => DropReason::VtepLimit,
             true => {
                 let parked = Parked {
-                    worker: self.index,
-                    network: network.spec.name.clone(),
+                    stranger: Stranger {
+                        network: network.spec.name.clone(),
+                        remote: arrival.source.ip(),
+                    },
                     source: arrival.source,
                     udp_port: arrival.udp_port,
                     bytes: bytes.to_vec(),
                 };
-                if self.posts.parking.park(parked) {
+                if self.posts.parking.park(self.index, parked) {
                     return;
                 }
                 DropReason::VtepLimit
@@ -228,22 +230,42 @@ impl Worker {
         drops.add(refusal, 1);
     }
 
-    /// A datagram that was parked comes back, its sender having a tunnel now if it may have one.
-    pub(super) fn unpark(&mut self, mut parked: Parked, now_secs: u32) {
+    /// Sends on what has waited for a tunnel that is there now. Must precede any other datagram after a swap.
+    pub(super) fn unpark(&mut self, now_secs: u32) {
         let topology = self.topology.clone();
-        let arrival = Arrival {
-            source: parked.source,
-            udp_port: parked.udp_port,
-            group: None,
-            stride: parked.bytes.len(),
-            uso_size: 0,
-            first: None,
-            parked: true,
+        let has_tunnel = |stranger: &Stranger| {
+            let mut networks = topology.networks.iter();
+            networks.any(|n| {
+                n.spec.name == stranger.network && n.tunnels.contains_key(&stranger.remote)
+            })
         };
-        let at = whole(&parked.bytes);
-        self.sort(&topology, &arrival, (&mut parked.bytes, at), now_secs);
-        self.finish_merges(&topology, &parked.bytes);
-        self.flush(&topology);
+        let released = self.posts.parking.release(has_tunnel);
+        self.resume(&topology, released, now_secs);
+    }
+
+    /// The keeper has answered: what of this sender still waits gets no tunnel.
+    pub(super) fn answered(&mut self, stranger: &Stranger, now_secs: u32) {
+        let topology = self.topology.clone();
+        let released = self.posts.parking.release(|s| s == stranger);
+        self.resume(&topology, released, now_secs);
+    }
+
+    fn resume(&mut self, topology: &Topology, released: Vec<Parked>, now_secs: u32) {
+        for mut parked in released {
+            let arrival = Arrival {
+                source: parked.source,
+                udp_port: parked.udp_port,
+                group: None,
+                stride: parked.bytes.len(),
+                uso_size: 0,
+                first: None,
+                parked: true,
+            };
+            let at = whole(&parked.bytes);
+            self.sort(topology, &arrival, (&mut parked.bytes, at), now_secs);
+            self.finish_merges(topology, &parked.bytes);
+        }
+        self.flush(topology);
     }
 
     fn frame_from_tunnel<R: Received>(

@@ -150,8 +150,9 @@ impl Worker {
                     let reason = network.bridge.no_flood_reason(&ingress.member, class);
                     return drops.add(reason, segments);
                 }
-                own.flooded.add(segments);
+                // In this order, so that whoever reads a frame as decided also reads its copies.
                 own.replicated.add(copies * segments);
+                own.flooded.add(segments);
             }
             Verdict::Punt => own.consumed.add(segments),
             Verdict::Drop(reason) => drops.add(reason, segments),

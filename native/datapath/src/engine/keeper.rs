@@ -1,14 +1,15 @@
 //! Open networks: a VTEP that nobody configured gets its tunnel with its first valid datagram.
 //!
-//! A worker never changes the picture that it works with. So it parks the datagram with the keeper, a thread of its
-//! own, which adds the tunnel to the picture, hands the new one to every worker and then gives the datagram back.
-//! Forged senders cost a bounded queue and a bounded number of tunnels: what finds no room is dropped by name, and
-//! tunnels that stay silent are taken back.
+//! A worker never changes the picture that it works with. So it lets the datagram wait and asks the keeper, a thread of
+//! its own, which adds the tunnel to the picture, hands the new one to every worker and then answers. With a new picture
+//! a worker first sends on what has waited, so a sender's datagrams stay in order; what an answer finds still without a
+//! tunnel is dropped by name. Forged senders cost a bounded queue and a bounded number of tunnels: what finds no room is
+//! dropped by name, and tunnels that stay silent are taken back.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Weak;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::Inner;
@@ -16,35 +17,75 @@ use super::topology::{PortIo, Topology};
 use crate::config::{NetworkSpec, TunnelKey};
 use crate::switch::PortId;
 
+/// A sender without a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stranger {
+    /// Name of the network that it sends to.
+    pub(crate) network: String,
+    pub(crate) remote: IpAddr,
+}
+
+/// A worker asks for a stranger's tunnel.
+pub(crate) struct Request {
+    /// Index of the worker that is answered.
+    pub(crate) worker: usize,
+    pub(crate) stranger: Stranger,
+}
+
 /// A datagram whose sender has no tunnel yet.
 pub(crate) struct Parked {
-    /// Index of the worker that gets it back.
-    pub(crate) worker: usize,
-    /// Name of its network.
-    pub(crate) network: String,
+    pub(crate) stranger: Stranger,
     pub(crate) source: SocketAddr,
     pub(crate) udp_port: u16,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Where workers park.
-#[derive(Clone)]
-pub(crate) struct Parking(SyncSender<Parked>);
+/// Where a worker's datagrams wait, oldest first.
+pub(crate) struct Parking {
+    waiting: Vec<Parked>,
+    requests: SyncSender<Request>,
+}
 
 impl Parking {
-    /// A place to park and its other end.
-    pub(crate) fn new() -> (Self, Receiver<Parked>) {
-        let (sender, receiver) = sync_channel(PARKED);
-        (Self(sender), receiver)
-    }
-
-    /// Parks a datagram; false if there is no room.
-    pub(crate) fn park(&self, parked: Parked) -> bool {
-        match self.0.try_send(parked) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+    /// An empty one whose requests go to `requests`.
+    pub(crate) fn new(requests: SyncSender<Request>) -> Self {
+        Self {
+            waiting: Vec::new(),
+            requests,
         }
     }
+
+    /// Parks a datagram of `worker`, and asks for its sender's tunnel if nobody has; false if there is no room.
+    pub(crate) fn park(&mut self, worker: usize, parked: Parked) -> bool {
+        if self.waiting.len() >= PARKED {
+            return false;
+        }
+        let asked = self.waiting.iter().any(|p| p.stranger == parked.stranger);
+        let stranger = parked.stranger.clone();
+        if !asked
+            && self
+                .requests
+                .try_send(Request { worker, stranger })
+                .is_err()
+        {
+            return false;
+        }
+        self.waiting.push(parked);
+        true
+    }
+
+    /// Takes out what waits no longer, oldest first.
+    pub(crate) fn release(&mut self, which: impl Fn(&Stranger) -> bool) -> Vec<Parked> {
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        let (released, still) = waiting.partition(|p| which(&p.stranger));
+        self.waiting = still;
+        released
+    }
+}
+
+/// The way to the keeper and its other end.
+pub(crate) fn requests() -> (SyncSender<Request>, Receiver<Request>) {
+    sync_channel(PARKED)
 }
 
 /// The tunnels that open networks have got this way, by network name.
@@ -68,9 +109,9 @@ impl LearnedVteps {
     }
 
     /// Adds a sender; `None` if it is known, the network is not open, or it has as many as it may have.
-    pub(crate) fn add(&mut self, network: &NetworkSpec, source: SocketAddr) -> Option<TunnelKey> {
+    pub(crate) fn add(&mut self, network: &NetworkSpec, remote: IpAddr) -> Option<TunnelKey> {
         // Where a sender sends from says nothing about where it listens (RFC 7348 §5).
-        let remote = SocketAddr::new(source.ip(), network.udp_port);
+        let remote = SocketAddr::new(remote, network.udp_port);
         let key = TunnelKey {
             remote,
             vni: network.vni,
@@ -129,19 +170,19 @@ impl LearnedVteps {
 }
 
 /// The keeper's thread: ends when the last worker has.
-pub(crate) fn run(datapath: &Weak<Inner>, parked: &Receiver<Parked>) {
+pub(crate) fn run(datapath: &Weak<Inner>, requests: &Receiver<Request>) {
     let mut look = Instant::now() + LOOK_INTERVAL;
     loop {
-        let datagram = match parked.recv_timeout(look.saturating_duration_since(Instant::now())) {
-            Ok(datagram) => Some(datagram),
+        let request = match requests.recv_timeout(look.saturating_duration_since(Instant::now())) {
+            Ok(request) => Some(request),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(datapath) = datapath.upgrade() else {
             return;
         };
-        if let Some(datagram) = datagram {
-            datapath.admit(datagram);
+        if let Some(request) = request {
+            datapath.admit(request);
         }
         if Instant::now() >= look {
             datapath.forget_silent();
@@ -152,6 +193,7 @@ pub(crate) fn run(datapath: &Weak<Inner>, parked: &Receiver<Parked>) {
 
 /// VTEPs that an open network learns; more are refused as `rx.vtep_limit`.
 pub(crate) const MAX_LEARNED: usize = 256;
+/// Datagrams that wait at one worker, and requests that wait for the keeper.
 const PARKED: usize = 256;
 /// How long a learned VTEP may be silent, once to twice.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);

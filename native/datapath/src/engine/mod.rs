@@ -41,7 +41,7 @@ use crate::io::memory::MemoryUnderlay;
 use crate::switch::Origin;
 
 use apply::{Carried, PortIds, Previous};
-use keeper::{LearnedVteps, Parked};
+use keeper::{LearnedVteps, Request};
 use outbox::MAX_FRAME;
 use running::{Running, View, retire};
 use topology::{PortIo, Topology, Underlay};
@@ -263,9 +263,9 @@ impl Datapath {
 }
 
 impl Inner {
-    /// Gives a parked datagram's sender its tunnel, and the datagram back to its worker, which drops it by name if
-    /// there is still none.
-    fn admit(&self, datagram: Parked) {
+    /// Gives a sender its tunnel, if it may have one, and answers the worker that asked.
+    fn admit(&self, request: Request) {
+        let Request { worker, stranger } = request;
         let mut state = self.lock();
         let State {
             ids,
@@ -277,9 +277,9 @@ impl Inner {
         let (Some(desired), Some(running)) = (desired, running) else {
             return;
         };
-        if let Some(network) = desired.networks.iter().find(|n| n.name == datagram.network)
+        if let Some(network) = desired.networks.iter().find(|n| n.name == stranger.network)
             && let Some(view) = self.view.load_full()
-            && let Some(key) = learned.add(network, datagram.source)
+            && let Some(key) = learned.add(network, stranger.remote)
             && let Some(topology) =
                 view.topology
                     .with_learned(&network.name, key, ids, view.workers())
@@ -293,7 +293,7 @@ impl Inner {
                 },
             );
         }
-        running.tell(datagram.worker, Command::Unpark(datagram));
+        running.tell(worker, Command::Answered(stranger));
     }
 
     /// Takes the tunnels away again of learned VTEPs that have long said nothing and behind which nothing is known.

@@ -40,7 +40,7 @@ struct Post {
 impl Running {
     /// Starts one thread per worker and the keeper. On an error none is left.
     pub(super) fn start(view: &View, datapath: Weak<Inner>) -> Result<Self, Error> {
-        let (parking, parked) = Parking::new();
+        let (requests, asked) = keeper::requests();
         let mut running = Self {
             posts: Vec::new(),
             threads: Vec::new(),
@@ -52,7 +52,7 @@ impl Running {
             let posts = Posts {
                 commands: mailbox,
                 waker: waker.clone(),
-                parking: parking.clone(),
+                parking: Parking::new(requests.clone()),
             };
             workers.push(Worker::new(
                 index,
@@ -62,12 +62,12 @@ impl Running {
             )?);
             running.posts.push(Post { commands, waker });
         }
-        drop(parking);
+        drop(requests);
         for (index, worker) in workers.into_iter().enumerate() {
             running.spawn(format!("vswitch-{index}"), move || worker.run())?;
         }
         running.spawn("vswitch-keeper".into(), move || {
-            keeper::run(&datapath, &parked)
+            keeper::run(&datapath, &asked)
         })?;
         Ok(running)
     }
@@ -126,7 +126,7 @@ impl Running {
                 Ok(())
             }
             Err(error) => {
-                // The workers that run already; the others, and with them the parking, went with `body`s.
+                // The workers that run already; the others, and with them the way to the keeper, went with `body`s.
                 self.end();
                 let errno = error.raw_os_error().unwrap_or(0);
                 Err(Error::from_syscall(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver as CommandReceiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::keeper::{Parked, Parking};
+use super::keeper::{Parking, Stranger};
 use super::merges::Merges;
 use super::outbox::{BATCH_FRAMES, Outbox};
 use super::spin::Spin;
@@ -30,8 +30,8 @@ pub(crate) enum Command {
     },
     /// A frame enters the switch at a port.
     Inject { port: PortId, frame: Vec<u8> },
-    /// A datagram that was parked comes back.
-    Unpark(Parked),
+    /// This sender has its tunnel now, or will get none.
+    Answered(Stranger),
     /// End.
     Stop,
 }
@@ -41,6 +41,7 @@ pub(crate) struct Posts {
     pub(crate) commands: CommandReceiver<Command>,
     /// Must be woken after every command.
     pub(crate) waker: Arc<Waker>,
+    /// What waits for the keeper.
     pub(crate) parking: Parking,
 }
 
@@ -202,9 +203,10 @@ impl Worker {
                     }
                     // Nobody listens any more if the control side gave up waiting.
                     let _ = done.send(());
+                    self.unpark(self.secs(now));
                 }
                 Ok(Command::Inject { port, frame }) => self.inject(port, &frame, self.secs(now)),
-                Ok(Command::Unpark(datagram)) => self.unpark(datagram, self.secs(now)),
+                Ok(Command::Answered(stranger)) => self.answered(&stranger, self.secs(now)),
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }
