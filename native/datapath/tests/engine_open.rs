@@ -76,10 +76,13 @@ fn only_a_valid_datagram_makes_a_tunnel() {
     rig.payload(STRANGER, 4789, &[0; 60]);
     rig.datagram(STRANGER, 99, &arp(mac(1), 9));
     rig.datagram(STRANGER, 7, &arp(mac(1), 9));
+    rig.datagram(STRANGER, 256, &arp(mac(1), 9)[..13]);
+    rig.datagram(STRANGER, 256, &arp(BROADCAST, 9));
     rig.datagram("10.200.0.1:4789".parse().unwrap(), 256, &arp(mac(1), 9));
     assert!(tunnels(&mut rig).is_empty());
     rig.assert_drops(&[
         ("network closed", "rx.vtep_unknown", 1),
+        ("network n", "rx.vtep_unknown", 2),
         ("underlay", "rx.outer_src_self", 1),
         ("underlay", "rx.too_short_vxlan", 1),
         ("underlay", "rx.vni_unknown", 1),
