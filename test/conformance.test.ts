@@ -28,7 +28,6 @@ test switch::fdb::tests::d54_learns ... FAILED
 
      Running tests/offload.rs (target/debug/deps/offload-77aa01)
 test split_matches_the_oracle ... ignored
-test inner ... ignored, part of split_matches_the_oracle
    Doc-tests datapath
 test datapath/src/lib.rs - wire (line 3) ... ok
 `;

@@ -3,17 +3,14 @@ import { rowsOfRustTest } from './titles.mjs';
 
 const outcomes = { ok: 'passed', FAILED: 'failed', ignored: 'skipped' };
 
-/**
- * `{ suite, rows, file, title, outcome }` of all tests in what `cargo test` printed, stdout and stderr together. A test
- * that is ignored because it is `part of` another one, which runs it in a process of its own, is none by itself.
- */
+/** `{ suite, rows, file, title, outcome }` of all tests in what `cargo test` printed, stdout and stderr together. */
 export function resultsOfCargo(output) {
   let file = 'native';
   const results = [];
   for (const line of output.split('\n')) {
     file = fileOf(line) ?? file;
-    const test = /^test (\S+)(?: - .*)? \.\.\. (ok|FAILED|ignored)(, part of)?/.exec(line);
-    if (test && test[3] === undefined) {
+    const test = /^test (\S+)(?: - .*)? \.\.\. (ok|FAILED|ignored)/.exec(line);
+    if (test) {
       const [, title, outcome] = test;
       results.push({
         suite: 'native',

@@ -1,7 +1,7 @@
 // Joins rows, test results and notes into test/conformance.md, and says what is wrong with them.
 
 /** True once every row of the list has a test or a note; then a row without either fails the full run. */
-export const REQUIRE_ALL = false;
+export const REQUIRE_ALL = true;
 
 /**
  * The table as text and the list of problems.

@@ -92,6 +92,18 @@ fn d60_d61_an_entry_goes_within_a_second_of_its_age_and_only_its_own_frames_keep
 }
 
 #[test]
+fn o252_a_clock_that_goes_back_expires_nothing() {
+    let fdb = fdb(LIMITS);
+    fdb.learn(mac(1), port(1), 10, 1000);
+    for now in [0, 999, 1000, 1299] {
+        fdb.age(now, 1);
+        assert_eq!(fdb.lookup(mac(1)), Some(port(1)), "at {now}");
+    }
+    fdb.age(1300, 1);
+    assert_eq!(fdb.lookup(mac(1)), None);
+}
+
+#[test]
 fn d62_ageing_zero_never_ages() {
     let fdb = fdb(FdbLimits {
         ageing_secs: 0,
