@@ -11,7 +11,7 @@ export declare class Datapath {
   apply(desired: DesiredState): Promise<ApplyReport>
   /** Starts the workers. `wake` means that the event ring is no longer empty; it does not keep the process alive. */
   start(wake: () => void): void
-  /** Takes up to `max` events. */
+  /** Takes up to `max` events, and behind them, if any were lost since the last call, one that says how many. */
   drain(max: number): Array<DatapathEvent>
   /** A copy of every counter. */
   counters(): Counters
