@@ -119,6 +119,17 @@ test('[D64] a VTEP that is removed takes its learned MACs along, others stay', a
   expect(await known(STEADY)).toContain(stays);
 });
 
+test('[O253] the counters still add up when a network that was used is removed', async () => {
+  const extra = { name: 'extra', vni: 300 };
+  const { datagrams } = (await vswitchd.counters()).underlay;
+  await vswitchd.ctl('network', 'add', extra.name, '--vni', '300', '--peer', two.address[4]);
+  await speak(two, extra, numberedMac(10));
+  await vswitchd.learned(numberedMac(10), { vtep: two.address[4] });
+  await vswitchd.ctl('network', 'rm', extra.name);
+  await vswitchd.balanced();
+  expect((await vswitchd.counters()).underlay.datagrams).toBe(datagrams + 1);
+});
+
 test('[D73] a static entry can be replaced, flush leaves it and forgets what was learned', async () => {
   const [fixed, learned] = [numberedMac(8), numberedMac(9)];
   await vswitchd.ctl('fdb', 'add', STEADY.name, fixed, '--vtep', two.address[4]);
