@@ -8,13 +8,15 @@
 
 mod engine_support;
 
-use datapath::config::FdbTarget;
+use datapath::config::{FdbTarget, TunnelKey};
 use datapath::engine::Counters;
 use datapath::event::Event;
 use datapath::switch::Origin;
 use datapath::wire::mac::MacAddr;
 use engine_support::desired::at_port;
-use engine_support::{A, BROADCAST, Book, C, Rig, desired, mac, network, numbered, sequence};
+use engine_support::{
+    A, BROADCAST, Book, C, Rig, desired, mac, network, numbered, sequence, vni, vxlan,
+};
 use std::thread;
 
 const AT_A: &str = "10.200.0.2:4789";
@@ -62,6 +64,27 @@ fn d54_a_source_is_learned_where_it_sends() {
     assert_eq!(sequence(&rig.taken("p"))[2..], [2]);
     assert!(rig.taken("q").is_empty());
     rig.assert_drops(&[]);
+}
+
+#[test]
+fn d54_a_vtep_with_two_udp_ports_is_answered_at_the_networks_own() {
+    let other = TunnelKey {
+        remote: "10.200.0.2:4790".parse().unwrap(),
+        vni: vni(256),
+    };
+    for first in [true, false] {
+        let base = network("n", 256).port("p");
+        let both = match first {
+            true => base.tunnel(other, true).peer(A),
+            false => base.peer(A).tunnel(other, true),
+        };
+        let mut rig = Rig::new(&desired([both]));
+        rig.datagram(A, 256, &numbered(BROADCAST, mac(2), 1));
+        rig.settle();
+        let answer = numbered(mac(2), mac(1), 2);
+        rig.frame("p", &answer);
+        assert_eq!(rig.sent_to(), [(A, vxlan(256, &answer))]);
+    }
 }
 
 #[test]

@@ -157,8 +157,11 @@ impl Builder<'_> {
             for tunnel in self.tunnels_of(spec) {
                 let port = self.tunnel(index, spec, tunnel);
                 let remote = tunnel.key.remote.ip();
-                // A peer's own tunnel is the better answer to "who sent this" than an FDB entry's.
-                if tunnel.flood || !tunnels.contains_key(&remote) {
+                // A VTEP may be listed with more than one UDP port or VNI, but its datagrams do not say which of them
+                // they belong to: those like everybody's are the best guess, and where answers should go.
+                let is_usual =
+                    (tunnel.key.remote.port(), tunnel.key.vni) == (spec.udp_port, spec.vni);
+                if is_usual || !tunnels.contains_key(&remote) {
                     tunnels.insert(remote, port.id);
                 }
                 members.push(self.place(port));
