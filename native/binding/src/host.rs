@@ -156,13 +156,19 @@ pub fn owned_taps(owner: String) -> AsyncTask<FindTaps> {
     AsyncTask::new(FindTaps { owner })
 }
 
-/// Removes a TAP for good; false when it was not there, or is not this owner's.
+/// Removes a TAP for good; false when it was not there, or is not that of this owner's port.
 #[napi(ts_return_type = "Promise<boolean>")]
-pub fn remove_tap(netns: Option<String>, ifname: String, owner: String) -> AsyncTask<RemoveTap> {
+pub fn remove_tap(
+    netns: Option<String>,
+    ifname: String,
+    owner: String,
+    port: String,
+) -> AsyncTask<RemoveTap> {
     AsyncTask::new(RemoveTap {
         netns: netns.map(PathBuf::from),
         ifname,
         owner,
+        port,
     })
 }
 
@@ -194,6 +200,7 @@ pub struct RemoveTap {
     netns: Option<PathBuf>,
     ifname: String,
     owner: String,
+    port: String,
 }
 
 impl Task for RemoveTap {
@@ -201,7 +208,11 @@ impl Task for RemoveTap {
     type JsValue = bool;
 
     fn compute(&mut self) -> napi::Result<bool> {
-        tap::remove(self.netns.as_deref(), &self.ifname, &self.owner).map_err(thrown)
+        let mark = tap::Mark {
+            owner: &self.owner,
+            port: &self.port,
+        };
+        tap::remove(self.netns.as_deref(), &self.ifname, mark).map_err(thrown)
     }
 
     fn resolve(&mut self, _env: Env, removed: bool) -> napi::Result<bool> {

@@ -13,7 +13,7 @@ use datapath::io::netlink::Netlink;
 use datapath::io::tap::{Mark, Offloads, Tap, TapSpec, remove};
 use io_support::Namespace;
 use io_support::tap::{
-    ALL, MAC, OWNER, addresses, alias, assert_answers, assert_ends, code, exists, spec,
+    ALL, MAC, addresses, alias, assert_answers, assert_ends, code, exists, mark, spec,
 };
 
 #[test]
@@ -49,7 +49,10 @@ fn root_a_new_tap_is_as_specified_and_talks() {
             assert_answers(&tap.queues[0]);
         }
         drop(tap);
-        assert_eq!(remove(spec.netns.as_deref(), "eth0", OWNER), Ok(true));
+        assert_eq!(
+            remove(spec.netns.as_deref(), "eth0", mark(&spec.alias)),
+            Ok(true)
+        );
         assert!(!exists(&namespace, "eth0"));
     }
 }
@@ -101,7 +104,10 @@ fn root_o244_a_tap_is_found_again_with_its_addresses_and_routes() {
             assert_answers(&tap.queues[0]);
         }
         drop(tap);
-        assert_eq!(remove(spec.netns.as_deref(), "eth0", OWNER), Ok(true));
+        assert_eq!(
+            remove(spec.netns.as_deref(), "eth0", mark(&spec.alias)),
+            Ok(true)
+        );
     }
 }
 
@@ -115,7 +121,10 @@ fn root_the_other_kind_of_queues_is_taken_as_it_is() {
     assert_eq!((tap.reattached, tap.queues.len()), (true, 1));
     assert_answers(&tap.queues[0]);
     drop(tap);
-    assert_eq!(remove(spec.netns.as_deref(), "eth0", OWNER), Ok(true));
+    assert_eq!(
+        remove(spec.netns.as_deref(), "eth0", mark(&spec.alias)),
+        Ok(true)
+    );
     drop(Tap::open(&spec).unwrap());
     spec.queues = 1;
     let tap = Tap::open(&spec).unwrap();
@@ -166,7 +175,10 @@ fn root_names_of_others_are_left_alone() {
     // The right alias on the wrong kind of interface.
     namespace.exec(&format!("ip link set eth0 alias {}", "x"));
     assert_eq!(code(Tap::open(&spec)), ErrorCode::IfnameTaken);
-    assert_eq!(remove(spec.netns.as_deref(), "eth0", OWNER), Ok(false));
+    assert_eq!(
+        remove(spec.netns.as_deref(), "eth0", mark(&spec.alias)),
+        Ok(false)
+    );
     assert!(exists(&namespace, "eth0"));
     namespace.ip("link del eth0");
 
@@ -217,7 +229,10 @@ fn root_a_tap_that_somebody_holds_is_busy() {
         }
         drop(holder);
         drop(Tap::open(&spec).unwrap());
-        assert_eq!(remove(spec.netns.as_deref(), "eth0", OWNER), Ok(true));
+        assert_eq!(
+            remove(spec.netns.as_deref(), "eth0", mark(&spec.alias)),
+            Ok(true)
+        );
     }
 }
 
@@ -281,7 +296,10 @@ fn root_a_missing_namespace_is_gone() {
     let mut spec = spec(&namespace);
     spec.netns = Some("/run/netns/vs-never-there".into());
     assert_eq!(code(Tap::open(&spec)), ErrorCode::NetnsGone);
-    assert_eq!(remove(spec.netns.as_deref(), "eth0", OWNER), Ok(false));
+    assert_eq!(
+        remove(spec.netns.as_deref(), "eth0", mark(&spec.alias)),
+        Ok(false)
+    );
     // A path that is no namespace.
     spec.netns = Some("/proc/version".into());
     let error = Tap::open(&spec).unwrap_err();

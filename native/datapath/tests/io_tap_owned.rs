@@ -87,12 +87,18 @@ fn root_owned_taps_are_found_once_in_every_namespace() {
     );
     // Also while held; and then its reader knows.
     for tap in &taps {
+        let remove = |owner, port| {
+            let mark = Mark { owner, port };
+            remove(tap.netns.as_deref(), &tap.ifname, mark)
+        };
+        assert_eq!(remove("/run/somebody-else", &tap.port), Ok(false));
         assert_eq!(
-            remove(tap.netns.as_deref(), &tap.ifname, "/run/somebody-else"),
-            Ok(false)
+            remove(&owner, "another"),
+            Ok(false),
+            "of another port of ours"
         );
-        assert_eq!(remove(tap.netns.as_deref(), &tap.ifname, &owner), Ok(true));
-        assert_eq!(remove(tap.netns.as_deref(), &tap.ifname, &owner), Ok(false));
+        assert_eq!(remove(&owner, &tap.port), Ok(true));
+        assert_eq!(remove(&owner, &tap.port), Ok(false));
     }
     assert_eq!(
         held.queues[0].read(&mut [0; 10], &mut [0; 64]),

@@ -437,11 +437,9 @@ impl Builder<'_> {
         self.ports.clear();
         for tap in self.made.drain(..) {
             let spec = tap.spec();
-            let _ = remove(
-                spec.netns.as_deref(),
-                &spec.ifname,
-                &self.desired.engine.owner,
-            );
+            if let Some(mark) = Mark::parse(&spec.alias) {
+                let _ = remove(spec.netns.as_deref(), &spec.ifname, mark);
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ impl LockFile {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
             .open(path)
             .map_err(|e| Errno::from(e).into_error(ErrorCode::Io, subject(), "open"))?;
         file::lock_exclusive(file.as_fd()).map_err(|e| {

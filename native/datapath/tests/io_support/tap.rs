@@ -108,3 +108,8 @@ pub fn assert_answers(queue: &TapQueue) {
     assert_eq!(reply[22..28], MAC);
     assert_eq!(reply[28..32], [10, 0, 0, 1]);
 }
+
+/// The mark that an alias is.
+pub fn mark(alias: &str) -> Mark<'_> {
+    Mark::parse(alias).unwrap()
+}

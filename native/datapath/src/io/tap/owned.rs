@@ -39,15 +39,15 @@ pub struct OwnedTap {
     pub port: String,
 }
 
-/// Removes the interface if it carries a mark of `owner`; false when it does not exist (nor its namespace) or is not
-/// theirs. Errors: `NO_NET_ADMIN`, `NO_FILES`, `IO`.
-pub fn remove(netns: Option<&Path>, ifname: &str, owner: &str) -> Result<bool, Error> {
+/// Removes the interface if it carries exactly this mark; false when it does not exist (nor its namespace) or carries
+/// another: it may be that of another port by now. Errors: `NO_NET_ADMIN`, `NO_FILES`, `IO`.
+pub fn remove(netns: Option<&Path>, ifname: &str, mark: Mark<'_>) -> Result<bool, Error> {
     let removed = netns::within(netns, || {
         let mut netlink = Netlink::open()?;
         let Some(link) = netlink.link(ifname)? else {
             return Ok(false);
         };
-        if owner_of(link.alias.as_deref()) != Some(owner) {
+        if link.alias.as_deref().and_then(Mark::parse) != Some(mark) {
             return Ok(false);
         }
         netlink.delete_link(link.ifindex)?;
@@ -89,10 +89,6 @@ fn owned_in(netns: Option<PathBuf>, owner: &str) -> Result<Vec<OwnedTap>, Error>
         })
     });
     Ok(taps.collect())
-}
-
-fn owner_of(alias: Option<&str>) -> Option<&str> {
-    alias.and_then(Mark::parse).map(|mark| mark.owner)
 }
 
 /// Paths under which namespaces may be found, names that people gave them first.
