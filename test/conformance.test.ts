@@ -99,10 +99,14 @@ describe('the table', () => {
     ]);
   });
 
-  it('complains about rows that nobody knows', () => {
-    const { problems } = conformance(rows, { Z1: 'no' }, [result('x', 'A9', 'passed')]);
-    expect(problems).toHaveLength(2);
+  it('complains about rows that nobody knows, and about those with neither test nor note', () => {
+    const { problems } = conformance(rows, { A3: 'not ours', Z1: 'no' }, [
+      result('x', 'A9', 'passed'),
+      result('y', 'A1', 'passed'),
+    ]);
+    expect(problems).toHaveLength(3);
     expect(problems[0]).toContain('names row A9');
     expect(problems[1]).toContain('Z1');
+    expect(problems[2]).toContain('A2 has neither a test nor a note');
   });
 });

@@ -248,13 +248,10 @@ fn read(
         PortIo::Memory { queue, .. } => {
             let frame = queue.inward.pop().ok_or(Refusal::WouldBlock)?;
             let len = frame.len();
-            let room = room.get_mut(..len).ok_or(TOO_LONG)?;
+            let room = room.get_mut(..len).ok_or(Refusal::TOO_LONG)?;
             room.copy_from_slice(&frame);
             Ok((vnet, len))
         }
         PortIo::Tunnel(_) => Err(Refusal::WouldBlock),
     }
 }
-
-/// What a TAP would never hand over.
-const TOO_LONG: Refusal = Refusal::Other(libc::EMSGSIZE);

@@ -29,3 +29,8 @@ pub enum Refusal {
     /// Any other errno.
     Other(i32),
 }
+
+impl Refusal {
+    /// Longer than there is room for.
+    pub const TOO_LONG: Self = Self::Other(libc::EMSGSIZE);
+}
