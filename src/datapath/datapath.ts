@@ -84,9 +84,9 @@ export class Datapath {
     return guardAsync(() => this.#addon.ownedTaps(owner));
   }
 
-  /** Removes a TAP for good; false when it was not there or is not the owner's. */
-  removeTap(tap: { netns?: string | undefined; ifname: string }, owner: string): Promise<boolean> {
-    return guardAsync(() => this.#addon.removeTap(tap.netns, tap.ifname, owner));
+  /** Removes a TAP for good; false when it was not there or bears not the mark of owner and port. */
+  removeTap(tap: OwnedTap, owner: string): Promise<boolean> {
+    return guardAsync(() => this.#addon.removeTap(tap.netns, tap.ifname, owner, tap.port));
   }
 }
 

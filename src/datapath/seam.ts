@@ -289,6 +289,11 @@ export interface Addon {
   lockFile(path: string): { release(): void };
   /** All namespaces of this machine reachable through /run/netns and /proc. */
   ownedTaps(owner: string): Promise<OwnedTap[]>;
-  /** False: was not there, or is not ours. */
-  removeTap(netns: string | undefined, ifname: string, owner: string): Promise<boolean>;
+  /** Only a TAP that bears exactly the mark of `owner` and `port`. False: was not there, or is another's. */
+  removeTap(
+    netns: string | undefined,
+    ifname: string,
+    owner: string,
+    port: string,
+  ): Promise<boolean>;
 }

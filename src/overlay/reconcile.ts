@@ -20,7 +20,7 @@ export type PortCondition =
 
 /** A TAP device that a change of intent has made superfluous and that was removed. */
 export interface RemovedTap {
-  readonly netns?: string | undefined;
+  readonly netns?: string;
   readonly ifname: string;
   readonly port: string;
 }
@@ -290,7 +290,8 @@ function tapsOf(intent: Intent): Map<string, RemovedTap> {
     taps.map((port) => {
       const netns = namespacePath(port);
       const ifname = ifnameOf(port);
-      return [`${netns ?? ''} ${ifname}`, { netns, ifname, port: port.name }];
+      const place = netns === undefined ? {} : { netns };
+      return [`${netns ?? ''} ${ifname} ${port.name}`, { ...place, ifname, port: port.name }];
     }),
   );
 }

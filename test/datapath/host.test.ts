@@ -79,9 +79,9 @@ it('says which file it cannot lock', () => {
 
 it('finds no TAP of an owner who has none', async () => {
   expect(await datapath.ownedTaps('/run/vswitchd/nobody.sock')).toEqual([]);
-  expect(await datapath.removeTap({ ifname: 'vs-none' }, 'nobody')).toBe(false);
-  expect(await datapath.removeTap({ ifname: 'lo' }, 'nobody')).toBe(false);
-  expect(await datapath.removeTap({ ifname: 'x', netns: '/run/netns/vs-none' }, 'nobody')).toBe(
+  expect(await datapath.removeTap({ ifname: 'vs-none', port: 'p1' }, 'nobody')).toBe(false);
+  expect(await datapath.removeTap({ ifname: 'lo', port: 'p1' }, 'nobody')).toBe(false);
+  expect(await datapath.removeTap({ ifname: 'x', netns: '/run/netns/vs-none', port: 'p1' }, 'nobody')).toBe(
     false,
   );
 });

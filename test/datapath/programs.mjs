@@ -118,10 +118,10 @@ const programs = {
     const datapath = new addon.Datapath();
     const messages = [
       await messageOf(datapath.apply(desired)),
-      await messageOf(addon.removeTap('/proc/1/ns/net', 'eth0', owner)),
+      await messageOf(addon.removeTap('/proc/1/ns/net', 'eth0', owner, 'p1')),
     ];
     const taps = await addon.ownedTaps(owner);
-    const removed = await addon.removeTap(undefined, 'lo', owner);
+    const removed = await addon.removeTap(undefined, 'lo', owner, 'p1');
     console.log(JSON.stringify({ messages, taps, removed, netAdmin: addon.probe().netAdmin }));
   },
 };

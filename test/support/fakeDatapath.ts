@@ -81,10 +81,14 @@ export class FakeHost {
         return { release: () => void host.locks.delete(path) };
       },
       ownedTaps: async (owner) => host.taps.filter((tap) => tap.owner === owner),
-      async removeTap(netns, ifname, owner) {
+      async removeTap(netns, ifname, owner, port) {
         const namespace = host.#namespaceOf(netns, `TAP ${ifname}`);
         const at = host.taps.findIndex(
-          (tap) => tap.namespace === namespace && tap.ifname === ifname && tap.owner === owner,
+          (tap) =>
+            tap.namespace === namespace &&
+            tap.ifname === ifname &&
+            tap.owner === owner &&
+            tap.port === port,
         );
         if (at >= 0) host.taps.splice(at, 1);
         return at >= 0;
@@ -101,7 +105,7 @@ export class FakeHost {
     const namespace = this.#namespaceOf(port.netns, subject);
     const ifname = port.ifname ?? '';
     const there = this.taps.find((tap) => tap.namespace === namespace && tap.ifname === ifname);
-    if (there !== undefined && there.owner !== owner)
+    if (there !== undefined && (there.owner !== owner || there.port !== port.name))
       throw nativeError('IFNAME_TAKEN', { subject });
     if (there !== undefined) return;
     const place = port.netns === undefined ? {} : { netns: port.netns };

@@ -227,3 +227,10 @@ it('a refresh that fails is logged once and changes nothing', async () => {
   expect(running()).toEqual(['b']);
   expect(log.filter((line) => line === 'cannot apply')).toHaveLength(1);
 });
+
+it('a TAP that bears the mark of another port of ours is not removed', async () => {
+  await reconciler.change(intent('name: a, ifname: one', 'name: b'));
+  host.taps.splice(0, 1, { ...host.taps[0]!, port: 'other' });
+  await reconciler.change(intent('name: b'));
+  expect(host.taps.map((tap) => tap.port)).toEqual(['other', 'b']);
+});
