@@ -14,6 +14,7 @@ const packageOf = {
   tcpdump: 'tcpdump',
   tcpreplay: 'tcpreplay',
   nft: 'nftables',
+  tincd: 'tinc',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket is built by node-gyp. */

@@ -1,0 +1,51 @@
+// Who is measured, and how each is started at a site.
+import { buildSite, until } from '../lab/site.mjs';
+import { hasTinc } from '../setup.mjs';
+import { startKernel } from './kernel.mjs';
+import { startOvs } from './ovs.mjs';
+import { startTinc } from './tinc.mjs';
+import { startVeth } from './veth.mjs';
+import { facilities, startVswitchd } from './vswitchd.mjs';
+
+/** The contestant that all are compared with. */
+export const reference = 'kernel';
+
+/**
+ * In the order of the tables. `variant`: vswitchd without something; it is measured in less. `start(lab, site)`
+ * returns `{ pids, localAddress?, alone? }`: the daemons, where c3 is for c1 if not at its address, and whether there
+ * is no c3. `present()` is false where its program is missing.
+ */
+export const contestants = [
+  { name: 'vswitchd', title: 'vswitchd', start: startVswitchd },
+  { name: reference, title: 'kernel vxlan + bridge', start: startKernel },
+  { name: 'ovs', title: 'Open vSwitch, userspace', start: startOvs },
+  { name: 'tinc', title: 'tinc, no cipher', start: startTinc, present: hasTinc },
+  { name: 'veth', title: 'bare veth', start: startVeth },
+  ...facilities.map((name) => without(`vswitchd-${name}`, `without ${name}`, [name])),
+  without('vswitchd-all', 'without all of them', facilities),
+].map((contestant) => ({ variant: false, present: () => true, ...contestant }));
+
+function without(name, title, off) {
+  return { name, title, variant: true, start: (lab, site) => startVswitchd(lab, site, off) };
+}
+
+/**
+ * Builds the site of a contestant and starts it there; returns when its containers reach each other.
+ *
+ * `{ name, pids, from, to, neighbour }`: containers `{ namespace, address }`; `from` reaches `to` on the other host
+ * and `neighbour`, which may be undefined, on its own.
+ */
+export async function begin(lab, contestant, underlay) {
+  const { name, start } = contestant;
+  const site = await buildSite(lab, `${name}-${underlay}`, underlay);
+  const { pids, localAddress, alone } = await start(lab, site);
+  const [from, third] = site.a.containers;
+  const [to] = site.b.containers;
+  const neighbour = alone ? undefined : { ...third, address: localAddress ?? third.address };
+  for (const target of [to, neighbour].filter(Boolean)) {
+    const ping = ['ping', '-q', '-c1', '-W1', target.address];
+    const reaches = () => lab.inside(from.namespace, ping).then(() => true);
+    await until(`${target.name} at ${name}`, reaches, lab.signal);
+  }
+  return { name, pids, from, to, neighbour };
+}

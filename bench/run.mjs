@@ -1,0 +1,132 @@
+// Measures vswitchd side by side with its peers, in network namespaces of its own. Needs root.
+//
+//   npm run bench                     everything; writes bench/results/ and bench/README.md
+//   npm run bench -- --quick          one short round, for a first impression; writes nothing
+//   npm run bench -- --work tcp1,small --contestant vswitchd,ovs     some of it; writes nothing
+//   npm run bench -- --render FILE    writes bench/README.md anew from a file of results
+import { parseArgs } from 'node:util';
+import { SetupError } from '../tools/setup/child.mjs';
+import { main, requireRoot } from '../tools/setup.mjs';
+import { contestants, reference } from './contestants/index.mjs';
+import { removeDeadRuns } from './lab/lab.mjs';
+import { Progress } from './progress.mjs';
+import { provenance } from './provenance.mjs';
+import { figuresOf } from './report/figures.mjs';
+import { keep, readResults, render } from './report/files.mjs';
+import { origin, tables } from './report/table.mjs';
+import { setupBench } from './setup.mjs';
+import { measurementsOf, sit } from './sitting.mjs';
+import { underlays, works } from './works/index.mjs';
+
+/** `seconds` of each measurement; the search for the lossless rate rises by `step` every `stepMillis`. */
+const thorough = { rounds: 5, seconds: 3, step: 1.15, stepMillis: 200 };
+const quick = { rounds: 1, seconds: 0.5, step: 1.3, stepMillis: 100 };
+const quickVariants = ['vswitchd-all'];
+const quickOnWire = ['tcp1', 'tcp4', 'small'];
+const busy = 0.5; // load per CPU
+
+await main(async () => {
+  const options = readArguments();
+  if (options.render !== undefined) return render(readResults(options.render));
+  requireRoot('The benchmark', 'run it with sudo.');
+  await setupBench();
+  await removeDeadRuns();
+  const origins = await provenance();
+  if (origins.load > busy * origins.cpus) {
+    process.stderr.write(
+      `  The machine is busy (load ${origins.load.toFixed(2)}): these figures will be poor.\n`,
+    );
+  }
+  const results = await measureUntilSignalled(options, origins);
+  if (results === undefined) return 130;
+  console.log(`\n${tables(results)}\n\n${origin(results)}`);
+  if (options.isWhole) {
+    const path = keep(results);
+    render(results);
+    console.log(`\nKept in ${path}; bench/README.md shows it.`);
+  }
+  return 0;
+});
+
+function readArguments() {
+  const text = { type: 'string' };
+  const options = { quick: { type: 'boolean' }, work: text, contestant: text, render: text };
+  try {
+    const { values } = parseArgs({ options });
+    return {
+      quick: values.quick === true,
+      render: values.render,
+      works: chosen(works, values.work),
+      contestants: chosen(contestants, values.contestant, [reference]),
+      isWhole: !values.quick && values.work === undefined && values.contestant === undefined,
+    };
+  } catch (error) {
+    throw new SetupError(
+      `${error.message}\nusage: npm run bench -- [--quick] [--work NAME,...] [--contestant NAME,...] | --render FILE`,
+    );
+  }
+}
+
+/** Those of the list that are named, or all; and those that are `always` there. */
+function chosen(list, names, always = []) {
+  if (names === undefined) return list;
+  const wanted = [...names.split(','), ...always];
+  const unknown = wanted.find((name) => !list.some((each) => each.name === name));
+  if (unknown !== undefined) {
+    const known = list.map(({ name }) => name).join(', ');
+    throw new Error(`There is no "${unknown}"; there are: ${known}.`);
+  }
+  return list.filter(({ name }) => wanted.includes(name));
+}
+
+/** The plan of each sitting. */
+function plansOf(options) {
+  const isShort = options.quick;
+  const present = options.contestants.filter(
+    ({ name, variant, present }) =>
+      present() && !(isShort && variant && !quickVariants.includes(name)),
+  );
+  return underlays.map(({ name: underlay }) => ({
+    underlay,
+    contestants: present,
+    pace: isShort ? quick : thorough,
+    works: options.works.filter(
+      ({ name, wire }) =>
+        underlay === 'full' || (wire && !(isShort && !quickOnWire.includes(name))),
+    ),
+  }));
+}
+
+/** The results, or undefined when a signal ended it; nothing is left either way. */
+async function measureUntilSignalled(options, origins) {
+  const abort = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(name, () => {
+      if (!abort.signal.aborted) console.error(`\nEnded by ${name}, cleaning up.`);
+      abort.abort();
+    });
+  }
+  try {
+    return await measure(plansOf(options), options, origins, abort.signal);
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    return undefined;
+  }
+}
+
+async function measure(plans, options, origins, signal) {
+  const absent = options.contestants.filter(({ present }) => !present()).map(({ name }) => name);
+  const results = { ...origins, settings: plans[0].pace, absent, failures: [], figures: [] };
+  const total = plans.map(measurementsOf).reduce((sum, count) => sum + count, 0);
+  const progress = new Progress(total);
+  try {
+    for (const plan of plans.filter(({ works }) => works.length > 0)) {
+      const { values, failures } = await sit(plan, { signal, progress });
+      results.figures.push(...figuresOf(plan.underlay, values));
+      results.failures.push(...failures.map((each) => ({ underlay: plan.underlay, ...each })));
+    }
+  } finally {
+    progress.close();
+  }
+  return results;
+}

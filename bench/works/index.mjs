@@ -1,0 +1,47 @@
+// What is measured.
+import { large, small, smallWithoutLoss, trickle } from './datagrams.mjs';
+import { idle } from './idle.mjs';
+import { tcp } from './tcp.mjs';
+import { connections, roundTrips } from './transactions.mjs';
+
+/** Cuts of the underlay, see `buildSite`. */
+export const underlays = [
+  { name: 'full', title: 'Underlay: veth as it is' },
+  { name: 'wire', title: 'Underlay: MTU-sized packets on the wire' },
+];
+
+/**
+ * In the order of the tables. `wire`: also measured with packets of at most the MTU on the wire. `variants`: also
+ * measured with each facility off. `figures`: by name, title with unit and which way is better; those that are a
+ * `cost` stand in the tables where the work `showsCosts`. `possible(site)`:
+ * whether it can be measured there. `measure(lab, site, pace)` returns a number for each figure; a number that means
+ * nothing there, as CPU of daemons where there are none, is 0.
+ */
+export const works = [
+  tcp('tcp1', 'TCP, 1 stream', { wire: true, variants: true, showsCosts: true }),
+  tcp('tcp1r', 'TCP, 1 stream, reverse', { reverse: true, wire: true }),
+  tcp('tcp4', 'TCP, 4 streams', { streams: 4, wire: true }),
+  tcp('local', 'TCP, 1 stream, two containers on one host', { local: true }),
+  {
+    name: 'small',
+    title: 'UDP, 64-byte frames',
+    wire: true,
+    variants: true,
+    showsCosts: true,
+    ...small,
+  },
+  { name: 'small-clean', title: 'UDP, 64-byte frames', ...smallWithoutLoss },
+  { name: 'large', title: 'UDP, 1400 bytes', wire: true, ...large },
+  { name: 'rtt-udp', title: 'UDP round trip', ...roundTrips('udp') },
+  { name: 'rtt-tcp', title: 'TCP round trip', ...roundTrips('tcp') },
+  { name: 'connect1', title: 'TCP connect-request-close, 1 client', ...connections(1) },
+  { name: 'connect8', title: 'TCP connect-request-close, 8 clients', ...connections(8) },
+  { name: 'idle', title: 'Idle', ...idle },
+  { name: 'trickle', title: '1000 packets/s', ...trickle },
+].map((work) => ({
+  wire: false,
+  variants: false,
+  showsCosts: false,
+  possible: () => true,
+  ...work,
+}));
