@@ -4,11 +4,11 @@
 //   Whatever was opened before a failed start is closed again. TAPs stay in every case.
 
 import { rm } from 'node:fs/promises';
-import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { configOfVtep, type ParsedConfig, readConfig } from '../config/parse.js';
 import type { Operations } from '../control/operations.js';
-import { buildApi, listen, makeSocketDirectory } from '../control/server.js';
+import { buildApi } from '../control/server.js';
+import { checkSocketFree, listen, makeSocketDirectory } from '../control/socket.js';
 import type { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
@@ -78,6 +78,8 @@ async function open(opening: Opening): Promise<Daemon> {
   const { datapath, log } = parts;
   for (const warning of parsed.warnings) log.warn({ warning }, 'configuration');
   await takeLock(datapath, socket, closers);
+  // Before anything is made: a wrong path is told at once.
+  await checkSocketFree(socket);
 
   const statePath = statePathOf(socket);
   const { state, broken } = await loadState(statePath, new Date());
@@ -88,6 +90,7 @@ async function open(opening: Opening): Promise<Daemon> {
   const underlayMtu = underlayMtuOf(vtep.address, probe.interfaces);
   const overlay = new Overlay({ vtep, datapath: engine, owner: socket, file, underlayMtu }, state, {
     reconciler,
+    namespaces: parts.namespaces,
     save: (next) => saveState(statePath, next),
     log,
   });
@@ -117,8 +120,8 @@ async function open(opening: Opening): Promise<Daemon> {
     warnings,
   });
   const api = await buildApi(operations, { version: VERSION, log });
-  closers.push(() => closeApi(api, socket));
-  await listen(api, socket);
+  closers.push(() => api.close());
+  closers.push(await listen(api, socket));
   log.info(
     { version: VERSION, vtep: vtep.address, socket, networks: overlay.networks.length },
     'ready',
@@ -156,11 +159,6 @@ async function takeLock(
       throw new SwitchError('LOCKED', socket);
     throw error;
   }
-}
-
-async function closeApi(api: FastifyInstance, socket: string): Promise<void> {
-  await api.close();
-  await rm(socket, { force: true });
 }
 
 async function logReload(operations: Operations, log: Logger): Promise<void> {

@@ -7,12 +7,13 @@ import type { Config } from '../config/fileSchema.js';
 import type { networkRequestSchema } from '../config/networkSchema.js';
 import { SwitchError } from '../model/error.js';
 import type { Mac } from '../model/mac.js';
-import { netnsName, netnsPath } from '../model/netns.js';
+import { netnsName, netnsPath, type ProcessStamp, pidOf } from '../model/netns.js';
 import type { FdbStatic, Network, Peer, Port } from '../model/network.js';
 import { firstFreeVni } from '../model/vni.js';
 import { formatVtep } from '../model/vtep.js';
 import {
   emptyState,
+  type PortRow,
   type RuntimeState,
   sameFdb,
   samePeer,
@@ -26,6 +27,7 @@ import {
   withPort,
 } from '../store/runtimeState.js';
 import { type Merged, merge, type Skipped } from './merge.js';
+import type { Namespaces } from './namespaces.js';
 import type { Intent } from './plan.js';
 import type { ChangeReport, PortCondition, Reconciler, RemovedTap } from './reconcile.js';
 import { Serial } from './serial.js';
@@ -43,6 +45,7 @@ export type PortRequest = Omit<Port, 'name'> & { readonly name?: string | undefi
 
 export interface OverlayParts {
   readonly reconciler: Reconciler;
+  readonly namespaces: Namespaces;
   /** Makes the runtime state durable. Throws when it cannot. */
   readonly save: (state: RuntimeState) => Promise<void>;
   readonly log: Logger;
@@ -73,7 +76,7 @@ export class Overlay {
   async start(): Promise<void> {
     await this.#serial.run(async () => {
       const merged = merge(this.#base.vtep, this.#base.file, this.#runtime);
-      await this.#parts.reconciler.change({ ...this.#base, networks: merged.networks });
+      await this.#parts.reconciler.change(intentOf(this.#base, merged, this.#runtime));
       this.#adopt(merged);
     });
     this.#timer = setInterval(() => this.requestRefresh(), REFRESH_MS);
@@ -150,7 +153,9 @@ export class Overlay {
       if (known.some((item) => item.name === name)) throw new SwitchError('NETWORK_EXISTS', name);
       const vni = request.vni ?? firstFreeVni(new Set(known.map((item) => item.vni)));
       if (vni === undefined) throw new SwitchError('NO_FREE_VNI', name);
-      await this.#add(withNetwork(this.#runtime, { ...request, vni }));
+      await this.#add(
+        await this.#stamped(withNetwork(this.#runtime, { ...request, vni }), request.ports),
+      );
       return this.network(name);
     });
   }
@@ -169,7 +174,7 @@ export class Overlay {
       this.network(network);
       const port: Port = { ...request, name: request.name ?? this.#portName(network, request) };
       if (this.#portNames().has(port.name)) throw new SwitchError('PORT_EXISTS', port.name);
-      await this.#add(withPort(this.#runtime, { network, port }));
+      await this.#add(await this.#stamped(withPort(this.#runtime, { network, port }), [port]));
       return port;
     });
   }
@@ -246,7 +251,7 @@ export class Overlay {
     return this.#serial.run(async () => {
       const base: Base = { ...this.#base, vtep: config.vtep, file: config.networks, underlayMtu };
       const merged = merge(base.vtep, base.file, this.#runtime);
-      const report = await this.#parts.reconciler.change({ ...base, networks: merged.networks });
+      const report = await this.#parts.reconciler.change(intentOf(base, merged, this.#runtime));
       this.#base = base;
       this.#purged = false;
       this.#adopt(merged);
@@ -277,19 +282,29 @@ export class Overlay {
   /** Applies and saves a runtime state, or neither. */
   async #apply(next: RuntimeState): Promise<ChangeReport> {
     const merged = this.#merge(next);
-    const report = await this.#parts.reconciler.change({
-      ...this.#base,
-      networks: merged.networks,
-    });
+    const report = await this.#parts.reconciler.change(intentOf(this.#base, merged, next));
     try {
       await this.#parts.save(next);
     } catch (error) {
-      await this.#parts.reconciler.change({ ...this.#base, networks: this.networks });
+      await this.#parts.reconciler.change(intentOf(this.#base, this.#merged, this.#runtime));
       throw error;
     }
     this.#runtime = next;
     this.#adopt(merged);
     return report;
+  }
+
+  /** Remembers which processes the new ports mean, as long as the caller can mean no other. */
+  async #stamped(next: RuntimeState, fresh: readonly Port[]): Promise<RuntimeState> {
+    const names = new Set(fresh.map((port) => port.name));
+    const stamp = async (row: PortRow): Promise<PortRow> => {
+      if (!names.has(row.port.name) || processOf(row.port) === undefined) return row;
+      return {
+        ...row,
+        process: (await this.#parts.namespaces(netnsPath(row.port.netns ?? '')))?.process,
+      };
+    };
+    return { ...next, ports: await Promise.all(next.ports.map(stamp)) };
   }
 
   #merge(next: RuntimeState): Merged {
@@ -327,4 +342,19 @@ export class Overlay {
       if (!taken.has(name)) return name;
     }
   }
+}
+
+function intentOf(base: Base, { networks }: Merged, runtime: RuntimeState): Intent {
+  const filed = new Set(base.file.flatMap((network) => network.ports.map((port) => port.name)));
+  const processes = new Map<string, ProcessStamp | undefined>();
+  for (const { port, process } of runtime.ports) {
+    if (processOf(port) !== undefined && !filed.has(port.name)) processes.set(port.name, process);
+  }
+  const { vtep, datapath, owner, underlayMtu } = base;
+  return { vtep, datapath, owner, underlayMtu, networks, processes };
+}
+
+/** The PID in the port's namespace path, if there is one. */
+function processOf({ netns }: Port): number | undefined {
+  return netns === undefined ? undefined : pidOf(netnsPath(netns));
 }

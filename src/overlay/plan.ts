@@ -12,7 +12,7 @@ import type {
 } from '../datapath/seam.js';
 import { parseIp } from '../model/ip.js';
 import { isZeroMac } from '../model/mac.js';
-import { netnsPath } from '../model/netns.js';
+import { netnsPath, type ProcessStamp } from '../model/netns.js';
 import {
   type DatapathSettings,
   type FdbStatic,
@@ -32,6 +32,11 @@ export interface Intent {
   readonly owner: string;
   /** From the file and from the API, already merged and checked. */
   readonly networks: readonly Network[];
+  /**
+   * For each port that was added through the API and is named by a PID: the process that was meant.
+   * `undefined` = nobody knows, so that the port is not attached. Ports of the file are not here.
+   */
+  readonly processes?: ReadonlyMap<string, ProcessStamp | undefined>;
   /** Bytes; of the interface that has the VTEP address. */
   readonly underlayMtu: number;
 }

@@ -8,10 +8,10 @@ import type { Logger } from 'pino';
 import type { Datapath } from '../datapath/datapath.js';
 import type { ApplyReport } from '../datapath/seam.js';
 import { SwitchError } from '../model/error.js';
-import { netnsPath } from '../model/netns.js';
+import { netnsPath, sameProcess } from '../model/netns.js';
 import { ifnameOf, type Network, type Port } from '../model/network.js';
 import type { ErrorCode } from '../model/sentences.js';
-import type { NamespaceId, Namespaces } from './namespaces.js';
+import type { NamespaceId, Namespaces, Sighting } from './namespaces.js';
 import { type Intent, plan } from './plan.js';
 
 export type PortCondition =
@@ -46,8 +46,8 @@ export class Reconciler {
   #conditions: ReadonlyMap<string, PortCondition> = new Map();
   /** Ports that the datapath reported gone since the last pass. */
   readonly #gone = new Set<string>();
-  /** First namespace at paths in /proc: the kernel may give a PID to a stranger later. */
-  readonly #pinned = new Map<string, NamespaceId>();
+  /** First sight of paths in /proc: the kernel may give a PID to a stranger later. */
+  readonly #pinned = new Map<string, Sighting>();
   #lastTrouble = '';
 
   constructor(parts: ReconcilerParts) {
@@ -100,12 +100,15 @@ export class Reconciler {
   }
 
   /** Attached ports whose device or namespace is not there any more. */
-  #stale(intent: Intent, ids: ReadonlyMap<string, NamespaceId | undefined>): Set<string> {
+  #stale(intent: Intent, ids: Sightings): Set<string> {
     const stale = new Set<string>();
     for (const port of portsOf(intent)) {
       const condition = this.#conditions.get(port.name);
       if (condition?.state !== 'attached') continue;
-      const moved = namespacePath(port) !== undefined && ids.get(port.name) !== condition.namespace;
+      const sight = ids.get(port.name);
+      const moved =
+        sight?.namespace !== condition.namespace ||
+        this.#misplaced(port, sight, intent) !== undefined;
       if (moved || this.#gone.has(port.name)) stale.add(port.name);
     }
     return stale;
@@ -119,36 +122,32 @@ export class Reconciler {
       for (const name of stale)
         conditions.set(name, { state: 'waiting', reason: 'its device or namespace is gone' });
       await this.#apply(intent, conditions);
-      this.#commit(intent, conditions);
+      this.#commit(intent, conditions, new Map());
     }
     // Only now: a release that failed is tried again.
     for (const name of gone) this.#gone.delete(name);
   }
 
-  #mayAttach(intent: Intent, ids: ReadonlyMap<string, NamespaceId | undefined>): boolean {
+  #mayAttach(intent: Intent, ids: Sightings): boolean {
     return portsOf(intent).some(
       (port) =>
         this.#conditions.get(port.name)?.state === 'waiting' &&
-        this.#misplaced(port, ids.get(port.name)) === undefined,
+        this.#misplaced(port, ids.get(port.name), intent) === undefined,
     );
   }
 
   /** Applies `intent`; a port that cannot be opened waits, unless it is in `strict`. */
-  async #settle(
-    intent: Intent,
-    ids: ReadonlyMap<string, NamespaceId | undefined>,
-    strict: ReadonlySet<string>,
-  ): Promise<void> {
+  async #settle(intent: Intent, ids: Sightings, strict: ReadonlySet<string>): Promise<void> {
     const conditions = new Map<string, PortCondition>();
     for (const port of portsOf(intent)) {
-      const namespace = ids.get(port.name);
-      const reason = this.#misplaced(port, namespace);
+      const sight = ids.get(port.name);
+      const reason = this.#misplaced(port, sight, intent);
       if (reason !== undefined && strict.has(port.name)) {
         throw new SwitchError('NETNS_GONE', `port ${port.name}`, { why: reason });
       }
       conditions.set(
         port.name,
-        reason ? { state: 'waiting', reason } : { state: 'attached', namespace },
+        reason ? { state: 'waiting', reason } : { state: 'attached', namespace: sight?.namespace },
       );
     }
     for (;;) {
@@ -161,16 +160,20 @@ export class Reconciler {
         conditions.set(culprit, { state: 'waiting', reason: (error as Error).message });
       }
     }
-    this.#commit(intent, conditions);
+    this.#commit(intent, conditions, ids);
   }
 
-  /** Why the port cannot be in this namespace; `undefined` when it can. */
-  #misplaced(port: Port, namespace: NamespaceId | undefined): string | undefined {
+  /** Why the port cannot be in the namespace seen at its path; `undefined` when it can. */
+  #misplaced(port: Port, sight: Sighting | undefined, intent: Intent): string | undefined {
     const path = namespacePath(port);
     if (path === undefined) return undefined;
-    if (namespace === undefined) return `its network namespace ${path} does not exist`;
+    const meant = intent.processes?.get(port.name);
+    if (meant !== undefined && !sameProcess(meant, sight?.process)) return PROCESS_ENDED;
+    if (sight === undefined) return `its network namespace ${path} does not exist`;
+    // A restored row without its process: whoever has the PID now is a stranger.
+    if (meant === undefined && intent.processes?.has(port.name)) return PROCESS_ENDED;
     const first = this.#pinned.get(path);
-    return first === undefined || first === namespace
+    return first === undefined || sameSight(first, sight)
       ? undefined
       : `${path} is of another process now`;
   }
@@ -184,22 +187,22 @@ export class Reconciler {
     this.#applied = text;
   }
 
-  #commit(intent: Intent, conditions: ReadonlyMap<string, PortCondition>): void {
+  #commit(intent: Intent, conditions: ReadonlyMap<string, PortCondition>, ids: Sightings): void {
     const old = this.#conditions;
     this.#intent = intent;
     this.#conditions = conditions;
-    this.#pin(portsOf(intent));
+    this.#pin(portsOf(intent), ids);
     for (const [name, now] of conditions) this.#tell(name, old.get(name), now);
   }
 
-  #pin(ports: readonly Port[]): void {
+  #pin(ports: readonly Port[], ids: Sightings): void {
     const paths = new Set(ports.map(namespacePath));
     for (const path of this.#pinned.keys()) if (!paths.has(path)) this.#pinned.delete(path);
     for (const port of ports) {
       const path = namespacePath(port);
-      const now = this.#conditions.get(port.name);
-      if (!path?.startsWith('/proc/') || now?.state !== 'attached' || !now.namespace) continue;
-      this.#pinned.set(path, now.namespace);
+      const sight = ids.get(port.name);
+      if (!path?.startsWith('/proc/') || sight === undefined) continue;
+      if (this.#conditions.get(port.name)?.state === 'attached') this.#pinned.set(path, sight);
     }
   }
 
@@ -211,10 +214,11 @@ export class Reconciler {
     }
   }
 
-  async #namespaceIds(intent: Intent): Promise<Map<string, NamespaceId | undefined>> {
+  async #namespaceIds(intent: Intent): Promise<Map<string, Sighting | undefined>> {
     const look = async (port: Port) => {
       const path = namespacePath(port);
-      return [port.name, path && (await this.#parts.namespaces(path))] as const;
+      const sight = path === undefined ? undefined : await this.#parts.namespaces(path);
+      return [port.name, sight] as const;
     };
     return new Map(await Promise.all(portsOf(intent).map(look)));
   }
@@ -240,6 +244,16 @@ export class Reconciler {
     }
     return removed;
   }
+}
+
+/** What is seen at the place of each port, by its name. */
+type Sightings = ReadonlyMap<string, Sighting | undefined>;
+
+const PROCESS_ENDED = 'the process has ended';
+
+function sameSight(a: Sighting, b: Sighting): boolean {
+  if (a.process !== undefined) return sameProcess(a.process, b.process);
+  return a.namespace === b.namespace;
 }
 
 /** The report of applying once more what is applied. */

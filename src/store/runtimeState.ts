@@ -5,11 +5,14 @@ import * as z from 'zod';
 import { list, mapping, name } from '../config/leaf.js';
 import { fdbSchema, networkSchema, peerSchema, portSchema } from '../config/networkSchema.js';
 import { isZeroMac, type Mac } from '../model/mac.js';
+import type { ProcessStamp } from '../model/netns.js';
 import type { FdbStatic, Network, Peer, Port } from '../model/network.js';
 
 export interface PortRow {
   readonly network: string;
   readonly port: Port;
+  /** The process that the port's `netns` named when it was added; absent = it names none. */
+  readonly process?: ProcessStamp | undefined;
 }
 
 export interface PeerRow {
@@ -33,11 +36,21 @@ export interface RuntimeState {
 /** Raised when older programs could misread what newer ones write. */
 export const STATE_VERSION = 1;
 
+const processSchema = mapping({
+  pid: z.int().min(1),
+  start: z.string(),
+  boot: z.string(),
+  namespace: z.string(),
+}) satisfies z.ZodType<ProcessStamp>;
+
 /** The state file's shape. */
 export const stateSchema = mapping({
   version: z.literal(STATE_VERSION, { error: String(STATE_VERSION) }),
   networks: list(networkSchema, 'networks'),
-  ports: list(mapping({ network: name(), port: portSchema }), 'ports'),
+  ports: list(
+    mapping({ network: name(), port: portSchema, process: processSchema.optional() }),
+    'ports',
+  ),
   peers: list(mapping({ network: name(), peer: peerSchema }), 'peers'),
   fdb: list(mapping({ network: name(), entry: fdbSchema }), 'FDB entries'),
 });

@@ -81,9 +81,9 @@ it('finds no TAP of an owner who has none', async () => {
   expect(await datapath.ownedTaps('/run/vswitchd/nobody.sock')).toEqual([]);
   expect(await datapath.removeTap({ ifname: 'vs-none', port: 'p1' }, 'nobody')).toBe(false);
   expect(await datapath.removeTap({ ifname: 'lo', port: 'p1' }, 'nobody')).toBe(false);
-  expect(await datapath.removeTap({ ifname: 'x', netns: '/run/netns/vs-none', port: 'p1' }, 'nobody')).toBe(
-    false,
-  );
+  expect(
+    await datapath.removeTap({ ifname: 'x', netns: '/run/netns/vs-none', port: 'p1' }, 'nobody'),
+  ).toBe(false);
 });
 
 it('without rights says what it lacks', async () => {

@@ -119,6 +119,7 @@ class World {
     this.reconciler = new Reconciler(parts);
     this.overlay = new Overlay(base, emptyState, {
       reconciler: this.reconciler,
+      namespaces: this.host.namespaceAt,
       log,
       save: async (state) => {
         if (this.#diskFull) throw new SwitchError('STATE_UNWRITABLE', 'x');
@@ -192,7 +193,12 @@ async function freshStart(world: World): Promise<unknown> {
     namespaces: host.namespaceAt,
     log,
   });
-  const overlay = new Overlay(base, world.saved, { reconciler, save: async () => {}, log });
+  const overlay = new Overlay(base, world.saved, {
+    reconciler,
+    namespaces: host.namespaceAt,
+    save: async () => {},
+    log,
+  });
   await overlay.start();
   await overlay.stop();
   return host.datapath?.desired;

@@ -17,6 +17,8 @@ import type {
   PortSpec,
   Probe,
 } from '../../src/datapath/seam.js';
+import { pidOf } from '../../src/model/netns.js';
+import type { Sighting } from '../../src/overlay/namespaces.js';
 
 interface FakeTap extends OwnedTap {
   readonly owner: string;
@@ -62,7 +64,18 @@ export class FakeHost {
 
   readonly addon: Addon = this.#makeAddon();
 
-  namespaceAt = async (path: string): Promise<string | undefined> => this.namespaces.get(path);
+  /** PID to the start time of its process; others started at 1. */
+  readonly processStarts = new Map<number, string>();
+  boot = 'boot 1';
+
+  namespaceAt = async (path: string): Promise<Sighting | undefined> => {
+    const namespace = this.namespaces.get(path);
+    if (namespace === undefined) return undefined;
+    const pid = pidOf(path);
+    if (pid === undefined) return { namespace };
+    const start = this.processStarts.get(pid) ?? '1';
+    return { namespace, process: { pid, start, boot: this.boot, namespace } };
+  };
 
   #makeAddon(): Addon {
     const host = this;

@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type {
   CountersView,
   NetworkView,
@@ -17,6 +18,15 @@ function hostWith(...namespaces: string[]): FakeHost {
   const host = new FakeHost();
   for (const name of namespaces) host.namespaces.set(`/run/netns/${name}`, name);
   return host;
+}
+
+/** What a daemon leaves that was killed: a socket file on which nobody listens. */
+async function leaveDeadSocket(path: string): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((listening) => server.listen(`${path}.bound`, listening));
+  // Closing removes the name that was bound.
+  await rename(`${path}.bound`, path);
+  await new Promise((closed) => server.close(closed));
 }
 
 describe('a start', () => {
@@ -60,9 +70,45 @@ describe('a start', () => {
   it('replaces the socket that a dead daemon left', async () => {
     const fake = await FakeDaemon.create();
     await fake.configure(NET1);
-    await writeFile(fake.socket, '');
+    await leaveDeadSocket(fake.socket);
     await fake.start();
     expect((await fake.ctl('status')).code).toBe(0);
+    await fake.stop();
+    expect(await readdir(fake.folder)).toEqual(['vswitchd.yaml']);
+  });
+
+  it('on a path of 107 bytes works: what is bound in between is no longer', async () => {
+    const fake = await FakeDaemon.create();
+    await fake.configure('');
+    const socket = join(fake.folder, 'x'.repeat(106 - fake.folder.length));
+    await fake.start({ socket });
+    expect(await readdir(fake.folder)).toContain('x'.repeat(106 - fake.folder.length));
+  });
+
+  it('leaves a file alone that is no socket, and makes nothing', async () => {
+    const host = hostWith('c1');
+    const fake = await FakeDaemon.create(host);
+    await fake.configure(NET1);
+    await writeFile(fake.socket, 'precious');
+    await expect(fake.start()).rejects.toMatchObject({
+      code: 'SOCKET_UNUSABLE',
+      message: expect.stringContaining('no socket'),
+    });
+    expect(await readFile(fake.socket, 'utf8')).toBe('precious');
+    expect(host.applies).toBe(0);
+  });
+
+  it('refuses a socket that another program answers on', async () => {
+    const fake = await FakeDaemon.create(hostWith('c1'));
+    await fake.configure(NET1);
+    const other = createServer();
+    await new Promise<void>((listening) => other.listen(fake.socket, listening));
+    onTestFinished(() => void other.close());
+    await expect(fake.start()).rejects.toMatchObject({
+      code: 'SOCKET_UNUSABLE',
+      message: expect.stringContaining('another program answers'),
+    });
+    expect((await stat(fake.socket)).isSocket()).toBe(true);
   });
 
   it('[N233] on a UDP port that a kernel vxlan device holds names the device and the fix', async () => {
@@ -106,6 +152,14 @@ describe('a start', () => {
 });
 
 describe('a stop', () => {
+  it('leaves alone what has taken the place of its socket', async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    await rm(fake.socket);
+    await writeFile(fake.socket, 'precious');
+    await fake.stop();
+    expect(await readFile(fake.socket, 'utf8')).toBe('precious');
+  });
+
   it('leaves TAPs, and nothing else', async () => {
     const fake = await FakeDaemon.running(NET1, hostWith('c1'));
     await fake.daemon.stop();
@@ -130,6 +184,53 @@ describe('a stop', () => {
       ['net2', 'api'],
     ]);
     expect(fake.host.datapath?.fdb()).toMatchObject([{ mac: '02:00:00:00:00:01' }]);
+  });
+});
+
+describe('a port that was added by process ID', () => {
+  const added = async () => {
+    const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    fake.host.namespaces.set('/proc/77/ns/net', 'P');
+    expect((await fake.ctl('port', 'add', 'net1', '--netns', '77', '--name', 'x')).code).toBe(0);
+    await fake.stop();
+    return fake;
+  };
+  const state = async (fake: FakeDaemon) =>
+    (await fake.json<PortView[]>('port', 'ls')).find((port) => port.name === 'x');
+  const ended = { state: 'waiting', reason: 'the process has ended' };
+
+  it('is attached after a restart when it is the same process', async () => {
+    const fake = await added();
+    await fake.start();
+    expect(await state(fake)).toMatchObject({ state: 'up' });
+  });
+
+  it('waits after a restart when the PID is of another process, also of the same namespace', async () => {
+    const fake = await added();
+    fake.host.processStarts.set(77, '2');
+    await fake.start();
+    expect(await state(fake)).toMatchObject(ended);
+  });
+
+  it('waits after a boot, and when its namespace is another', async () => {
+    const fake = await added();
+    fake.host.boot = 'boot 2';
+    await fake.start();
+    expect(await state(fake)).toMatchObject(ended);
+    await fake.stop();
+    fake.host.boot = 'boot 1';
+    fake.host.namespaces.set('/proc/77/ns/net', 'Q');
+    await fake.start();
+    expect(await state(fake)).toMatchObject(ended);
+  });
+
+  it('waits when the state file does not say which process was meant', async () => {
+    const fake = await added();
+    const saved = JSON.parse(await readFile(fake.statePath, 'utf8'));
+    delete saved.ports[0].process;
+    await writeFile(fake.statePath, JSON.stringify(saved));
+    await fake.start();
+    expect(await state(fake)).toMatchObject(ended);
   });
 });
 
