@@ -1,7 +1,5 @@
 // The control API: HTTP and JSON on a unix socket, described by the OpenAPI document that it serves.
 
-import { chmod, mkdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import swagger from '@fastify/swagger';
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import { jsonSchemaTransform, serializerCompiler } from 'fastify-type-provider-zod';
@@ -68,33 +66,6 @@ export async function buildApi(daemon: Operations, options: ApiOptions): Promise
   );
   await server.ready();
   return server;
-}
-
-/**
- * Listens on the socket, for its owner alone. The caller holds the daemon's lock, so a socket file
- * that is there belongs to a dead daemon. Throws SOCKET_UNUSABLE.
- */
-export async function listen(server: FastifyInstance, socket: string): Promise<void> {
-  // Between bind(2) and chmod(2) nobody else shall get in.
-  const mask = process.umask(0o177);
-  try {
-    await rm(socket, { force: true });
-    await server.listen({ path: socket });
-    await chmod(socket, 0o600);
-  } catch (error) {
-    throw new SwitchError('SOCKET_UNUSABLE', socket, { detail: (error as Error).message });
-  } finally {
-    process.umask(mask);
-  }
-}
-
-/** Makes the socket's directory, for its owner alone, unless it is there. Throws SOCKET_UNUSABLE. */
-export async function makeSocketDirectory(socket: string): Promise<void> {
-  try {
-    await mkdir(dirname(socket), { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new SwitchError('SOCKET_UNUSABLE', socket, { detail: (error as Error).message });
-  }
 }
 
 function answer(reply: FastifyReply, error: SwitchError): FastifyReply {
