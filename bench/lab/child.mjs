@@ -1,9 +1,10 @@
 // Processes of a run. None shares our terminal: a Ctrl-C is for the run, which then ends what it started.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 
 const stopMillis = 5_000;
 const lineMillis = 20_000;
+const pollMillis = 5;
 const tailLines = 20;
 
 /**
@@ -75,17 +76,12 @@ export class Child {
 
   /** Waits until `pattern` stands in its output; throws when it ends before or says nothing for long. */
   async saying(pattern, signal) {
-    const limit = AbortSignal.timeout(lineMillis);
-    const either = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+    const deadline = Date.now() + lineMillis;
     while (!pattern.test(this.stdout) && !pattern.test(this.stderr)) {
-      signal?.throwIfAborted();
-      if (!this.running || limit.aborted) {
+      if (!this.running || Date.now() > deadline) {
         throw new Error(`${this.name} does not say ${pattern}: ${this.describe()}`);
       }
-      const more = ['stdout', 'stderr'].map((stream) =>
-        once(this.#process[stream], 'data', { signal: either }),
-      );
-      await Promise.race([...more.map((wait) => wait.catch(() => {})), this.exited]);
+      await pause(pollMillis, undefined, { signal });
     }
   }
 

@@ -20,8 +20,9 @@ export class Lab {
   /** A new network namespace with `lo` up; returns its name. */
   async namespace(label) {
     const name = `${prefix}${label}`;
+    // Before it is there: a signal may end `add` when its work is done.
+    this.#undos.push(() => existsSync(`/run/netns/${name}`) && removeNamespace(name));
     await this.exec('ip', ['netns', 'add', name]);
-    this.#undos.push(() => exec('ip', ['netns', 'delete', name]));
     await this.ip(name, ['link set dev lo up']);
     return name;
   }
@@ -79,16 +80,26 @@ export class Lab {
   }
 }
 
-/** Removes what runs left behind whose process is gone; where something still lives it stays. */
+/** Removes what runs left behind that could not clean up: those whose process is gone. */
 export async function removeDeadRuns() {
   const isDead = (name) => dead.test(name) && !existsSync(`/proc/${dead.exec(name)[1]}`);
   const list = await exec('ip', ['netns', 'list']);
   const namespaces = list.split('\n').map((line) => line.split(' ')[0]);
-  for (const name of namespaces.filter(isDead)) {
-    const pids = await exec('ip', ['netns', 'pids', name]);
-    if (pids.trim() === '') await exec('ip', ['netns', 'delete', name]);
-  }
+  for (const name of namespaces.filter(isDead)) await removeNamespace(name);
   for (const name of readdirSync(tmpdir()).filter(isDead)) {
     rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
+}
+
+/** With the processes that still live in it. */
+async function removeNamespace(name) {
+  const pids = await exec('ip', ['netns', 'pids', name]);
+  for (const pid of pids.split('\n').filter(Boolean)) {
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error;
+    }
+  }
+  await exec('ip', ['netns', 'delete', name]);
 }

@@ -29,7 +29,7 @@ export function origin({ day, commit, changed, kernel, cpus, cpu, programs, sett
   const versions = Object.values(programs).filter(Boolean).join(', ');
   return (
     `Commit ${commit}${state}, ${day}, Linux ${kernel}, ${cpus} CPUs (${cpu}); ${versions}. ` +
-    `Load before the run: ${load.toFixed(2)}. Median of ${rounds} rounds of ${seconds} s (smallest–largest); ` +
+    `Load before the run: ${load.toFixed(2)}. ${rounds === 1 ? 'One round' : `Median of ${rounds} rounds`} of ${seconds} s (smallest–largest); ` +
     '**×** is the median of the ratios to the kernel in the same round.'
   );
 }
