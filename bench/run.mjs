@@ -22,7 +22,7 @@ import { underlays, works } from './works/index.mjs';
 const thorough = { rounds: 5, seconds: 3, step: 1.15, stepMillis: 200 };
 const quick = { rounds: 1, seconds: 0.5, step: 1.3, stepMillis: 100 };
 const quickVariants = ['vswitchd-all'];
-const quickOnWire = ['tcp1', 'tcp4', 'small'];
+const quickWorks = { wire: ['tcp1', 'tcp4', 'small'], 'wire-gro': [] };
 const busy = 0.5; // load per CPU
 
 await main(async () => {
@@ -90,10 +90,9 @@ function plansOf(options) {
     underlay,
     contestants: present,
     pace: isShort ? quick : thorough,
-    works: options.works.filter(
-      ({ name, wire }) =>
-        underlay === 'full' || (wire && !(isShort && !quickOnWire.includes(name))),
-    ),
+    works: options.works
+      .filter((work) => work.underlays.includes(underlay))
+      .filter(({ name }) => !isShort || (quickWorks[underlay]?.includes(name) ?? true)),
   }));
 }
 

@@ -23,8 +23,8 @@ export const underlayIfname = 'und0';
 export const containerMtu = 1450;
 
 /**
- * Builds a site; `label` is part of the namespaces' names. `underlay` is `full` (veth as made) or `wire` (packets of
- * at most the MTU cross, as on a NIC without tunnel offload).
+ * Builds a site; `label` is part of the namespaces' names. `underlay` is `full` (veth as made), `wire` (packets of at
+ * most the MTU cross, as on a NIC without tunnel offload) or `wire-gro` (and who receives them joins them).
  */
 export async function buildSite(lab, label, underlay) {
   const host = async (name, n) => ({
@@ -56,7 +56,10 @@ export async function joinByVeth(lab, { ends: [a, b], mtu, underlay = 'full' }) 
     `link add name ${a.ifname} mtu ${mtu} type veth peer name ${b.ifname} mtu ${mtu} netns ${b.namespace}`,
   ]);
   for (const { namespace, ifname } of [a, b]) {
-    if (underlay === 'wire') await switchOff(lab, { namespace, ifname }, beyondPlain);
+    if (underlay !== 'full') await switchOff(lab, { namespace, ifname }, beyondPlain);
+    if (underlay === 'wire-gro') {
+      await lab.inside(namespace, ['ethtool', '-K', ifname, 'gro', 'on']);
+    }
     await lab.ip(namespace, [`link set dev ${ifname} up`]);
   }
 }

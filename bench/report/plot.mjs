@@ -9,7 +9,7 @@ const headHeight = 70;
 const panelHeight = 46;
 const footHeight = 34;
 const margin = 24;
-const decades = { from: 1 / 32, to: 8 };
+const axis = { from: 1 / 32, to: 8 };
 const marks = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8];
 /** Distinct for colour-blind eyes, on white and on black (Okabe and Ito); the shapes differ too. */
 const inks = { vswitchd: '#d55e00', ovs: '#0072b2', tinc: '#009e73', veth: '#8c8c8c' };
@@ -76,7 +76,7 @@ function goodness({ better, ratio: { min, median, max } }) {
 
 function legend(shown) {
   const entries = shown.map(({ name, title }, i) => {
-    const x = margin + i * 190;
+    const x = margin + i * 205;
     return `<g fill="${inks[name]}">${shapes[name](x + 6, 50)}</g><text x="${x + 20}" y="54">${title}</text>`;
   });
   return (
@@ -117,7 +117,7 @@ function rowOf({ title, points }, y) {
 
 /** The x of a ratio; what lies beyond the axis stands at its end. */
 function place(ratio) {
-  const { from, to } = decades;
+  const { from, to } = axis;
   const inside = Math.min(Math.max(ratio, from), to);
   const share = Math.log(inside / from) / Math.log(to / from);
   const left = margin + labelWidth;

@@ -69,9 +69,8 @@ function variantTable(results) {
   if (variants.length === 0) return undefined;
   const columns = underlays.flatMap((underlay) =>
     works
-      .filter(({ variants }) => variants)
-      .map((work) => ({ work, underlay, figure: Object.keys(work.figures)[0] }))
-      .filter(({ work }) => underlay.name === 'full' || work.wire),
+      .filter((work) => work.variants && work.underlays.includes(underlay.name))
+      .map((work) => ({ work, underlay, figure: Object.keys(work.figures)[0] })),
   );
   const head = columns.map(
     ({ work, underlay, figure }) =>

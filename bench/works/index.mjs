@@ -8,40 +8,43 @@ import { connections, roundTrips } from './transactions.mjs';
 export const underlays = [
   { name: 'full', title: 'Underlay: veth as it is' },
   { name: 'wire', title: 'Underlay: MTU-sized packets on the wire' },
+  { name: 'wire-gro', title: 'Underlay: the same, and the receiving host has GRO on' },
 ];
 
+const everywhere = underlays.map(({ name }) => name);
+const usual = {
+  underlays: ['full'],
+  variants: false,
+  showsCosts: false,
+  possible: () => true,
+};
+
 /**
- * In the order of the tables. `wire`: also measured with packets of at most the MTU on the wire. `variants`: also
+ * In the order of the tables. `underlays`: where it is measured, by default `full` alone. `variants`: also
  * measured with each facility off. `figures`: by name, title with unit and which way is better; those that are a
  * `cost` stand in the tables where the work `showsCosts`. `possible(site)`:
  * whether it can be measured there. `measure(lab, site, pace)` returns a number for each figure; a number that means
  * nothing there, as CPU of daemons where there are none, is 0.
  */
 export const works = [
-  tcp('tcp1', 'TCP, 1 stream', { wire: true, variants: true, showsCosts: true }),
-  tcp('tcp1r', 'TCP, 1 stream, reverse', { reverse: true, wire: true }),
-  tcp('tcp4', 'TCP, 4 streams', { streams: 4, wire: true }),
-  tcp('local', 'TCP, 1 stream, two containers on one host', { local: true }),
+  tcp('tcp1', 'TCP, 1 stream', { underlays: everywhere, variants: true, showsCosts: true }),
+  tcp('tcp1r', 'TCP, 1 stream, reverse', { reverse: true, underlays: everywhere }),
+  tcp('tcp4', 'TCP, 4 streams', { streams: 4, underlays: everywhere }),
+  tcp('local', 'TCP, 1 stream, on one host', { local: true }),
   {
     name: 'small',
     title: 'UDP, 64-byte frames',
-    wire: true,
+    underlays: ['full', 'wire'],
     variants: true,
     showsCosts: true,
     ...small,
   },
   { name: 'small-clean', title: 'UDP, 64-byte frames', ...smallWithoutLoss },
-  { name: 'large', title: 'UDP, 1400 bytes', wire: true, ...large },
+  { name: 'large', title: 'UDP, 1400 bytes', underlays: ['full', 'wire'], ...large },
   { name: 'rtt-udp', title: 'UDP round trip', ...roundTrips('udp') },
   { name: 'rtt-tcp', title: 'TCP round trip', ...roundTrips('tcp') },
   { name: 'connect1', title: 'TCP connect-request-close, 1 client', ...connections(1) },
   { name: 'connect8', title: 'TCP connect-request-close, 8 clients', ...connections(8) },
   { name: 'idle', title: 'Idle', ...idle },
   { name: 'trickle', title: '1000 packets/s', ...trickle },
-].map((work) => ({
-  wire: false,
-  variants: false,
-  showsCosts: false,
-  possible: () => true,
-  ...work,
-}));
+].map((work) => ({ ...usual, ...work }));
