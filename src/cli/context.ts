@@ -10,8 +10,10 @@ export interface Context {
   readonly json: boolean;
   /** Writes to standard output, with a line feed. */
   print(text: string): void;
-  /** Aborted when the command shall end early (`--watch`). */
+  /** Aborted when the command shall end at once. */
   readonly signal: AbortSignal;
+  /** The answer was printed, and it is no good one: exit code 1. */
+  fail(): void;
 }
 
 /** Adds one command to `program`. Its action gets the context from `run`. */

@@ -1,7 +1,7 @@
 // vswitchctl: arguments to commands, failures to one sentence and an exit code.
 
 import { Command, CommanderError, Option } from 'commander';
-import { ControlClient, Refused } from '../control/client.js';
+import { ControlClient, errorBody, type Patience, Refused } from '../control/client.js';
 import { SwitchError } from '../model/error.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
@@ -20,13 +20,17 @@ import { registerStatus } from './status.js';
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
-  /** Ends `--watch`. */
+  /** Ends the command at once, whatever it waits for: exit code 130. */
   readonly signal: AbortSignal;
+  /** How long to wait for answers; absent = as the client does. */
+  readonly patience?: Patience | undefined;
 }
 
 const DONE = 0;
 const REFUSED = 1;
 const BAD_USAGE = 2;
+/** 128 + SIGINT, as shells have it. */
+const INTERRUPTED = 130;
 
 const commands = [
   registerStatus,
@@ -41,7 +45,10 @@ const commands = [
   registerPurge,
 ];
 
-/** Runs one command line (without node and script). Resolves to the exit code: 0 done, 1 refused, 2 bad usage. */
+/**
+ * Runs one command line (without node and script). Resolves to the exit code: 0 done, 1 refused or
+ * the answer is a bad one, 2 bad usage, 130 interrupted.
+ */
 export async function runControl(args: readonly string[], terminal: Terminal): Promise<number> {
   const program = new Command('vswitchctl')
     .description('Shows and changes what vswitchd does on this host.')
@@ -51,16 +58,20 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
         .env('VSWITCHD_SOCKET')
         .default(DEFAULT_SOCKET),
     )
-    .option('--json', "print the API's answer as JSON");
+    .option('--json', "print the API's answer as JSON; a refusal too, on standard error");
+  const { signal, patience } = terminal;
+  let done = DONE;
+  const fail = () => {
+    done = REFUSED;
+  };
   const run: Runner =
     <Args extends readonly unknown[]>(action: (context: Context, ...args: Args) => Promise<void>) =>
     async (...args: [...Args, ...unknown[]]) => {
       const { socket, json = false } = program.opts<{ socket: string; json?: true }>();
-      const client = new ControlClient(socket);
+      const client = new ControlClient({ socket, signal, patience });
       const print = (text: string) => terminal.out(`${text}\n`);
       try {
-        const context = { client, json, print, signal: terminal.signal };
-        await action(context, ...(args as unknown as Args));
+        await action({ client, json, print, signal, fail }, ...(args as unknown as Args));
       } finally {
         await client.close();
       }
@@ -69,11 +80,14 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
   prepare(program, terminal);
   try {
     await program.parseAsync(args, { from: 'user' });
-    return DONE;
+    return done;
   } catch (error) {
+    if (signal.aborted) return INTERRUPTED;
     if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : BAD_USAGE;
     if (!(error instanceof Refused) && !(error instanceof SwitchError)) throw error;
-    terminal.err(`vswitchctl: ${error.message}\n`);
+    const body = error instanceof Refused ? error.body : errorBody(error);
+    const { json } = program.opts<{ json?: true }>();
+    terminal.err(json ? `${JSON.stringify(body, null, 2)}\n` : `vswitchctl: ${body.message}\n`);
     return REFUSED;
   }
 }

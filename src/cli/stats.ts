@@ -13,16 +13,17 @@ export const registerStats: Register = (program, run) => {
   program
     .command('stats')
     .description('what every network and port has carried and dropped, and whether the sums hold')
-    .option('--watch', 'show it anew every second')
+    .option('--watch', 'show it anew every second (with --json: one line each)')
     .action(
       run(async (context, options: { readonly watch?: true }) => {
         const screen = options.watch && !context.json ? TOP_OF_SCREEN : '';
         do {
           const counters = await context.client.counters();
-          show(context, counters, () => `${screen}${statsText(counters)}`);
-          if (options.watch)
-            await sleep(WATCH_MS, undefined, { signal: context.signal }).catch(() => {});
-        } while (options.watch && !context.signal.aborted);
+          // A stream of documents: one in each line.
+          if (options.watch && context.json) context.print(JSON.stringify(counters));
+          else show(context, counters, () => `${screen}${statsText(counters)}`);
+          if (options.watch) await sleep(WATCH_MS, undefined, { signal: context.signal });
+        } while (options.watch);
       }),
     );
 };

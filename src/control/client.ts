@@ -11,6 +11,7 @@ import type {
 } from './requests.js';
 import type * as view from './views.js';
 
+export { errorBody } from './errorBody.js';
 export type * from './views.js';
 export type { AddFdbBody, AddNetworkBody, AddPortBody, FlushBody, ReplaceFdbBody };
 
@@ -25,16 +26,36 @@ export class Refused extends Error {
   }
 }
 
+export interface ControlClientOptions {
+  /** Path of the control socket. */
+  readonly socket: string;
+  /** Ends what is asked: it rejects with the reason. */
+  readonly signal: AbortSignal;
+  /** Most milliseconds that an answer may take; by default what a living daemon surely manages. */
+  readonly patience?: Patience | undefined;
+}
+
+export interface Patience {
+  readonly usual: number;
+  /** Of what opens or removes any number of devices. */
+  readonly long: number;
+}
+
 /**
  * One connection to one daemon. Methods reject with `Refused` when the daemon refuses, and with
- * `SwitchError` (NO_DAEMON, SOCKET_DENIED) when it cannot be reached. `close` it when done.
+ * `SwitchError` (NO_DAEMON, SOCKET_DENIED, NO_ANSWER) when it cannot be reached. `close` it when
+ * done.
  */
 export class ControlClient {
   readonly #socket: string;
+  readonly #signal: AbortSignal;
+  readonly #patience: Patience;
   readonly #http: Client;
 
-  constructor(socket: string) {
+  constructor({ socket, signal, patience = PATIENCE }: ControlClientOptions) {
     this.#socket = socket;
+    this.#signal = signal;
+    this.#patience = patience;
     this.#http = new Client('http://vswitchd', { socketPath: socket });
   }
 
@@ -42,8 +63,8 @@ export class ControlClient {
   doctor = () => this.#ask<view.DoctorView>('GET', '/v1/doctor');
   counters = () => this.#ask<view.CountersView>('GET', '/v1/counters');
   drops = () => this.#ask<view.DropView[]>('GET', '/v1/drops');
-  purge = () => this.#ask<view.PurgeView>('POST', '/v1/purge');
-  reload = () => this.#ask<view.ReloadView>('POST', '/v1/reload');
+  purge = () => this.#ask<view.PurgeView>('POST', '/v1/purge', { wait: 'long' });
+  reload = () => this.#ask<view.ReloadView>('POST', '/v1/reload', { wait: 'long' });
   networks = () => this.#ask<view.NetworkView[]>('GET', '/v1/networks');
   ports = () => this.#ask<view.PortView[]>('GET', '/v1/ports');
 
@@ -52,15 +73,15 @@ export class ControlClient {
   }
 
   addNetwork(body: AddNetworkBody): Promise<view.NetworkView> {
-    return this.#ask('POST', '/v1/networks', body);
+    return this.#ask('POST', '/v1/networks', { body, wait: 'long' });
   }
 
   removeNetwork(name: string): Promise<view.RemovedView> {
-    return this.#ask('DELETE', `/v1/networks/${part(name)}`);
+    return this.#ask('DELETE', `/v1/networks/${part(name)}`, { wait: 'long' });
   }
 
   addPort(network: string, body: AddPortBody): Promise<view.PortView> {
-    return this.#ask('POST', `/v1/networks/${part(network)}/ports`, body);
+    return this.#ask('POST', `/v1/networks/${part(network)}/ports`, { body, wait: 'long' });
   }
 
   removePort(name: string): Promise<view.RemovedView> {
@@ -69,7 +90,7 @@ export class ControlClient {
 
   /** `peer` is `ADDR`, `ADDR:PORT` or `[V6]:PORT`. */
   addPeer(network: string, peer: string): Promise<view.NetworkView> {
-    return this.#ask('POST', `/v1/networks/${part(network)}/peers`, peer);
+    return this.#ask('POST', `/v1/networks/${part(network)}/peers`, { body: peer });
   }
 
   removePeer(network: string, peer: string): Promise<view.NetworkView> {
@@ -81,11 +102,11 @@ export class ControlClient {
   }
 
   addFdb(network: string, body: AddFdbBody): Promise<view.FdbView[]> {
-    return this.#ask('POST', `/v1/networks/${part(network)}/fdb`, body);
+    return this.#ask('POST', `/v1/networks/${part(network)}/fdb`, { body });
   }
 
   replaceFdb(network: string, mac: string, body: ReplaceFdbBody): Promise<view.FdbView[]> {
-    return this.#ask('PUT', `/v1/networks/${part(network)}/fdb/${part(mac)}`, body);
+    return this.#ask('PUT', `/v1/networks/${part(network)}/fdb/${part(mac)}`, { body });
   }
 
   removeFdb(network: string, mac: string): Promise<view.FdbView[]> {
@@ -93,29 +114,34 @@ export class ControlClient {
   }
 
   flushFdb(body: FlushBody): Promise<view.FlushView> {
-    return this.#ask('POST', '/v1/fdb/flush', body);
+    return this.#ask('POST', '/v1/fdb/flush', { body });
   }
 
+  /** Does not wait for what is still asked. */
   close(): Promise<void> {
-    return this.#http.close();
+    return this.#http.destroy();
   }
 
   async #ask<T>(
     method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: string,
-    body?: unknown,
+    { body, wait = 'usual' }: { readonly body?: unknown; readonly wait?: keyof Patience } = {},
   ): Promise<T> {
     const sent =
       body === undefined
         ? {}
         : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const late = AbortSignal.timeout(this.#patience[wait]);
+    const signal = AbortSignal.any([this.#signal, late]);
     let status: number;
     let answer: unknown;
     try {
-      const response = await this.#http.request({ method, path, ...sent });
+      const response = await this.#http.request({ method, path, signal, ...sent });
       status = response.statusCode;
       answer = await response.body.json();
     } catch (error) {
+      if (this.#signal.aborted) throw this.#signal.reason;
+      if (late.aborted) throw new SwitchError('NO_ANSWER', this.#socket);
       throw unreachable(this.#socket, error);
     }
     if (status >= 400) throw new Refused(answer as view.ErrorView);
@@ -133,3 +159,5 @@ function unreachable(socket: string, error: unknown): SwitchError {
   const plain = code === 'ENOENT' || code === 'ECONNREFUSED';
   return new SwitchError('NO_DAEMON', socket, plain ? {} : { detail: message });
 }
+
+const PATIENCE: Patience = { usual: 10_000, long: 60_000 };

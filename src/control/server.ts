@@ -8,9 +8,9 @@ import type * as z from 'zod';
 import { requestError } from '../config/parse.js';
 import { SwitchError } from '../model/error.js';
 import { sentences } from '../model/sentences.js';
+import { errorBody } from './errorBody.js';
 import type { Operations } from './operations.js';
 import { addRoutes } from './routes.js';
-import type { ErrorView } from './views.js';
 
 export const API_PREFIX = '/v1';
 
@@ -69,16 +69,11 @@ export async function buildApi(daemon: Operations, options: ApiOptions): Promise
 }
 
 function answer(reply: FastifyReply, error: SwitchError): FastifyReply {
-  const body: ErrorView = {
-    code: error.code,
-    message: error.message,
-    ...(error.facts.problems === undefined ? {} : { problems: [...error.facts.problems] }),
-  };
   return reply
     .code(sentences[error.code].status)
     .type('application/json')
     .serializer(JSON.stringify)
-    .send(body);
+    .send(errorBody(error));
 }
 
 /** What the caller did wrong, or INTERNAL when it was us. */

@@ -2,7 +2,7 @@
 
 import { chmod, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { SwitchError } from '../model/error.js';
 
@@ -50,8 +50,8 @@ export async function listen(
 ): Promise<() => Promise<void>> {
   await checkSocketFree(socket);
   // Node removes what it has bound by name, whoever made it meanwhile; so we bind another name. The
-  // way through the open directory keeps it within sockaddr_un however long the path is.
-  const ours = `${basename(socket)}.${process.pid}`;
+  // way through the open directory keeps it within sockaddr_un however long the socket's path is.
+  const ours = `.vswitchd-${process.pid}`;
   // Between bind(2) and chmod(2) nobody else shall get in.
   const mask = process.umask(0o177);
   try {

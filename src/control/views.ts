@@ -168,13 +168,24 @@ export const removedTapView = z.object({
   netns: z.string().optional(),
 });
 
-export const removedView = z.object({ removed_taps: z.array(removedTapView) });
+/** Absent when none is left. */
+const leftTaps = () =>
+  z
+    .array(removedTapView.extend({ why: z.string() }))
+    .optional()
+    .meta({ description: 'TAPs that should be removed and are still there' });
+
+export const removedView = z.object({
+  removed_taps: z.array(removedTapView),
+  left_taps: leftTaps(),
+});
 export type RemovedView = z.output<typeof removedView>;
 
 export const purgeView = z.object({
   networks: z.array(z.string()),
   ports: z.array(z.string()),
   taps: z.array(removedTapView),
+  left_taps: leftTaps(),
 });
 export type PurgeView = z.output<typeof purgeView>;
 
@@ -184,6 +195,7 @@ export const reloadView = z.object({
   removed: z.array(z.string()),
   changed: z.array(z.string()),
   removed_taps: z.array(removedTapView),
+  left_taps: leftTaps(),
   warnings: z.array(z.string()),
 });
 export type ReloadView = z.output<typeof reloadView>;

@@ -7,8 +7,15 @@ import { hasAddress } from '../overlay/plan.js';
 
 type Check = DoctorView['checks'][number];
 
-/** Everything the probe tried, in words. `udpPorts` are those that our networks use. */
-export function diagnose(probe: Probe, vtep: string, udpPorts: ReadonlySet<number>): DoctorView {
+/**
+ * Everything the probe tried, in words. Without `vtep` our own address is not judged. `udpPorts` are
+ * those that our networks use.
+ */
+export function diagnose(
+  probe: Probe,
+  vtep: string | undefined,
+  udpPorts: ReadonlySet<number>,
+): DoctorView {
   const { tunError } = probe;
   const checks = [
     needed({
@@ -24,7 +31,7 @@ export function diagnose(probe: Probe, vtep: string, udpPorts: ReadonlySet<numbe
       fix: sentences.NO_TUN.fix,
       ...(tunError === undefined ? {} : { detail: tunError }),
     }),
-    addressCheck(probe, vtep),
+    ...(vtep === undefined ? [] : [addressCheck(probe, vtep)]),
     ...vxlanChecks(probe, udpPorts),
     ...probe.facilities.map(facilityCheck),
   ];

@@ -1,11 +1,16 @@
 // The process around a daemon: command line, signals, exit codes.
 
 import { CommanderError } from 'commander';
+import { configOfVtep, readConfig } from '../config/parse.js';
+import type { DoctorView } from '../control/views.js';
 import { loadAddon } from '../datapath/binding.js';
 import { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
+import { udpPortOf } from '../model/network.js';
+import { VXLAN_PORT } from '../model/vtep.js';
 import { namespaceAt } from '../overlay/namespaces.js';
-import { type Daemon, startDaemon } from './daemon.js';
+import { type Daemon, type Source, startDaemon } from './daemon.js';
+import { diagnose } from './doctor.js';
 import { stderrLog } from './log.js';
 import { type CommandLine, parseCommandLine } from './options.js';
 
@@ -14,10 +19,45 @@ const BAD_USAGE = 2;
 /** EX_SOFTWARE of sysexits(3): a bug of ours. */
 const OUR_BUG = 70;
 
-/** Runs until a signal ends it. Sets the exit code: 0 stopped, 1 refused, 2 bad usage, 70 our bug. */
-export async function main(args: readonly string[]): Promise<void> {
+/** How the process talks. The rest of what it says is its log. */
+export interface Voice {
+  /** The report of `--doctor`, as people read it. */
+  readonly doctorText: (doctor: DoctorView) => string;
+}
+
+/**
+ * Runs until a signal ends it. Sets the exit code: 0 stopped, 1 refused (with --doctor: not ready),
+ * 2 bad usage, 70 our bug.
+ */
+export async function main(args: readonly string[], { doctorText }: Voice): Promise<void> {
   const line = commandLine(args);
   if (line === undefined) return;
+  try {
+    if (line.task === 'run') await run(line);
+    else {
+      const doctor = await examine(line.source);
+      process.stdout.write(`${doctorText(doctor)}\n`);
+      if (!doctor.ready) process.exitCode = REFUSED;
+    }
+  } catch (error) {
+    if (!(error instanceof SwitchError)) throw error;
+    process.stderr.write(`vswitchd: ${error.message}\n`);
+    process.exitCode = REFUSED;
+  }
+}
+
+/** What this host offers; for what the source wants, where there is one. */
+async function examine(source: Source | undefined): Promise<DoctorView> {
+  const probe = new Datapath(loadAddon()).probe();
+  if (source === undefined) return diagnose(probe, undefined, new Set([VXLAN_PORT]));
+  const { config } =
+    'config' in source ? await readConfig(source.config) : configOfVtep(source.vtep);
+  const { vtep, networks } = config;
+  const udpPorts = networks.map((network) => udpPortOf(network, vtep));
+  return diagnose(probe, vtep.address, new Set([vtep.port, ...udpPorts]));
+}
+
+async function run(line: Extract<CommandLine, { task: 'run' }>): Promise<void> {
   const log = stderrLog(line.logLevel);
   const fatal = (detail: string) => {
     log.fatal({ detail }, 'this is a bug of vswitchd: please report it with this log');
@@ -26,16 +66,15 @@ export async function main(args: readonly string[]): Promise<void> {
   process.on('uncaughtException', (error) => fatal(error.stack ?? error.message));
   let daemon: Daemon | undefined;
   // From the first moment: the default action would end a daemon that is still starting.
-  process.on('SIGHUP', () => void daemon?.reload());
-  try {
-    const datapath = new Datapath(loadAddon());
-    daemon = await startDaemon(line, { datapath, namespaces: namespaceAt, log, fatal });
-  } catch (error) {
-    if (!(error instanceof SwitchError)) throw error;
-    process.stderr.write(`vswitchd: ${error.message}\n`);
-    process.exitCode = REFUSED;
-    return;
-  }
+  let early = false;
+  process.on('SIGHUP', () => {
+    early = daemon === undefined;
+    void daemon?.reload();
+  });
+  const datapath = new Datapath(loadAddon());
+  daemon = await startDaemon(line, { datapath, namespaces: namespaceAt, log, fatal });
+  // The file may have changed after it was read.
+  if (early) void daemon.reload();
   const { stop } = daemon;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, async () => {
@@ -49,7 +88,10 @@ export async function main(args: readonly string[]): Promise<void> {
 
 function commandLine(args: readonly string[]): CommandLine | undefined {
   try {
-    return parseCommandLine(args, (text) => process.stderr.write(text));
+    return parseCommandLine(args, {
+      out: (text) => void process.stdout.write(text),
+      err: (text) => void process.stderr.write(text),
+    });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? 0 : BAD_USAGE;

@@ -3,12 +3,21 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { socketSchema, storeSchema } from '../config/fileSchema.js';
+import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
-import type { DaemonOptions } from './daemon.js';
+import { statePathOf } from '../store/stateFile.js';
+import type { DaemonOptions, Source } from './daemon.js';
 import { LOG_LEVELS, type LogLevel } from './log.js';
 
-export interface CommandLine extends DaemonOptions {
-  readonly logLevel: LogLevel;
+/** Switch, or tell what this host offers (with or without knowing what for), and end. */
+export type CommandLine =
+  | ({ readonly task: 'run'; readonly logLevel: LogLevel } & DaemonOptions)
+  | { readonly task: 'doctor'; readonly source: Source | undefined };
+
+/** Where text goes that commander writes: what was asked for, and what is wrong. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
 }
 
 interface Raw {
@@ -17,16 +26,14 @@ interface Raw {
   readonly store: string;
   readonly socket?: string;
   readonly logLevel: LogLevel;
+  readonly doctor?: true;
 }
 
 /**
  * Parses arguments (without node and script). Throws `CommanderError` on bad usage, --help and
- * --version, after telling so with `write`.
+ * --version, after telling so to `output`.
  */
-export function parseCommandLine(
-  args: readonly string[],
-  write: (text: string) => void,
-): CommandLine {
+export function parseCommandLine(args: readonly string[], output: Output): CommandLine {
   const command = new Command('vswitchd')
     .description(
       'Userspace VXLAN switch. Runs in the foreground; SIGTERM stops it (TAPs stay), SIGHUP reloads the file.',
@@ -43,12 +50,18 @@ export function parseCommandLine(
     .addOption(
       new Option('--log-level <level>', 'least level logged').choices(LOG_LEVELS).default('info'),
     )
-    .configureOutput({ writeOut: write, writeErr: write })
+    .option(
+      '--doctor',
+      'tell what this host offers and lacks, and end: 1 when it lacks what is needed',
+    )
+    .addHelpText('after', LASTING)
+    .configureOutput({ writeOut: output.out, writeErr: output.err })
     .exitOverride();
   command.parse(args, { from: 'user' });
-  const { config, vtep, socket, logLevel } = command.opts<Raw>();
-  if (config !== undefined) return { source: { config }, socket, logLevel };
-  if (vtep !== undefined) return { source: { vtep }, socket, logLevel };
+  const { config, vtep, socket, logLevel, doctor } = command.opts<Raw>();
+  const source = config !== undefined ? { config } : vtep !== undefined ? { vtep } : undefined;
+  if (doctor) return { task: 'doctor', source };
+  if (source !== undefined) return { task: 'run', source, socket, logLevel };
   return command.error("error: one of '--config <file>' and '--vtep <address>' is needed");
 }
 
@@ -63,3 +76,8 @@ function socketOf(path: string): string {
   if (data === undefined) throw new InvalidArgumentError(`Allowed: ${error?.issues[0]?.message}.`);
   return data;
 }
+
+const LASTING = `
+What vswitchctl adds is kept beside the control socket (by default in
+${statePathOf(DEFAULT_SOCKET)}). So it survives a restart of vswitchd, but not a
+reboot: put lasting networks into the configuration file.`;

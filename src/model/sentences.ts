@@ -114,6 +114,12 @@ export const sentences = {
     why: 'it does not run, or uses another socket',
     fix: 'start it, or name its socket with --socket',
   },
+  NO_ANSWER: {
+    status: 504,
+    what: '{subject} does not answer',
+    why: 'whatever listens there is stuck, or is no vswitchd',
+    fix: 'see the log of vswitchd, or restart it; TAPs stay, so containers only see a pause',
+  },
   SOCKET_DENIED: {
     status: 403,
     what: 'may not talk to {subject}',
@@ -153,8 +159,8 @@ export const sentences = {
   },
   STATE_UNWRITABLE: {
     status: 500,
-    what: 'cannot write the state file {subject}, so the change was taken back',
-    why: 'the file system refused it',
+    what: 'cannot write the state file {subject}',
+    why: 'the file system refused it, so the change was taken back',
     fix: 'make room or correct the permissions of its directory',
   },
   // What the API is asked for

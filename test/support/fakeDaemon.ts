@@ -100,7 +100,7 @@ export class FakeDaemon {
       err: (text) => {
         err += text;
       },
-      signal: AbortSignal.timeout(5_000),
+      signal: new AbortController().signal,
     });
     return { code, out, err };
   }

@@ -204,7 +204,7 @@ export class Vswitchd {
 
   /** Polling goes straight to the API: a process for each look would take most of a test's time. */
   async #ask<T>(question: (client: ControlClient) => Promise<T>): Promise<T> {
-    const client = new ControlClient(this.socket);
+    const client = new ControlClient({ socket: this.socket, signal: AbortSignal.timeout(60_000) });
     try {
       return await question(client);
     } finally {

@@ -63,6 +63,13 @@ describe('doctor', () => {
     });
   });
 
+  it('judges no address when it knows of none', () => {
+    const probe = { ...new FakeHost().probe, interfaces: [] };
+    const { ready, checks } = diagnose(probe, undefined, udpPorts);
+    expect(ready).toBe(true);
+    expect(checks.map((check) => check.name)).toContain('udp_gso');
+  });
+
   it('names what is missing, why it matters and the fix', () => {
     const probe = {
       ...new FakeHost().probe,
@@ -134,19 +141,41 @@ describe('the log', () => {
 });
 
 describe('the command line of vswitchd', () => {
-  const parse = (...args: string[]) => parseCommandLine(args, () => {});
+  const deaf = { out: () => {}, err: () => {} };
+  const parse = (...args: string[]) => parseCommandLine(args, deaf);
 
   it('names a file or an address', () => {
     expect(parse('--config', 'a.yaml')).toEqual({
+      task: 'run',
       source: { config: 'a.yaml' },
       socket: undefined,
       logLevel: 'info',
     });
     expect(parse('--vtep', '10.0.0.1', '--log-level', 'debug', '--socket', '/x.sock')).toEqual({
+      task: 'run',
       source: { vtep: '10.0.0.1' },
       socket: '/x.sock',
       logLevel: 'debug',
     });
+  });
+
+  it('asks for a report, with or without what for', () => {
+    expect(parse('--doctor')).toEqual({ task: 'doctor', source: undefined });
+    expect(parse('--doctor', '--vtep', '10.0.0.1')).toEqual({
+      task: 'doctor',
+      source: { vtep: '10.0.0.1' },
+    });
+  });
+
+  it('says what it was asked for and nothing else; how long additions last', () => {
+    let out = '';
+    const output = { ...deaf, out: (text: string) => (out += text) };
+    expect(() => parseCommandLine(['--help'], output)).toThrow(
+      expect.objectContaining({ exitCode: 0 }),
+    );
+    expect(out).toMatch(/^Usage: vswitchd /);
+    expect(out).toContain('/run/vswitchd/control.state.json');
+    expect(out).toContain('not a\nreboot');
   });
 
   it.each([
@@ -158,9 +187,8 @@ describe('the command line of vswitchd', () => {
     [['--vtep', '10.0.0.1', 'extra']],
   ])('%j is bad usage', (args) => {
     let told = '';
-    expect(() => parseCommandLine(args, (text) => (told += text))).toThrow(
-      expect.objectContaining({ exitCode: 1 }),
-    );
+    const output = { ...deaf, err: (text: string) => (told += text) };
+    expect(() => parseCommandLine(args, output)).toThrow(expect.objectContaining({ exitCode: 1 }));
     expect(told).toMatch(/^error: /);
   });
 });

@@ -1,6 +1,7 @@
 /** The two programs as processes: arguments, signals, exit codes. No rights are needed: nothing is attached. */
 
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -90,12 +91,43 @@ describe('vswitchd', () => {
   it('knows bad usage: 2, help and version: 0', async () => {
     expect((await vswitchd()).exitCode).toBe(2);
     expect((await vswitchd('--nonsense')).exitCode).toBe(2);
-    expect(await vswitchd('--help')).toMatchObject({ exitCode: 0 });
-    expect(await vswitchd('--version')).toMatchObject({ exitCode: 0 });
+    expect(await vswitchd('--help')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^Usage: vswitchd /),
+      stderr: '',
+    });
+    expect(await vswitchd('--version')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      stderr: '',
+    });
+  });
+});
+
+describe('vswitchd --doctor', () => {
+  it('reports without running, and fails when something that is needed is missing', async () => {
+    const plain = await vswitchd('--doctor');
+    expect(plain.stdout).toMatch(/CAP_NET_ADMIN/);
+    expect(plain.exitCode).toBe(plain.stdout.includes('MISSING') ? 1 : 0);
+    const nowhere = await vswitchd('--doctor', '--vtep', '192.0.2.1');
+    expect(nowhere.stdout).toMatch(/^MISSING +VTEP 192\.0\.2\.1 /m);
+    expect([nowhere.exitCode, nowhere.stderr]).toEqual([1, '']);
   });
 });
 
 describe('vswitchctl', () => {
+  it('ends at Ctrl-C though the socket never answers: 130', async () => {
+    const server = createServer();
+    const asked = new Promise((connected) => server.once('connection', connected));
+    await new Promise<void>((listening) => server.listen(socket, listening));
+    const child = ctl('status');
+    await asked;
+    child.kill('SIGINT');
+    const { exitCode, stdout, stderr } = await child;
+    server.close();
+    expect([exitCode, stdout, stderr]).toEqual([130, '', '']);
+  });
+
   it('without daemon is refused: 1', async () => {
     const { exitCode, stderr } = await ctl('status');
     expect([exitCode, stderr]).toEqual([
