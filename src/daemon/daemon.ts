@@ -3,7 +3,7 @@
 //   starting --lock, probe, apply, socket--> running --stop--> stopped      (no way back)
 //   Whatever was opened before a failed start is closed again. TAPs stay in every case.
 
-import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { configOfVtep, type ParsedConfig, readConfig } from '../config/parse.js';
 import type { Operations } from '../control/operations.js';
@@ -17,7 +17,7 @@ import type { Namespaces } from '../overlay/namespaces.js';
 import { Overlay } from '../overlay/overlay.js';
 import { underlayMtuOf } from '../overlay/plan.js';
 import { Reconciler } from '../overlay/reconcile.js';
-import { loadState, saveState, statePathOf } from '../store/stateFile.js';
+import { loadState, prepareState, requireSafeDirectory, statePathOf } from '../store/stateFile.js';
 import { EventPump } from './events.js';
 import { operationsOf } from './operations.js';
 import { nameOwner } from './udpOwner.js';
@@ -84,16 +84,25 @@ async function open(opening: Opening): Promise<Daemon> {
   const statePath = statePathOf(socket);
   const { state, broken } = await loadState(statePath, new Date());
   if (broken !== undefined) log.error({ broken }, 'state file');
-  const reconciler = new Reconciler({ datapath, namespaces: parts.namespaces, log });
+  const reconciler = new Reconciler({
+    datapath,
+    namespaces: parts.namespaces,
+    log,
+    now: () => performance.now(),
+  });
   const { vtep, networks: file, datapath: engine } = parsed.config;
   const probe = datapath.probe();
   const underlayMtu = underlayMtuOf(vtep.address, probe.interfaces);
-  const overlay = new Overlay({ vtep, datapath: engine, owner: socket, file, underlayMtu }, state, {
-    reconciler,
-    namespaces: parts.namespaces,
-    save: (next) => saveState(statePath, next),
-    log,
-  });
+  const overlay = new Overlay(
+    { vtep, datapath: engine, owner: socket, file, hasFile: configPath !== undefined, underlayMtu },
+    state,
+    {
+      reconciler,
+      namespaces: parts.namespaces,
+      prepare: (next) => prepareState(statePath, next),
+      log,
+    },
+  );
   closers.push(() => datapath.stop());
   closers.push(() => overlay.stop());
   try {
@@ -118,6 +127,7 @@ async function open(opening: Opening): Promise<Daemon> {
     configPath,
     config: parsed,
     warnings,
+    log,
   });
   const api = await buildApi(operations, { version: VERSION, log });
   closers.push(() => api.close());
@@ -131,7 +141,7 @@ async function open(opening: Opening): Promise<Daemon> {
   return {
     socket,
     operations,
-    reload: () => logReload(operations, log),
+    reload: () => operations.reload().then(forget, forget),
     stop: () => {
       stopping ??= closeAll(closers);
       return stopping;
@@ -139,7 +149,10 @@ async function open(opening: Opening): Promise<Daemon> {
   };
 }
 
-/** The kernel drops the lock with the process; the file is removed only at an orderly end. */
+/**
+ * The kernel drops the lock with the process. The file stays: whoever unlinked it could unlink the
+ * one that the next daemon holds.
+ */
 async function takeLock(
   datapath: Datapath,
   socket: string,
@@ -147,13 +160,10 @@ async function takeLock(
 ): Promise<void> {
   const path = `${socket}.lock`;
   await makeSocketDirectory(socket);
+  await requireSafeDirectory(dirname(socket));
   try {
     const lock = datapath.lockFile(path);
-    closers.push(async () => {
-      // Before the release: afterwards the file may be another daemon's.
-      await rm(path, { force: true });
-      lock.release();
-    });
+    closers.push(() => lock.release());
   } catch (error) {
     if (error instanceof SwitchError && error.code === 'LOCKED')
       throw new SwitchError('LOCKED', socket);
@@ -161,14 +171,8 @@ async function takeLock(
   }
 }
 
-async function logReload(operations: Operations, log: Logger): Promise<void> {
-  try {
-    const { added, removed, changed, warnings } = await operations.reload();
-    log.info({ added, removed, changed, warnings }, 'reloaded');
-  } catch (error) {
-    log.error({ error: (error as Error).message }, 'reload refused, the old configuration runs on');
-  }
-}
+/** `operations.reload` has logged how it ended. */
+function forget(): void {}
 
 /** Last opened, first closed; every one is tried. Throws the first failure. */
 async function closeAll(closers: (() => unknown)[]): Promise<void> {

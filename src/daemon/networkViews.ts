@@ -64,6 +64,8 @@ function stateOf(
 ): Pick<PortView, 'state' | 'reason'> {
   if (condition?.state === 'waiting') return { state: 'waiting', reason: condition.reason };
   if (live?.state === 'gone') return { state: 'gone', reason: 'its device disappeared' };
+  if (live === undefined)
+    return { state: 'waiting', reason: 'the running switch does not have it' };
   return { state: 'up' };
 }
 

@@ -1,16 +1,16 @@
 // What the API can ask of this daemon: the overlay's changes, and views of everything.
 
+import type { Logger } from 'pino';
 import { type ParsedConfig, readConfig } from '../config/parse.js';
 import type { Operations } from '../control/operations.js';
 import type { PortView, PurgeView, ReloadView, RemovedView, StatusView } from '../control/views.js';
 import type { Datapath } from '../datapath/datapath.js';
-import type { OwnedTap } from '../datapath/seam.js';
 import { SwitchError } from '../model/error.js';
 import { udpPortOf } from '../model/network.js';
 import { VERSION } from '../model/version.js';
-import type { Overlay } from '../overlay/overlay.js';
+import type { Overlay, PurgeReport } from '../overlay/overlay.js';
 import { peersOf, underlayMtuOf } from '../overlay/plan.js';
-import type { RemovedTap } from '../overlay/reconcile.js';
+import type { Swept } from '../overlay/reconcile.js';
 import { CounterViews } from './counterViews.js';
 import { diagnose } from './doctor.js';
 import { viewDormantFdb, viewFdbEntry, viewNetwork, viewPorts } from './networkViews.js';
@@ -23,6 +23,7 @@ export interface OperationsParts {
   /** The configuration file, if there is one. */
   readonly configPath: string | undefined;
   readonly config: ParsedConfig;
+  readonly log: Logger;
   /** What was wrong at the start but not fatal. */
   readonly warnings: readonly string[];
 }
@@ -45,12 +46,11 @@ export function operationsOf(parts: OperationsParts): Operations {
     counters: () => counterViews.counters(datapath.counters()),
     drops: () => counterViews.totals(datapath.counters()),
     flushFdb: (name, port) => flush(parts, name, port),
-    purge: () => purge(parts),
+    purge: async () => viewPurge(await overlay.purge()),
     reload: async () => {
-      const next = await loadAgain(parts.configPath);
-      const report = await reload(parts, next);
+      const { next, view } = await reload(parts);
       config = next;
-      return report;
+      return view;
     },
   };
 }
@@ -98,14 +98,14 @@ function changesOf({ datapath, overlay }: OperationsParts, views: Views): Change
       const { name } = await named(datapath, overlay.addNetwork(request));
       return views.network(name);
     },
-    removeNetwork: async (name) => removed((await overlay.removeNetwork(name)).removedTaps),
+    removeNetwork: async (name) => viewSwept(await overlay.removeNetwork(name)),
     addPort: async (network, request) => {
       const { name } = await overlay.addPort(network, request);
       const view = views.ports().find((port) => port.name === name);
       if (view === undefined) throw new SwitchError('PORT_UNKNOWN', name);
       return view;
     },
-    removePort: async (name) => removed((await overlay.removePort(name)).removedTaps),
+    removePort: async (name) => viewSwept(await overlay.removePort(name)),
     addPeer: async (network, peer) => {
       await overlay.addPeer(network, peer);
       return views.network(network);
@@ -143,7 +143,7 @@ function statusOf(
     .filter((port) => port.reason)
     .map((port) => `port ${port.name}: ${port.reason}`);
   const peers = overlay.networks.flatMap((network) => peersOf(network, vtep));
-  const degraded = waiting.length + skipped.length > 0;
+  const degraded = waiting.length + skipped.length + parts.warnings.length > 0;
   return {
     version: VERSION,
     pid: process.pid,
@@ -183,54 +183,54 @@ function flush(
   };
 }
 
-/** Takes down everything that runs, then every TAP that bears our mark, known or not. */
-async function purge({ datapath, overlay }: OperationsParts): Promise<PurgeView> {
-  const networks = overlay.networks.map((network) => network.name);
-  const ports = overlay.networks.flatMap((network) => network.ports.map((port) => port.name));
-  const taps: RemovedTap[] = [...(await overlay.purge())];
-  const { owner } = overlay.base;
-  for (const tap of await datapath.ownedTaps(owner)) {
-    if (await removeIfThere(datapath, tap, owner)) taps.push(tap);
-  }
-  return { networks, ports, taps: taps.map(viewTap) };
-}
-
-/** Containers end while we look: a namespace that is gone took its TAP along. */
-async function removeIfThere(datapath: Datapath, tap: OwnedTap, owner: string): Promise<boolean> {
-  try {
-    return await datapath.removeTap(tap, owner);
-  } catch (error) {
-    if (error instanceof SwitchError && error.code === 'NETNS_GONE') return false;
-    throw error;
-  }
-}
-
 async function loadAgain(path: string | undefined): Promise<ParsedConfig> {
   if (path === undefined) throw new SwitchError('NO_CONFIG_FILE', 'vswitchd');
   return readConfig(path);
 }
 
-async function reload(
-  { datapath, overlay, config: { config: started } }: OperationsParts,
-  next: ParsedConfig,
-): Promise<ReloadView> {
-  const { config } = next;
-  const mtu = underlayMtuOf(config.vtep.address, datapath.probe().interfaces);
-  const { apply, removedTaps } = await named(datapath, overlay.reload(config, mtu));
-  const { kept, added, removed: gone, changed } = apply;
+interface Reloaded {
+  readonly next: ParsedConfig;
+  readonly view: ReloadView;
+}
+
+/** Whoever asked for it: one log record, of success or of refusal. */
+async function reload(parts: OperationsParts): Promise<Reloaded> {
+  const { log } = parts;
+  try {
+    const reloaded = await reloadFile(parts);
+    const { added, removed, changed, warnings } = reloaded.view;
+    log.info({ added, removed, changed, warnings }, 'reloaded');
+    return reloaded;
+  } catch (error) {
+    log.warn({ error: (error as Error).message }, 'reload refused, the old configuration runs on');
+    throw error;
+  }
+}
+
+async function reloadFile({
+  datapath,
+  overlay,
+  configPath,
+  config,
+}: OperationsParts): Promise<Reloaded> {
+  let next = config;
+  const load = async () => {
+    next = await loadAgain(configPath);
+    const { vtep, networks: file } = next.config;
+    return { vtep, file, underlayMtu: underlayMtuOf(vtep.address, datapath.probe().interfaces) };
+  };
+  const report = await named(datapath, overlay.reload(load));
+  const { kept, added, removed, changed } = report.apply;
+  const started = config.config;
   const fixed = [
-    ...(JSON.stringify(config.datapath) === JSON.stringify(started.datapath) ? [] : ['datapath']),
-    ...(config.control.socket === started.control.socket ? [] : ['control.socket']),
+    ...(JSON.stringify(next.config.datapath) === JSON.stringify(started.datapath)
+      ? []
+      : ['datapath']),
+    ...(next.config.control.socket === started.control.socket ? [] : ['control.socket']),
   ];
   const restart = fixed.map((key) => `${key} is not changed by a reload; restart vswitchd for it`);
-  return {
-    kept,
-    added,
-    removed: gone,
-    changed,
-    removed_taps: removedTaps.map(viewTap),
-    warnings: [...next.warnings, ...restart],
-  };
+  const warnings = [...next.warnings, ...restart];
+  return { next, view: { kept, added, removed, changed, ...viewSwept(report), warnings } };
 }
 
 /** Lets PORT_IN_USE name the owner of the port. */
@@ -243,10 +243,15 @@ async function named<T>(datapath: Datapath, work: Promise<T>): Promise<T> {
   }
 }
 
-function removed(taps: readonly RemovedTap[]): RemovedView {
-  return { removed_taps: taps.map(viewTap) };
+function viewPurge({ networks, ports, removed, left }: PurgeReport): PurgeView {
+  return {
+    networks: [...networks],
+    ports: [...ports],
+    taps: [...removed],
+    ...(left.length === 0 ? {} : { left_taps: [...left] }),
+  };
 }
 
-function viewTap({ port, ifname, netns }: RemovedTap): RemovedView['removed_taps'][number] {
-  return { port, ifname, ...(netns === undefined ? {} : { netns }) };
+function viewSwept({ removed, left }: Swept): RemovedView {
+  return { removed_taps: [...removed], ...(left.length === 0 ? {} : { left_taps: [...left] }) };
 }

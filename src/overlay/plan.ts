@@ -19,6 +19,7 @@ import {
   ifnameOf,
   type Network,
   overheadOf,
+  type Peer,
   type Port,
   udpPortOf,
   type VtepSettings,
@@ -84,10 +85,23 @@ export function defaultMtu(network: Network, intent: Pick<Intent, 'vtep' | 'unde
 /** Every peer once and complete; our own address is none. */
 export function peersOf(network: Network, vtep: VtepSettings): ResolvedPeer[] {
   const peers = new Map<string, ResolvedPeer>();
-  for (const { address, port = udpPortOf(network, vtep), vni = network.vni } of network.peers) {
-    if (address !== vtep.address) peers.set(`${address} ${port} ${vni}`, { address, port, vni });
+  for (const peer of network.peers) {
+    if (peer.address !== vtep.address) {
+      peers.set(peerKey(peer, network, vtep), resolvePeer(peer, network, vtep));
+    }
   }
   return [...peers.values()];
+}
+
+/** Equal for peers of a network that are one tunnel, however they were written. */
+export function peerKey(peer: Peer, network: Network, vtep: VtepSettings): string {
+  const { address, port, vni } = resolvePeer(peer, network, vtep);
+  return `${address} ${port} ${vni}`;
+}
+
+function resolvePeer(peer: Peer, network: Network, vtep: VtepSettings): ResolvedPeer {
+  const { address, port = udpPortOf(network, vtep), vni = network.vni } = peer;
+  return { address, port, vni };
 }
 
 function planVtep(vtep: VtepSettings): VtepSpec {

@@ -2,38 +2,64 @@
 // whole desired state from everything known, so a lost event can only delay.
 //
 //   port:   waiting --namespace is there, apply succeeds--> attached
-//           attached --namespace gone or another, device gone--> waiting   (retried each second)
+//           attached --namespace gone or another, device gone--> waiting
+//
+// The namespace of a waiting port is looked at each second; a port that could not be opened in it is
+// tried again after 1, 2, 4 ... 30 s, and at once when its path leads to another namespace.
 
 import type { Logger } from 'pino';
 import type { Datapath } from '../datapath/datapath.js';
-import type { ApplyReport } from '../datapath/seam.js';
+import type { ApplyReport, OwnedTap } from '../datapath/seam.js';
 import { SwitchError } from '../model/error.js';
-import { netnsPath, sameProcess } from '../model/netns.js';
-import { ifnameOf, type Network, type Port } from '../model/network.js';
+import { sameProcess } from '../model/netns.js';
+import { ifnameOf, type Port } from '../model/network.js';
 import type { ErrorCode } from '../model/sentences.js';
+import {
+  type Device,
+  devicesOf,
+  heirsOf,
+  namespacePath,
+  portsOf,
+  retiredTaps,
+  type Sightings,
+} from './devices.js';
 import type { NamespaceId, Namespaces, Sighting } from './namespaces.js';
 import { type Intent, plan } from './plan.js';
 
 export type PortCondition =
-  | { readonly state: 'attached'; readonly namespace: NamespaceId | undefined }
+  | { readonly state: 'attached'; readonly place: Place }
   | { readonly state: 'waiting'; readonly reason: string };
 
-/** A TAP device that a change of intent has made superfluous and that was removed. */
-export interface RemovedTap {
-  readonly netns?: string;
+/** Where an attached port is. */
+export interface Place {
+  readonly namespace: NamespaceId | undefined;
+  /** The namespace's path by which it was opened; `undefined` in our own. */
+  readonly path: string | undefined;
   readonly ifname: string;
-  readonly port: string;
 }
 
-export interface ChangeReport {
+/** A TAP that should be removed and is still there. */
+export interface LeftTap extends OwnedTap {
+  readonly why: string;
+}
+
+export interface Swept {
+  readonly removed: readonly OwnedTap[];
+  readonly left: readonly LeftTap[];
+}
+
+export interface Changed {
   readonly apply: ApplyReport;
-  readonly removedTaps: readonly RemovedTap[];
+  /** TAPs of the old intent that the new one does not name: `sweep` them when the change is for good. */
+  readonly retired: readonly OwnedTap[];
 }
 
 export interface ReconcilerParts {
-  readonly datapath: Pick<Datapath, 'apply' | 'removeTap'>;
+  readonly datapath: Pick<Datapath, 'apply' | 'removeTap' | 'ownedTaps'>;
   readonly namespaces: Namespaces;
   readonly log: Logger;
+  /** Milliseconds of a clock that never jumps. */
+  readonly now: () => number;
 }
 
 /** Calls must not overlap: whoever owns the reconciler serialises them. */
@@ -48,6 +74,12 @@ export class Reconciler {
   readonly #gone = new Set<string>();
   /** First sight of paths in /proc: the kernel may give a PID to a stranger later. */
   readonly #pinned = new Map<string, Sighting>();
+  /** Ports that could not be opened: when to try again. */
+  readonly #retries = new Map<string, Retry>();
+  /** Ports whose place is still taken by the TAP of a port that is no more, and its name. */
+  readonly #heirs = new Map<string, string>();
+  /** The datapath may not run what the intent says. */
+  #unsettled = false;
   #lastTrouble = '';
 
   constructor(parts: ReconcilerParts) {
@@ -56,19 +88,71 @@ export class Reconciler {
 
   /**
    * Replaces the whole intent, or changes nothing and throws. Ports that are new or changed must
-   * attach; the others (and all of them at the first call) may wait for their namespace.
+   * attach when `strict`; the others (and all of them at the first call) may wait.
    */
-  async change(next: Intent): Promise<ChangeReport> {
+  async change(next: Intent, strict = true): Promise<Changed> {
     const old = this.#intent;
-    const strict = old === undefined ? new Set<string>() : freshPorts(old, next);
+    const fresh = old === undefined ? new Set<string>() : freshPorts(old, next);
     const ids = await this.#namespaceIds(next);
     this.#report = untouched(this.#report);
-    if (old !== undefined)
-      await this.#release(old, this.#stale(old, await this.#namespaceIds(old)));
-    await this.#settle(next, ids, strict);
-    const removedTaps =
-      old === undefined ? [] : await this.#removeTaps(tapsOf(old), tapsOf(next), next.owner);
-    return { apply: this.#report, removedTaps };
+    if (old === undefined) {
+      await this.#settle(next, ids, new Set());
+      return { apply: this.#report, retired: [] };
+    }
+    const oldIds = await this.#namespaceIds(old);
+    await this.#release(old, this.#stale(old, oldIds));
+    for (const name of fresh) this.#retries.delete(name);
+    const heirs = heirsOf(devicesOf(old, oldIds), devicesOf(next, ids));
+    const must = strict ? [...fresh].filter((name) => !heirs.has(name)) : [];
+    await this.#settle(next, ids, new Set(must), heirs);
+    return { apply: this.#report, retired: retiredTaps(old, next) };
+  }
+
+  /** Goes back to an intent that was in effect. Never throws: what fails is tried by `refresh`. */
+  async restore(intent: Intent): Promise<void> {
+    this.#intent = intent;
+    this.#unsettled = true;
+    this.#retries.clear();
+    this.#heirs.clear();
+    await this.refresh();
+  }
+
+  /**
+   * Removes those of our `taps` that no port of the intent wants in their place, and attaches the
+   * ports that waited for that. A TAP stays while it is unknown where its port belongs.
+   */
+  async sweep(taps: readonly OwnedTap[]): Promise<Swept> {
+    const intent = this.#intent;
+    const removed: OwnedTap[] = [];
+    const left: LeftTap[] = [];
+    if (intent === undefined || taps.length === 0) return { removed, left };
+    const wanted = devicesOf(intent, await this.#namespaceIds(intent));
+    for (const tap of taps) {
+      if (await this.#isWanted(tap, intent, wanted)) continue;
+      try {
+        if (await this.#parts.datapath.removeTap(tap, intent.owner)) removed.push(tap);
+      } catch (error) {
+        // A namespace that is gone took its TAP along.
+        if (error instanceof SwitchError && error.code === 'NETNS_GONE') continue;
+        const why = (error as Error).message;
+        left.push({ ...tap, why });
+        this.#parts.log.warn({ port: tap.port, ifname: tap.ifname, error: why }, 'TAP not removed');
+      }
+    }
+    if (removed.length + this.#heirs.size > 0) {
+      this.#retries.clear();
+      this.#heirs.clear();
+      await this.refresh();
+    }
+    return { removed, left };
+  }
+
+  /** Sweeps every TAP on this machine that bears our mark. */
+  async sweepAll(): Promise<Swept> {
+    const owner = this.#intent?.owner;
+    return owner === undefined
+      ? { removed: [], left: [] }
+      : this.sweep(await this.#parts.datapath.ownedTaps(owner));
   }
 
   /** Releases what has gone, and tries again what waits. Never throws: trouble is logged, once. */
@@ -79,7 +163,7 @@ export class Reconciler {
       const ids = await this.#namespaceIds(intent);
       const stale = this.#stale(intent, ids);
       await this.#release(intent, stale);
-      if (stale.size > 0 || this.#mayAttach(intent, ids))
+      if (this.#unsettled || stale.size > 0 || this.#mayAttach(intent, ids))
         await this.#settle(intent, ids, new Set());
       this.#lastTrouble = '';
     } catch (error) {
@@ -107,7 +191,7 @@ export class Reconciler {
       if (condition?.state !== 'attached') continue;
       const sight = ids.get(port.name);
       const moved =
-        sight?.namespace !== condition.namespace ||
+        sight?.namespace !== condition.place.namespace ||
         this.#misplaced(port, sight, intent) !== undefined;
       if (moved || this.#gone.has(port.name)) stale.add(port.name);
     }
@@ -132,22 +216,35 @@ export class Reconciler {
     return portsOf(intent).some(
       (port) =>
         this.#conditions.get(port.name)?.state === 'waiting' &&
-        this.#misplaced(port, ids.get(port.name), intent) === undefined,
+        this.#misplaced(port, ids.get(port.name), intent) === undefined &&
+        this.#heldBack(port.name, ids.get(port.name)) === undefined,
     );
   }
 
   /** Applies `intent`; a port that cannot be opened waits, unless it is in `strict`. */
-  async #settle(intent: Intent, ids: Sightings, strict: ReadonlySet<string>): Promise<void> {
+  async #settle(
+    intent: Intent,
+    ids: Sightings,
+    strict: ReadonlySet<string>,
+    heirs: ReadonlyMap<string, string> = this.#heirs,
+  ): Promise<void> {
     const conditions = new Map<string, PortCondition>();
     for (const port of portsOf(intent)) {
       const sight = ids.get(port.name);
-      const reason = this.#misplaced(port, sight, intent);
-      if (reason !== undefined && strict.has(port.name)) {
-        throw new SwitchError('NETNS_GONE', `port ${port.name}`, { why: reason });
+      const misplaced = this.#misplaced(port, sight, intent);
+      if (misplaced !== undefined && strict.has(port.name)) {
+        throw new SwitchError('NETNS_GONE', `port ${port.name}`, { why: misplaced });
       }
+      const heir = heirs.get(port.name);
+      const reason =
+        misplaced ??
+        (heir === undefined ? undefined : `the TAP of port ${heir} is still in its place`) ??
+        this.#heldBack(port.name, sight);
       conditions.set(
         port.name,
-        reason ? { state: 'waiting', reason } : { state: 'attached', namespace: sight?.namespace },
+        reason !== undefined
+          ? { state: 'waiting', reason }
+          : { state: 'attached', place: this.#placeOf(port, sight?.namespace) },
       );
     }
     for (;;) {
@@ -157,10 +254,62 @@ export class Reconciler {
       } catch (error) {
         const culprit = portNamed(error, conditions);
         if (culprit === undefined || strict.has(culprit)) throw error;
-        conditions.set(culprit, { state: 'waiting', reason: (error as Error).message });
+        const reason = (error as Error).message;
+        conditions.set(culprit, { state: 'waiting', reason });
+        this.#postpone(culprit, ids.get(culprit), reason);
       }
     }
+    this.#unsettled = false;
+    this.#heirs.clear();
+    for (const [name, heir] of heirs) this.#heirs.set(name, heir);
     this.#commit(intent, conditions, ids);
+  }
+
+  /** The same namespace by another path is the same place: the device stays open as it is. */
+  #placeOf(port: Port, namespace: NamespaceId | undefined): Place {
+    const ifname = ifnameOf(port);
+    const now = this.#conditions.get(port.name);
+    const same =
+      now?.state === 'attached' &&
+      namespace !== undefined &&
+      now.place.namespace === namespace &&
+      now.place.ifname === ifname;
+    return same ? now.place : { namespace, path: namespacePath(port), ifname };
+  }
+
+  /** Why the port failed last time, as long as it is too early to try it again. */
+  #heldBack(port: string, sight: Sighting | undefined): string | undefined {
+    const retry = this.#retries.get(port);
+    if (retry === undefined || retry.namespace !== sight?.namespace) return undefined;
+    return this.#parts.now() < retry.due ? retry.reason : undefined;
+  }
+
+  #postpone(port: string, sight: Sighting | undefined, reason: string): void {
+    const last = this.#retries.get(port);
+    const namespace = sight?.namespace;
+    const again = last !== undefined && last.namespace === namespace;
+    const delay = again ? Math.min(last.delay * 2, RETRY_MAX_MS) : RETRY_MIN_MS;
+    this.#retries.set(port, { namespace, reason, delay, due: this.#parts.now() + delay });
+  }
+
+  async #isWanted(
+    tap: OwnedTap,
+    intent: Intent,
+    wanted: ReadonlyMap<string, Device>,
+  ): Promise<boolean> {
+    const device = wanted.get(tap.port);
+    if (device === undefined) return false;
+    if (device.path !== undefined) {
+      const sight = await this.#parts.namespaces(device.path);
+      if (this.#misplaced(device.port, sight, intent) !== undefined) return true;
+    }
+    if (device.ifname !== tap.ifname) return false;
+    if (device.path === tap.netns) return true;
+    const [there, here] = await Promise.all(
+      [tap.netns, device.path].map((path) => this.#parts.namespaces(path ?? OWN_NAMESPACE)),
+    );
+    // A namespace that cannot be seen cannot be compared.
+    return there === undefined || there.namespace === here?.namespace;
   }
 
   /** Why the port cannot be in the namespace seen at its path; `undefined` when it can. */
@@ -181,6 +330,17 @@ export class Reconciler {
   async #apply(intent: Intent, conditions: ReadonlyMap<string, PortCondition>): Promise<void> {
     const waiting = [...conditions].filter(([, condition]) => condition.state === 'waiting');
     const desired = plan(intent, new Set(waiting.map(([name]) => name)));
+    const paths = new Map(
+      [...conditions].flatMap(([name, now]) =>
+        now.state === 'attached' && now.place.path !== undefined ? [[name, now.place.path]] : [],
+      ),
+    );
+    for (const network of desired.networks) {
+      for (const port of network.ports) {
+        const path = paths.get(port.name);
+        if (path !== undefined) port.netns = path;
+      }
+    }
     const text = JSON.stringify(desired);
     if (text === this.#applied) return;
     this.#report = await this.#parts.datapath.apply(desired);
@@ -191,6 +351,9 @@ export class Reconciler {
     const old = this.#conditions;
     this.#intent = intent;
     this.#conditions = conditions;
+    for (const name of this.#retries.keys()) {
+      if (conditions.get(name)?.state !== 'waiting') this.#retries.delete(name);
+    }
     this.#pin(portsOf(intent), ids);
     for (const [name, now] of conditions) this.#tell(name, old.get(name), now);
   }
@@ -222,32 +385,7 @@ export class Reconciler {
     };
     return new Map(await Promise.all(portsOf(intent).map(look)));
   }
-
-  async #removeTaps(
-    old: ReadonlyMap<string, RemovedTap>,
-    next: ReadonlyMap<string, RemovedTap>,
-    owner: string,
-  ): Promise<RemovedTap[]> {
-    const removed: RemovedTap[] = [];
-    for (const [key, tap] of old) {
-      if (next.has(key)) continue;
-      try {
-        if (await this.#parts.datapath.removeTap(tap, owner)) removed.push(tap);
-      } catch (error) {
-        // A namespace that is gone took its TAP along.
-        if (error instanceof SwitchError && error.code === 'NETNS_GONE') continue;
-        this.#parts.log.warn(
-          { port: tap.port, error: (error as Error).message },
-          'TAP not removed',
-        );
-      }
-    }
-    return removed;
-  }
 }
-
-/** What is seen at the place of each port, by its name. */
-type Sightings = ReadonlyMap<string, Sighting | undefined>;
 
 const PROCESS_ENDED = 'the process has ended';
 
@@ -281,15 +419,6 @@ function portNamed(
   return name !== undefined && conditions.get(name)?.state === 'attached' ? name : undefined;
 }
 
-function portsOf(intent: Intent): Port[] {
-  return intent.networks.flatMap((network: Network) => network.ports);
-}
-
-/** The namespace that the port must be in; `undefined` when that is none of our business. */
-function namespacePath(port: Port): string | undefined {
-  return port.kind === 'tap' && port.netns !== undefined ? netnsPath(port.netns) : undefined;
-}
-
 /** Names of the ports that are not, or not so, in `old`. */
 function freshPorts(old: Intent, next: Intent): Set<string> {
   const known = new Map(portsOf(old).map((port) => [port.name, JSON.stringify(port)]));
@@ -297,15 +426,16 @@ function freshPorts(old: Intent, next: Intent): Set<string> {
   return new Set(fresh.map((port) => port.name));
 }
 
-/** TAP devices of an intent by place and name. */
-function tapsOf(intent: Intent): Map<string, RemovedTap> {
-  const taps = portsOf(intent).filter((port) => port.kind === 'tap');
-  return new Map(
-    taps.map((port) => {
-      const netns = namespacePath(port);
-      const ifname = ifnameOf(port);
-      const place = netns === undefined ? {} : { netns };
-      return [`${netns ?? ''} ${ifname} ${port.name}`, { ...place, ifname, port: port.name }];
-    }),
-  );
+interface Retry {
+  /** What was at the port's path when it failed: another one is tried at once. */
+  readonly namespace: NamespaceId | undefined;
+  readonly reason: string;
+  readonly delay: number;
+  readonly due: number;
 }
+
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 30_000;
+
+/** The namespace of the daemon itself. */
+const OWN_NAMESPACE = '/proc/self/ns/net';

@@ -98,7 +98,7 @@ const file = [
 ];
 const base: Base = {
   ...{ vtep: vtepSchema.parse({ address: '10.200.0.1' }), datapath, owner: '/run/x.sock' },
-  ...{ underlayMtu: 1500, file },
+  ...{ underlayMtu: 1500, file, hasFile: true },
 };
 
 class World {
@@ -108,6 +108,7 @@ class World {
   saved: RuntimeState = emptyState;
   #diskFull = false;
   #spaces = 0;
+  #now = 0;
 
   constructor() {
     const log = pino({ level: 'silent' });
@@ -115,17 +116,28 @@ class World {
       datapath: new Datapath(this.host.addon),
       namespaces: this.host.namespaceAt,
       log,
+      now: () => this.#now,
     };
     this.reconciler = new Reconciler(parts);
     this.overlay = new Overlay(base, emptyState, {
       reconciler: this.reconciler,
       namespaces: this.host.namespaceAt,
       log,
-      save: async (state) => {
-        if (this.#diskFull) throw new SwitchError('STATE_UNWRITABLE', 'x');
-        this.saved = state;
-      },
+      prepare: async (state) => ({
+        // Late, so that the switch has to go back.
+        commit: async () => {
+          if (this.#diskFull) throw new SwitchError('STATE_UNWRITABLE', 'x');
+          this.saved = state;
+        },
+        discard: async () => {},
+      }),
     });
+  }
+
+  /** So late that everything is tried again. */
+  refresh(): Promise<void> {
+    this.#now += 60_000;
+    return this.reconciler.refresh();
   }
 
   async take(next: Step): Promise<void> {
@@ -175,7 +187,7 @@ class World {
         this.#diskFull = next.do === 'diskFull';
         return;
       case 'refresh':
-        return this.reconciler.refresh();
+        return this.refresh();
       default:
         next satisfies never;
     }
@@ -192,11 +204,12 @@ async function freshStart(world: World): Promise<unknown> {
     datapath: new Datapath(host.addon),
     namespaces: host.namespaceAt,
     log,
+    now: () => 0,
   });
   const overlay = new Overlay(base, world.saved, {
     reconciler,
     namespaces: host.namespaceAt,
-    save: async () => {},
+    prepare: async () => ({ commit: async () => {}, discard: async () => {} }),
     log,
   });
   await overlay.start();
@@ -223,8 +236,8 @@ it('any history leads to what a fresh start would run', async () => {
         }
         // Ports that were broken while they ran still run: they would only fail when opened anew.
         world.host.broken.clear();
-        await world.reconciler.refresh();
-        await world.reconciler.refresh();
+        await world.refresh();
+        await world.refresh();
         expect(world.host.datapath?.desired).toEqual(await freshStart(world));
         expectTaps(world);
       } finally {

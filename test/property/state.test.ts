@@ -10,8 +10,12 @@ import {
   withNetwork,
   withoutNetwork,
 } from '../../src/store/runtimeState.js';
-import { loadState, saveState } from '../../src/store/stateFile.js';
+import { loadState, prepareState } from '../../src/store/stateFile.js';
 import { network } from '../support/arbitrary.js';
+
+async function saveState(path: string, state: RuntimeState): Promise<void> {
+  await (await prepareState(path, state)).commit();
+}
 
 const state = fc
   .uniqueArray(network, { maxLength: 4, selector: (item) => item.name })

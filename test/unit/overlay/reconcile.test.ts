@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../../src/config/parse.js';
 import { Datapath } from '../../../src/datapath/datapath.js';
+import type { ChangeReport } from '../../../src/overlay/overlay.js';
 import type { Intent } from '../../../src/overlay/plan.js';
 import { Reconciler } from '../../../src/overlay/reconcile.js';
 import { FakeHost } from '../../support/fakeDatapath.js';
@@ -9,14 +10,17 @@ import { FakeHost } from '../../support/fakeDatapath.js';
 let host: FakeHost;
 let reconciler: Reconciler;
 let log: string[];
+let now: number;
 
 beforeEach(() => {
   host = new FakeHost();
   log = [];
+  now = 0;
   reconciler = new Reconciler({
     datapath: new Datapath(host.addon),
     namespaces: host.namespaceAt,
     log: pino({ base: null }, { write: (line) => void log.push(JSON.parse(line).msg) }),
+    now: () => now,
   });
 });
 
@@ -27,13 +31,19 @@ function intent(...ports: string[]): Intent {
   return { vtep, datapath, owner: '/run/x.sock', networks, underlayMtu: 1500 };
 }
 
+/** A change for good: what it left over is swept. */
+async function change(next: Intent): Promise<ChangeReport> {
+  const { apply, retired } = await reconciler.change(next);
+  return { apply, ...(await reconciler.sweep(retired)) };
+}
+
 const running = () => host.datapath?.desired?.networks.flatMap((n) => n.ports.map((p) => p.name));
 const states = (...names: string[]) => names.map((name) => reconciler.condition(name)?.state);
 
 describe('at the start', () => {
   it('ports without namespace wait, and the others run', async () => {
     host.namespaces.set('/run/netns/b', 'B');
-    await reconciler.change(intent('name: a, netns: a', 'name: b, netns: b'));
+    await change(intent('name: a, netns: a', 'name: b, netns: b'));
     expect(running()).toEqual(['b']);
     expect(reconciler.condition('a')).toEqual({
       state: 'waiting',
@@ -45,7 +55,7 @@ describe('at the start', () => {
     '[O250] a port that fails with %s waits, and the others run',
     async (code) => {
       host.broken.set('a', code);
-      await reconciler.change(intent('name: a', 'name: b', 'name: c'));
+      await change(intent('name: a', 'name: b', 'name: c'));
       expect(running()).toEqual(['b', 'c']);
       expect(states('a', 'b', 'c')).toEqual(['waiting', 'attached', 'attached']);
     },
@@ -53,19 +63,19 @@ describe('at the start', () => {
 
   it.each(['NO_NET_ADMIN', 'NO_TUN', 'BAD_VALUE'])('%s refuses everything', async (code) => {
     host.broken.set('a', code);
-    await expect(reconciler.change(intent('name: a', 'name: b'))).rejects.toMatchObject({ code });
+    await expect(change(intent('name: a', 'name: b'))).rejects.toMatchObject({ code });
     expect(running()).toBeUndefined();
   });
 });
 
 describe('a change', () => {
   it('attaches a new port or leaves everything as it was', async () => {
-    await reconciler.change(intent('name: a'));
+    await change(intent('name: a'));
     host.broken.set('b', 'TAP_BUSY');
-    await expect(reconciler.change(intent('name: a', 'name: b'))).rejects.toMatchObject({
+    await expect(change(intent('name: a', 'name: b'))).rejects.toMatchObject({
       code: 'TAP_BUSY',
     });
-    await expect(reconciler.change(intent('name: a', 'name: c, netns: c'))).rejects.toMatchObject({
+    await expect(change(intent('name: a', 'name: c, netns: c'))).rejects.toMatchObject({
       code: 'NETNS_GONE',
       subject: 'port c',
     });
@@ -75,16 +85,16 @@ describe('a change', () => {
 
   it('goes through although another port has to wait', async () => {
     host.namespaces.set('/run/netns/a', 'A');
-    await reconciler.change(intent('name: a, netns: a'));
+    await change(intent('name: a, netns: a'));
     host.namespaces.delete('/run/netns/a');
-    await reconciler.change(intent('name: a, netns: a', 'name: b'));
+    await change(intent('name: a, netns: a', 'name: b'));
     expect(running()).toEqual(['b']);
     expect(states('a', 'b')).toEqual(['waiting', 'attached']);
   });
 
   it('is strict with a port whose settings changed', async () => {
-    await reconciler.change(intent('name: a'));
-    await expect(reconciler.change(intent('name: a, netns: a'))).rejects.toMatchObject({
+    await change(intent('name: a'));
+    await expect(change(intent('name: a, netns: a'))).rejects.toMatchObject({
       code: 'NETNS_GONE',
     });
     expect(running()).toEqual(['a']);
@@ -92,8 +102,8 @@ describe('a change', () => {
 
   it('removes the TAPs of ports that are gone, and no others', async () => {
     host.namespaces.set('/run/netns/a', 'A');
-    await reconciler.change(intent('name: a, netns: a', 'name: b', 'name: c'));
-    const { removedTaps, apply } = await reconciler.change(intent('name: c'));
+    await change(intent('name: a, netns: a', 'name: b', 'name: c'));
+    const { removed: removedTaps, apply } = await change(intent('name: c'));
     expect(removedTaps.map((tap) => [tap.netns, tap.ifname])).toEqual([
       ['/run/netns/a', 'eth0'],
       [undefined, 'b'],
@@ -103,24 +113,24 @@ describe('a change', () => {
   });
 
   it('removes the old TAP of a port that moved', async () => {
-    await reconciler.change(intent('name: a, ifname: one'));
-    await reconciler.change(intent('name: a, ifname: two'));
+    await change(intent('name: a, ifname: one'));
+    await change(intent('name: a, ifname: two'));
     expect(host.taps.map((tap) => tap.ifname)).toEqual(['two']);
   });
 
   it('does not mind that the namespace took the TAP along', async () => {
     host.namespaces.set('/run/netns/a', 'A');
-    await reconciler.change(intent('name: a, netns: a'));
+    await change(intent('name: a, netns: a'));
     host.namespaces.delete('/run/netns/a');
-    const { removedTaps } = await reconciler.change(intent());
+    const { removed: removedTaps } = await change(intent());
     expect(removedTaps).toEqual([]);
     expect(log).not.toContain('TAP not removed');
   });
 
   it('that changes nothing applies nothing and says so', async () => {
-    await reconciler.change(intent('name: a'));
+    await change(intent('name: a'));
     const { applies } = host;
-    const { apply } = await reconciler.change(intent('name: a'));
+    const { apply } = await change(intent('name: a'));
     expect(host.applies).toBe(applies);
     expect(apply).toMatchObject({ added: [], removed: [], changed: [] });
     expect(apply.kept).toContain('port a');
@@ -130,7 +140,7 @@ describe('a change', () => {
 describe('[O251] a namespace', () => {
   beforeEach(async () => {
     host.namespaces.set('/run/netns/a', 'A');
-    await reconciler.change(intent('name: a, netns: a', 'name: b'));
+    await change(intent('name: a, netns: a', 'name: b'));
   });
 
   it('that disappears releases its port, once', async () => {
@@ -171,7 +181,7 @@ describe('[O251] a namespace', () => {
 
 describe('a port', () => {
   it('whose device is gone is opened anew', async () => {
-    await reconciler.change(intent('name: a', 'name: b'));
+    await change(intent('name: a', 'name: b'));
     host.taps.splice(0);
     reconciler.markGone('a');
     await reconciler.refresh();
@@ -181,10 +191,11 @@ describe('a port', () => {
 
   it('that waits is tried again', async () => {
     host.broken.set('a', 'TAP_BUSY');
-    await reconciler.change(intent('name: a', 'name: b'));
+    await change(intent('name: a', 'name: b'));
     await reconciler.refresh();
     expect(states('a')).toEqual(['waiting']);
     host.broken.clear();
+    now = 1000;
     await reconciler.refresh();
     expect(states('a')).toEqual(['attached']);
     expect(running()).toEqual(['a', 'b']);
@@ -192,7 +203,7 @@ describe('a port', () => {
 
   it('named by process does not follow the PID to a stranger', async () => {
     host.namespaces.set('/proc/77/ns/net', 'A');
-    await reconciler.change(intent('name: a, netns: 77'));
+    await change(intent('name: a, netns: 77'));
     host.namespaces.set('/proc/77/ns/net', 'HOST');
     await reconciler.refresh();
     await reconciler.refresh();
@@ -207,7 +218,7 @@ describe('a port', () => {
 });
 
 it('a lost device is not forgotten when its release fails', async () => {
-  await reconciler.change(intent('name: a', 'name: b'));
+  await change(intent('name: a', 'name: b'));
   host.taps.splice(0);
   reconciler.markGone('a');
   host.heldUdpPorts.add(4789);
@@ -220,8 +231,9 @@ it('a lost device is not forgotten when its release fails', async () => {
 
 it('a refresh that fails is logged once and changes nothing', async () => {
   host.broken.set('a', 'TAP_BUSY');
-  await reconciler.change(intent('name: a', 'name: b'));
+  await change(intent('name: a', 'name: b'));
   host.broken.set('a', 'NO_TUN');
+  now = 1000;
   await reconciler.refresh();
   await reconciler.refresh();
   expect(running()).toEqual(['b']);
@@ -229,8 +241,8 @@ it('a refresh that fails is logged once and changes nothing', async () => {
 });
 
 it('a TAP that bears the mark of another port of ours is not removed', async () => {
-  await reconciler.change(intent('name: a, ifname: one', 'name: b'));
+  await change(intent('name: a, ifname: one', 'name: b'));
   host.taps.splice(0, 1, { ...host.taps[0]!, port: 'other' });
-  await reconciler.change(intent('name: b'));
+  await change(intent('name: b'));
   expect(host.taps.map((tap) => tap.port)).toEqual(['other', 'b']);
 });

@@ -17,7 +17,11 @@ import {
   withPeer,
   withPort,
 } from '../../../src/store/runtimeState.js';
-import { loadState, saveState, statePathOf } from '../../../src/store/stateFile.js';
+import { loadState, prepareState, statePathOf } from '../../../src/store/stateFile.js';
+
+async function saveState(path: string, state: RuntimeState): Promise<void> {
+  await (await prepareState(path, state)).commit();
+}
 
 const NOW = new Date('2026-01-02T03:04:05Z');
 let folder: string;
