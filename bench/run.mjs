@@ -45,7 +45,7 @@ await main(async () => {
     render(results);
     console.log(`\nKept in ${path}; bench/README.md shows it.`);
   }
-  return 0;
+  return results.failures.length === 0 ? 0 : 1;
 });
 
 function readArguments() {

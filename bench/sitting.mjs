@@ -1,5 +1,5 @@
 // One sitting: all contestants alive side by side, measured in turns.
-import { begin } from './contestants/index.mjs';
+import { begin, reference } from './contestants/index.mjs';
 import { Lab } from './lab/lab.mjs';
 
 /**
@@ -7,46 +7,48 @@ import { Lab } from './lab/lab.mjs';
  * measurement takes. `progress` is told of each step. Returns `{ values, failures }`:
  *
  *   values    [{ work, figure, contestant, values }], a value per round, null where it failed
- *   failures  [{ work, contestant, round, reason }]
+ *   failures  [{ what, contestant, reason }]
  *
  * Neighbours in time are compared: within a round each work is done by all contestants one after the other, and
  * each round begins with another one. A measurement that fails costs its values, a contestant that does not start
- * ends the sitting. Whatever happens, everything that it made is removed.
+ * takes no part, unless it is the reference: then this throws. Whatever happens, everything that it made is removed.
  */
 export async function sit(plan, { signal, progress }) {
   const lab = new Lab(signal);
+  const failures = [];
   try {
     const sites = [];
     for (const contestant of plan.contestants) {
       progress.says(`${plan.underlay}: starting ${contestant.name}`);
-      sites.push({ contestant, site: await begin(lab, contestant, plan.underlay) });
+      const { result, reason } = await attempt(lab, () => begin(lab, contestant, plan.underlay));
+      if (reason === undefined) sites.push({ contestant, site: result });
+      else if (contestant.name === reference) throw new Error(reason);
+      else failures.push({ what: 'start', contestant: contestant.name, reason });
     }
-    return await measureInTurns(lab, sites, plan, progress);
+    const values = await measureInTurns(lab, sites, { ...plan, failures, progress });
+    return { values, failures };
   } finally {
     progress.says(`${plan.underlay}: cleaning up`);
     await lab.close();
   }
 }
 
-async function measureInTurns(lab, sites, { underlay, works, pace }, progress) {
+async function measureInTurns(lab, sites, { underlay, works, pace, failures, progress }) {
   const series = new Map();
-  const failures = [];
   for (let round = 0; round < pace.rounds; round += 1) {
     for (const work of works) {
       for (const { contestant, site } of turned(sites, round)) {
         if (!takesPart(contestant, work) || !work.possible(site)) continue;
-        const what = `${underlay} ${work.name} ${contestant.name}`;
-        progress.begins(`round ${round + 1}/${pace.rounds} ${what}`);
-        const outcome = await attempt(lab, () => work.measure(lab, site, pace));
-        progress.ends(outcome.reason ?? headline(work, outcome.numbers));
-        if (outcome.reason !== undefined) {
-          failures.push({ work: work.name, contestant: contestant.name, round, ...outcome });
-        }
-        record(series, { work, contestant, numbers: outcome.numbers });
+        const what = `round ${round + 1} ${work.name}`;
+        progress.begins(`${underlay} ${what} ${contestant.name}`);
+        const { result, reason } = await attempt(lab, () => work.measure(lab, site, pace));
+        progress.ends(reason ?? headline(work, result));
+        if (reason !== undefined) failures.push({ what, contestant: contestant.name, reason });
+        record(series, { work, contestant, numbers: result });
       }
     }
   }
-  return { values: [...series.values()], failures };
+  return [...series.values()];
 }
 
 /** How many measurements a sitting takes at most; `possible` may leave some out. */
@@ -56,13 +58,13 @@ export function measurementsOf({ contestants, works, pace }) {
 }
 
 /** Variants take part in some works only. */
-export function takesPart(contestant, work) {
+function takesPart(contestant, work) {
   return !contestant.variant || work.variants;
 }
 
-async function attempt(lab, measure) {
+async function attempt(lab, work) {
   try {
-    return { numbers: await measure() };
+    return { result: await work() };
   } catch (error) {
     lab.signal.throwIfAborted();
     return { reason: error.message.trim() };

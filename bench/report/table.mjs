@@ -90,9 +90,8 @@ function variantTable(results) {
 function remarks({ absent, failures }) {
   const lines = [
     ...absent.map((name) => `- ${name} took no part: it is not installed.`),
-    ...failures.map(({ underlay, work, contestant, round, reason }) => {
-      const what = `${underlay} ${work} of ${contestant}, round ${round + 1}`;
-      return `- ${what} failed: ${reason.split('\n').at(-1)}`;
+    ...failures.map(({ underlay, what, contestant, reason }) => {
+      return `- ${contestant}, ${underlay}, ${what} failed: ${reason.split('\n').at(-1)}`;
     }),
   ];
   return lines.length === 0 ? [] : [lines.join('\n')];

@@ -1,5 +1,5 @@
 // CPU time that was used while something went on, from /proc.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 const ticksPerSecond = 100; // USER_HZ, the same on every architecture that Node runs on
 
@@ -26,6 +26,8 @@ function machine() {
 
 /** utime and stime, fields 14 and 15 of /proc/PID/stat; the name before them may hold spaces (proc(5)). */
 function processes(pids) {
+  const dead = pids.find((pid) => !existsSync(`/proc/${pid}/stat`));
+  if (dead !== undefined) throw new Error(`the daemon with process ID ${dead} has ended`);
   return pids
     .map((pid) => read(`/proc/${pid}/stat`))
     .map((stat) => fields(stat.slice(stat.lastIndexOf(')') + 2)))
