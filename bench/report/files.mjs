@@ -15,9 +15,16 @@ export function keep(results) {
     const suffix = run === 1 ? '' : `-${run}`;
     const path = `${folder}/${results.day}-${results.commit}${suffix}.json`;
     if (existsSync(join(root, path))) continue;
-    writeFileSync(join(root, path), `${JSON.stringify(results, null, 2)}\n`);
+    writeFileSync(join(root, path), asJson(results));
     return path;
   }
+}
+
+/** Indented, with lists of plain values on one line each, as the formatter of this repository wants them. */
+function asJson(results) {
+  const text = JSON.stringify(results, null, 2);
+  const flat = (_, items) => `[${items.replace(/\n\s+/g, ' ')}]`;
+  return `${text.replace(/\[\n\s+([^[\]{}]*?)\n\s+\]/g, flat)}\n`;
 }
 
 /** Reads what `keep` wrote. */
