@@ -18,14 +18,25 @@ export function oneOf<const T extends readonly string[]>(...words: T) {
 
 export const flag = () => z.boolean({ error: 'true or false' });
 
-/** Text that `parse` turns into its canonical form; `undefined` from it refuses the text. */
-export function text<T extends string>(allowed: string, parse: (raw: string) => T | undefined) {
-  return z.string({ error: allowed }).transform((raw, context): T => {
-    const value = parse(raw);
-    if (value !== undefined) return value;
-    context.issues.push({ code: 'custom', input: raw, message: allowed });
-    return z.NEVER;
-  });
+/**
+ * Text that `parse` turns into its canonical form; `undefined` from it refuses the text. `pattern`
+ * is told in the API's description only, and matches whatever `parse` takes.
+ */
+export function text<T extends string>(
+  allowed: string,
+  parse: (raw: string) => T | undefined,
+  pattern?: RegExp,
+) {
+  const told = { description: allowed, ...(pattern && { pattern: pattern.source }) };
+  return z
+    .string({ error: allowed })
+    .meta(told)
+    .transform((raw, context): T => {
+      const value = parse(raw);
+      if (value !== undefined) return value;
+      context.issues.push({ code: 'custom', input: raw, message: allowed });
+      return z.NEVER;
+    });
 }
 
 /**
@@ -48,9 +59,18 @@ export function list<S extends z.core.SomeType>(of: S, what: string) {
 
 /** Names stand in paths, interface aliases and URLs. */
 export const name = () =>
-  text('a name of letters, digits, `_`, `.`, `-` (at most 63, a letter or digit first)', (raw) =>
-    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(raw) ? raw : undefined,
+  text(
+    'a name of letters, digits, `_`, `.`, `-` (at most 63, a letter or digit first)',
+    (raw) => (NAME.test(raw) ? raw : undefined),
+    NAME,
   );
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+
+/** What a MAC address looks like. */
+export const MAC_PATTERN = /^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$/;
+const CIDR_PATTERN = /^[0-9A-Fa-f:.]+\/[0-9]{1,3}$/;
+const ADDRESS_PATTERN = /^[0-9A-Fa-f:.]+$/;
 
 /** What the kernel takes as interface name (dev_valid_name). */
 export const ifname = () =>
@@ -61,22 +81,34 @@ export const ifname = () =>
   );
 
 export const hostAddress = () =>
-  text('an IPv4 or IPv6 unicast address', (raw) => {
-    const ip = parseIp(raw);
-    return ip !== undefined && isHostAddress(ip) ? ip.address : undefined;
-  });
+  text(
+    'an IPv4 or IPv6 unicast address',
+    (raw) => {
+      const ip = parseIp(raw);
+      return ip !== undefined && isHostAddress(ip) ? ip.address : undefined;
+    },
+    ADDRESS_PATTERN,
+  );
 
 export const cidr = () =>
-  text('an address with prefix length such as 10.0.0.1/24', (raw) => {
-    const value = parseCidr(raw);
-    return value && isHostAddress(value) ? formatCidr(value) : undefined;
-  });
+  text(
+    'an address with prefix length such as 10.0.0.1/24',
+    (raw) => {
+      const value = parseCidr(raw);
+      return value && isHostAddress(value) ? formatCidr(value) : undefined;
+    },
+    CIDR_PATTERN,
+  );
 
 /** The address of one station. */
 export const stationMac = () =>
-  text('a unicast MAC address such as "02:42:0a:00:00:01" (in quotes)', (raw): Mac | undefined => {
-    const mac = parseMac(raw);
-    return mac !== undefined && !isGroupMac(mac) && !isZeroMac(mac) ? mac : undefined;
-  });
+  text(
+    'a unicast MAC address such as "02:42:0a:00:00:01" (in quotes)',
+    (raw): Mac | undefined => {
+      const mac = parseMac(raw);
+      return mac !== undefined && !isGroupMac(mac) && !isZeroMac(mac) ? mac : undefined;
+    },
+    MAC_PATTERN,
+  );
 
 export const udpPort = () => whole(1, 65535, 'a UDP port');

@@ -13,6 +13,7 @@ import {
   hostAddress,
   ifname,
   list,
+  MAC_PATTERN,
   mapping,
   name,
   oneOf,
@@ -47,6 +48,7 @@ const fdbMac = () =>
       const mac = parseMac(raw);
       return mac !== undefined && !isGroupMac(mac) ? mac : undefined;
     },
+    MAC_PATTERN,
   );
 
 export const fdbSchema = mapping({

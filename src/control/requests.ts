@@ -1,7 +1,7 @@
 // What the API may be asked: bodies, paths and queries. Bodies have the shape of the file.
 
-import type * as z from 'zod';
-import { mapping, name, text } from '../config/leaf.js';
+import * as z from 'zod';
+import { list, MAC_PATTERN, mapping, name, oneOf, text } from '../config/leaf.js';
 import {
   fdbSchema,
   networkRequestSchema,
@@ -13,20 +13,49 @@ import { type Mac, parseMac } from '../model/mac.js';
 export const networkParam = mapping({ network: name() });
 export const portParam = mapping({ port: name() });
 
-/** `ADDR`, `ADDR:PORT` or `[V6]:PORT`. */
-export const peerParam = mapping({ network: name(), peer: peerSchema });
+const PEER_TEXT = {
+  description: 'ADDRESS, ADDRESS:PORT or [IPV6]:PORT',
+  pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[0-9A-Fa-f:.]+)(:[0-9]{1,5})?$',
+};
+const peerText = z
+  .string()
+  .meta(PEER_TEXT)
+  .transform((raw): unknown => raw)
+  .pipe(peerSchema);
+export const peerParam = mapping({ network: name(), peer: peerText });
 
 export const fdbParam = mapping({
   network: name(),
-  mac: text('a MAC address', (raw): Mac | undefined => parseMac(raw)),
+  mac: text('a MAC address', (raw): Mac | undefined => parseMac(raw), MAC_PATTERN),
 });
 
 export const networkQuery = mapping({ network: name().optional() });
 
-export const addNetworkBody = networkRequestSchema;
+/** A peer may be written as text; the schema of the mapping alone does not tell. */
+export function tellPeerText({ zodSchema, jsonSchema }: Described): void {
+  if (zodSchema !== peerSchema) return;
+  const mapped = { ...jsonSchema };
+  for (const key of Object.keys(jsonSchema)) delete jsonSchema[key];
+  jsonSchema.anyOf = [{ type: 'string', ...PEER_TEXT }, mapped];
+}
+
+interface Described {
+  readonly zodSchema: unknown;
+  readonly jsonSchema: Record<string, unknown>;
+}
+
+/** Memory ports are for tests of the datapath. */
+const offeredKind = oneOf('tap').default('tap');
+
+export const addNetworkBody = networkRequestSchema.extend({
+  ports: list(portSchema.extend({ kind: offeredKind }), 'ports').default([]),
+});
 
 /** Without name, the port is called after its namespace. */
-export const addPortBody = portSchema.extend({ name: name().optional() });
+export const addPortBody = portSchema.extend({
+  name: name().optional(),
+  kind: offeredKind,
+});
 
 export const addPeerBody = peerSchema;
 

@@ -7,22 +7,44 @@ import type { Operations } from './operations.js';
 import * as ask from './requests.js';
 import * as view from './views.js';
 
-/** What each route may answer besides its result. */
-const errors = { '4xx': view.errorView, '5xx': view.errorView };
+/** What a route is asked with, besides its path. */
+interface Asked {
+  readonly params?: z.ZodType;
+  readonly querystring?: z.ZodType;
+  readonly body?: z.ZodType;
+}
+
+/** One route as the OpenAPI document tells of it. Every route may answer with an error instead. */
+function described<const S extends Asked, R extends z.ZodType>(
+  [operationId, summary]: readonly [operationId: string, summary: string],
+  result: R,
+  asked: S = {} as S,
+) {
+  const response = { 200: result, '4xx': view.errorView, '5xx': view.errorView };
+  return { schema: { operationId, summary, ...asked, response } };
+}
 
 /** Adds all routes, relative to the prefix of `server`. */
 export function addRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
-  const answer = <S extends z.ZodType>(schema: S) => ({ 200: schema, ...errors });
-
-  api.get('/status', { schema: { response: answer(view.statusView) } }, () => daemon.status());
-  api.get('/doctor', { schema: { response: answer(view.doctorView) } }, () => daemon.doctor());
-  api.get('/counters', { schema: { response: answer(view.countersView) } }, () =>
+  api.get('/status', described(['getStatus', 'State of the daemon'], view.statusView), () =>
+    daemon.status(),
+  );
+  api.get('/doctor', described(['getDoctor', 'What this host offers'], view.doctorView), () =>
+    daemon.doctor(),
+  );
+  api.get('/counters', described(['getCounters', 'All counters'], view.countersView), () =>
     daemon.counters(),
   );
-  api.get('/drops', { schema: { response: answer(z.array(view.dropView)) } }, () => daemon.drops());
-  api.post('/purge', { schema: { response: answer(view.purgeView) } }, () => daemon.purge());
-  api.post('/reload', { schema: { response: answer(view.reloadView) } }, () => daemon.reload());
+  api.get('/drops', described(['listDrops', 'Drops by reason'], z.array(view.dropView)), () =>
+    daemon.drops(),
+  );
+  api.post('/purge', described(['purge', 'Remove all that is ours'], view.purgeView), () =>
+    daemon.purge(),
+  );
+  api.post('/reload', described(['reload', 'Read the file again'], view.reloadView), () =>
+    daemon.reload(),
+  );
   addNetworkRoutes(server, daemon);
   addPortRoutes(server, daemon);
   addFdbRoutes(server, daemon);
@@ -30,85 +52,99 @@ export function addRoutes(server: FastifyInstance, daemon: Operations): void {
 
 function addNetworkRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
-  const one = { 200: view.networkView, ...errors };
-  api.get(
-    '/networks',
-    { schema: { response: { 200: z.array(view.networkView), ...errors } } },
-    () => daemon.networks(),
+  const params = ask.networkParam;
+  api.get('/networks', described(['listNetworks', 'All networks'], z.array(view.networkView)), () =>
+    daemon.networks(),
   );
   api.get(
     '/networks/:network',
-    { schema: { params: ask.networkParam, response: one } },
+    described(['getNetwork', 'One network'], view.networkView, { params }),
     (request) => daemon.network(request.params.network),
   );
-  api.post('/networks', { schema: { body: ask.addNetworkBody, response: one } }, (request) =>
-    daemon.addNetwork(request.body),
+  api.post(
+    '/networks',
+    described(['addNetwork', 'Make a network'], view.networkView, { body: ask.addNetworkBody }),
+    (request) => daemon.addNetwork(request.body),
   );
   api.delete(
     '/networks/:network',
-    { schema: { params: ask.networkParam, response: { 200: view.removedView, ...errors } } },
+    described(['removeNetwork', 'Remove a network, its ports and TAPs'], view.removedView, {
+      params,
+    }),
     (request) => daemon.removeNetwork(request.params.network),
   );
   api.post(
     '/networks/:network/peers',
-    { schema: { params: ask.networkParam, body: ask.addPeerBody, response: one } },
+    described(['addPeer', 'Add a remote VTEP'], view.networkView, {
+      params,
+      body: ask.addPeerBody,
+    }),
     (request) => daemon.addPeer(request.params.network, request.body),
   );
   api.delete(
     '/networks/:network/peers/:peer',
-    { schema: { params: ask.peerParam, response: one } },
+    described(['removePeer', 'Remove a remote VTEP'], view.networkView, { params: ask.peerParam }),
     (request) => daemon.removePeer(request.params.network, request.params.peer),
   );
 }
 
 function addPortRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
-  api.get('/ports', { schema: { response: { 200: z.array(view.portView), ...errors } } }, () =>
+  api.get('/ports', described(['listPorts', 'All ports'], z.array(view.portView)), () =>
     daemon.ports(),
   );
   api.post(
     '/networks/:network/ports',
-    {
-      schema: {
-        params: ask.networkParam,
-        body: ask.addPortBody,
-        response: { 200: view.portView, ...errors },
-      },
-    },
+    described(['addPort', 'Attach a namespace with a TAP'], view.portView, {
+      params: ask.networkParam,
+      body: ask.addPortBody,
+    }),
     (request) => daemon.addPort(request.params.network, request.body),
   );
   api.delete(
     '/ports/:port',
-    { schema: { params: ask.portParam, response: { 200: view.removedView, ...errors } } },
+    described(['removePort', 'Remove a port and its TAP'], view.removedView, {
+      params: ask.portParam,
+    }),
     (request) => daemon.removePort(request.params.port),
   );
 }
 
 function addFdbRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
-  const entries = { 200: z.array(view.fdbView), ...errors };
-  api.get('/fdb', { schema: { querystring: ask.networkQuery, response: entries } }, (request) =>
-    daemon.fdb(request.query.network),
+  const entries = z.array(view.fdbView);
+  api.get(
+    '/fdb',
+    described(['listFdb', 'Which MAC is where'], entries, { querystring: ask.networkQuery }),
+    (request) => daemon.fdb(request.query.network),
   );
   api.post(
     '/networks/:network/fdb',
-    { schema: { params: ask.networkParam, body: ask.addFdbBody, response: entries } },
+    described(['addFdb', 'Add a static entry'], entries, {
+      params: ask.networkParam,
+      body: ask.addFdbBody,
+    }),
     (request) => daemon.addFdb(request.params.network, request.body),
   );
   api.put(
     '/networks/:network/fdb/:mac',
-    { schema: { params: ask.fdbParam, body: ask.replaceFdbBody, response: entries } },
+    described(['replaceFdb', 'Add a static entry, or replace it'], entries, {
+      params: ask.fdbParam,
+      body: ask.replaceFdbBody,
+    }),
     (request) =>
       daemon.replaceFdb(request.params.network, { ...request.body, mac: request.params.mac }),
   );
   api.delete(
     '/networks/:network/fdb/:mac',
-    { schema: { params: ask.fdbParam, response: entries } },
+    described(['removeFdb', 'Remove the static entries of a MAC'], entries, {
+      params: ask.fdbParam,
+    }),
     (request) => daemon.removeFdb(request.params.network, request.params.mac),
   );
   api.post(
     '/fdb/flush',
-    { schema: { body: ask.flushBody, response: { 200: view.flushView, ...errors } } },
+    described(['flushFdb', 'Forget learned entries'], view.flushView, { body: ask.flushBody }),
     (request) => daemon.flushFdb(request.body.network, request.body.port),
   );
 }

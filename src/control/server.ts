@@ -2,7 +2,7 @@
 
 import swagger from '@fastify/swagger';
 import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from 'fastify';
-import { jsonSchemaTransform, serializerCompiler } from 'fastify-type-provider-zod';
+import { createJsonSchemaTransform, serializerCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type * as z from 'zod';
 import { requestError } from '../config/parse.js';
@@ -10,6 +10,7 @@ import { SwitchError } from '../model/error.js';
 import { sentences } from '../model/sentences.js';
 import { errorBody } from './errorBody.js';
 import type { Operations } from './operations.js';
+import { tellPeerText } from './requests.js';
 import { addRoutes } from './routes.js';
 
 export const API_PREFIX = '/v1';
@@ -24,7 +25,12 @@ export interface ApiOptions {
 
 /** Builds the API without listening: `inject` works at once. */
 export async function buildApi(daemon: Operations, options: ApiOptions): Promise<FastifyInstance> {
-  const server = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true });
+  const server = fastify({
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: true,
+    // Before routing: a path that is no UTF-8, for instance.
+    frameworkErrors: (error, _request, reply) => void answer(reply, refusalOf(error)),
+  });
   server.setValidatorCompiler(({ schema }) => (data) => {
     const { data: value, error } = (schema as z.ZodType).safeParse(data);
     return error === undefined ? { value } : { error: requestError(error.issues, data) };
@@ -58,7 +64,7 @@ export async function buildApi(daemon: Operations, options: ApiOptions): Promise
       openapi: '3.1.0',
       info: { title: 'vswitchd control API', version: options.version },
     },
-    transform: jsonSchemaTransform,
+    transform: createJsonSchemaTransform({ zodToJsonConfig: { override: tellPeerText } }),
   });
   await server.register(async (api) => addRoutes(api, daemon), { prefix: API_PREFIX });
   server.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>

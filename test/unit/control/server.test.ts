@@ -57,6 +57,19 @@ describe('the OpenAPI document', () => {
 });
 
 describe('a bad request', () => {
+  it.each(['/v1/networks/%zz', '/v1/nowhere', '/v1/fdb?netwrk=a'])(
+    'for %s is answered in the shape of every error',
+    async (url) => {
+      const answer = await api.inject(url);
+      expect([400, 404]).toContain(answer.statusCode);
+      expect(answer.json()).toMatchObject({
+        code: expect.stringMatching(/^(BAD_REQUEST|NOT_FOUND)$/),
+        message: expect.stringMatching(/^.+: .+; /),
+      });
+      expect(answer.json()).not.toHaveProperty('statusCode');
+    },
+  );
+
   it.each([
     ['no JSON', '{"name":', 400, 'BAD_REQUEST'],
     ['nothing', '', 400, 'BAD_REQUEST'],
