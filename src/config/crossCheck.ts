@@ -38,12 +38,38 @@ export interface Placed {
   readonly network: Network;
 }
 
+const IFNAME = ifname();
+
 /** Judges the networks against each other and against the VTEP (absent when it is itself broken). */
 export function crossCheck(vtep: VtepSettings | undefined, networks: readonly Placed[]): Findings {
   const check = new Check(vtep);
   if (vtep !== undefined) check.vtep(vtep);
   for (const placed of networks) check.network(placed);
   return { problems: check.problems, warnings: check.warnings };
+}
+
+/** What is added to networks that are there: judged one by one, so that only a misfit stays out. */
+export interface Additions {
+  /** Why the part does not fit; `undefined` = it does, and the next ones are judged beside it. */
+  network(network: Network): string | undefined;
+  port(port: Port, network: Network): string | undefined;
+  peer(peer: Peer, network: Network): string | undefined;
+  fdb(entry: FdbStatic, network: Network): string | undefined;
+}
+
+/** `networks` must be free of problems. Each question costs the same, however much is there. */
+export function additionsTo(vtep: VtepSettings, networks: readonly Network[]): Additions {
+  const check = new Check(vtep);
+  for (const network of networks) check.network({ path: [network.name], network });
+  const part = { ports: [], peers: [], fdb: [] };
+  return {
+    network: (network) => check.admit((to) => to.network({ path: [], network })),
+    port: (port, network) =>
+      check.admit((to) => to.ports([], { ...network, ...part, ports: [port] })),
+    peer: (peer, network) =>
+      check.admit((to) => to.peers([], { ...network, ...part, peers: [peer] })),
+    fdb: (entry, network) => check.admit((to) => to.fdb([], { ...network, ...part, fdb: [entry] })),
+  };
 }
 
 /** Remembers who used what first, across all networks. */
@@ -54,10 +80,23 @@ class Check {
   readonly #family: Family | undefined;
   /** Everything that may be used only once, to who uses it. */
   readonly #users = new Map<string, string>();
+  /** What the present judgement added to `#users`. */
+  #journal: string[] = [];
 
   constructor(vtep: VtepSettings | undefined) {
     this.#vtep = vtep;
     this.#family = vtep && familyOf(vtep.address);
+  }
+
+  /** Runs one judgement and forgets what it used if it refused. */
+  admit(judge: (to: this) => void): string | undefined {
+    const { length } = this.problems;
+    this.#journal = [];
+    judge(this);
+    const found = this.problems[length];
+    if (found !== undefined) for (const thing of this.#journal) this.#users.delete(thing);
+    this.problems.length = length;
+    return found?.allowed;
   }
 
   vtep(vtep: VtepSettings): void {
@@ -99,11 +138,15 @@ class Check {
     }
     this.#mtu([...path, 'mtu'], network.mtu, familyOfSubnet(network.subnet));
     this.#group(path, network);
-    this.#peers(path, network);
+    this.peers(path, network);
+    this.ports(path, network);
+    this.fdb(path, network);
+  }
+
+  ports(path: Path, network: Network): void {
     network.ports.forEach((port, at) => {
       this.#port([...path, 'ports', at], port, network);
     });
-    this.#fdb(path, network);
   }
 
   #group(path: Path, network: Network): void {
@@ -111,7 +154,7 @@ class Check {
     this.#sameFamily([...path, 'group', 'address'], network.group.address);
   }
 
-  #peers(path: Path, network: Network): void {
+  peers(path: Path, network: Network): void {
     const seen = new Set<string>();
     network.peers.forEach((peer, at) => {
       const place = [...path, 'peers', at];
@@ -128,12 +171,7 @@ class Check {
 
   #port(path: Path, port: Port, network: Network): void {
     const who = `port ${port.name}`;
-    this.#once(
-      who,
-      `a port of network ${network.name}`,
-      [...path, 'name'],
-      'a name of its own in the whole daemon',
-    );
+    this.#once(who, portUser(network), [...path, 'name'], 'a name of its own in the whole daemon');
     if (port.mac !== undefined) {
       this.#once(
         `mac ${network.name} ${port.mac}`,
@@ -144,7 +182,7 @@ class Check {
     }
     if (port.kind === 'tap') {
       const name = ifnameOf(port);
-      if (!ifname().safeParse(name).success) {
+      if (!IFNAME.safeParse(name).success) {
         this.#refuse(
           [...path, 'ifname'],
           `an interface name, because ${name} is too long to be one`,
@@ -174,8 +212,7 @@ class Check {
     });
   }
 
-  #fdb(path: Path, network: Network): void {
-    const ports = new Set(network.ports.map((port) => port.name));
+  fdb(path: Path, network: Network): void {
     network.fdb.forEach((entry, at) => {
       const place = [...path, 'fdb', at];
       const targets = [entry.vtep, entry.port, entry.local].filter(
@@ -185,7 +222,7 @@ class Check {
       if (entry.vtep === undefined && (entry.vni ?? entry.udp_port) !== undefined) {
         this.#refuse(place, 'vni and udp_port only together with vtep');
       }
-      if (entry.port !== undefined && !ports.has(entry.port)) {
+      if (entry.port !== undefined && this.#users.get(`port ${entry.port}`) !== portUser(network)) {
         this.#refuse([...place, 'port'], `a port of network ${network.name}`);
       }
       if (entry.vtep !== undefined) this.#fdbVtep(place, entry, entry.vtep);
@@ -233,8 +270,10 @@ class Check {
 
   #once(thing: string, user: string, path: Path, allowed: string): void {
     const first = this.#users.get(thing);
-    if (first === undefined) this.#users.set(thing, user);
-    else this.#refuse(path, `${allowed} (${first} has it)`);
+    if (first === undefined) {
+      this.#users.set(thing, user);
+      this.#journal.push(thing);
+    } else this.#refuse(path, `${allowed} (${first} has it)`);
   }
 
   #refuse(path: Path, allowed: string): void {
@@ -262,4 +301,8 @@ function familyOf(address: string): Family {
 
 function familyOfSubnet(subnet: string | undefined): Family | undefined {
   return subnet === undefined ? undefined : familyOf(subnet);
+}
+
+function portUser(network: Network): string {
+  return `a port of network ${network.name}`;
 }

@@ -1,17 +1,10 @@
 // The networks of this host: those of the file, and beside them what was added through the API.
 // The file wins: what no longer fits beside it is left out (not forgotten) and told.
 
-import { crossCheck, type Findings, type Placed } from '../config/crossCheck.js';
+import { additionsTo } from '../config/crossCheck.js';
 import type { Network, VtepSettings } from '../model/network.js';
 import { formatVtep } from '../model/vtep.js';
-import {
-  emptyState,
-  type RuntimeState,
-  withFdb,
-  withNetwork,
-  withPeer,
-  withPort,
-} from '../store/runtimeState.js';
+import type { RuntimeState } from '../store/runtimeState.js';
 
 /** A runtime addition that is not in effect. */
 export interface Skipped {
@@ -24,44 +17,46 @@ export interface Merged {
   readonly skipped: readonly Skipped[];
 }
 
-/** One addition, as messages name it. */
-interface Piece {
-  readonly what: string;
-  add(state: RuntimeState): RuntimeState;
-}
-
-/** `file` must be free of problems in itself. */
+/** `file` must be free of problems in itself. Costs in proportion to what is there. */
 export function merge(vtep: VtepSettings, file: readonly Network[], runtime: RuntimeState): Merged {
-  const all = assemble(file, runtime);
-  if (strays(file, runtime).length === 0 && check(vtep, all).problems.length === 0) {
-    return { networks: all, skipped: [] };
-  }
-  // Something does not fit: admit piece by piece, so that only the misfit stays out.
   const skipped: Skipped[] = [];
-  let admitted = emptyState;
-  for (const piece of piecesOf(runtime)) {
-    const candidate = piece.add(admitted);
-    const why =
-      strays(file, candidate)[0] ?? check(vtep, assemble(file, candidate)).problems[0]?.allowed;
-    if (why === undefined) admitted = candidate;
-    else skipped.push({ what: piece.what, why: `it needs ${why}` });
-  }
+  const additions = additionsTo(vtep, file);
+  const networks = new Map(file.map((network) => [network.name, network]));
+  const admit = (what: string, why: string | undefined): boolean => {
+    if (why !== undefined) skipped.push({ what, why: `it needs ${why}` });
+    return why === undefined;
+  };
+  const inNetwork = (name: string, judge: (network: Network) => string | undefined) => {
+    const network = networks.get(name);
+    return network === undefined ? `the network ${name}` : judge(network);
+  };
+  // In an order in which nothing comes before what it leans on.
+  const admitted: RuntimeState = {
+    networks: runtime.networks.filter((network) => {
+      const fits = admit(`network ${network.name}`, additions.network(network));
+      if (fits) networks.set(network.name, network);
+      return fits;
+    }),
+    ports: runtime.ports.filter(({ network, port }) =>
+      admit(
+        `port ${port.name}`,
+        inNetwork(network, (to) => additions.port(port, to)),
+      ),
+    ),
+    peers: runtime.peers.filter(({ network, peer }) =>
+      admit(
+        `peer ${formatVtep(peer)} of network ${network}`,
+        inNetwork(network, (to) => additions.peer(peer, to)),
+      ),
+    ),
+    fdb: runtime.fdb.filter(({ network, entry }) =>
+      admit(
+        `FDB entry ${entry.mac} of network ${network}`,
+        inNetwork(network, (to) => additions.fdb(entry, to)),
+      ),
+    ),
+  };
   return { networks: assemble(file, admitted), skipped };
-}
-
-function check(vtep: VtepSettings, networks: readonly Network[]): Findings {
-  return crossCheck(
-    vtep,
-    networks.map((network): Placed => ({ path: [network.name], network })),
-  );
-}
-
-/** What rows of networks that do not exist would need. */
-function strays(file: readonly Network[], runtime: RuntimeState): string[] {
-  const names = new Set([...file, ...runtime.networks].map((network) => network.name));
-  return [...runtime.ports, ...runtime.peers, ...runtime.fdb]
-    .filter((row) => !names.has(row.network))
-    .map((row) => `the network ${row.network}`);
 }
 
 function assemble(file: readonly Network[], runtime: RuntimeState): Network[] {
@@ -86,26 +81,4 @@ function byNetwork<T extends { readonly network: string }>(
     else group.push(row);
   }
   return (network) => groups.get(network) ?? [];
-}
-
-/** In an order in which nothing comes before what it leans on. */
-function piecesOf(runtime: RuntimeState): Piece[] {
-  return [
-    ...runtime.networks.map((network) => ({
-      what: `network ${network.name}`,
-      add: (state: RuntimeState) => withNetwork(state, network),
-    })),
-    ...runtime.ports.map((row) => ({
-      what: `port ${row.port.name}`,
-      add: (state: RuntimeState) => withPort(state, row),
-    })),
-    ...runtime.peers.map((row) => ({
-      what: `peer ${formatVtep(row.peer)} of network ${row.network}`,
-      add: (state: RuntimeState) => withPeer(state, row),
-    })),
-    ...runtime.fdb.map((row) => ({
-      what: `FDB entry ${row.entry.mac} of network ${row.network}`,
-      add: (state: RuntimeState) => withFdb(state, row),
-    })),
-  ];
 }

@@ -389,3 +389,48 @@ it('the state file is for its owner alone', async () => {
   expect((await stat(fake.statePath)).mode & 0o777).toBe(0o600);
   expect(JSON.parse(await readFile(fake.statePath, 'utf8'))).toMatchObject({ version: 1 });
 });
+
+it('[N241] a change is one log record, and a reload refused through the API is one too', async () => {
+  const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+  const lines = fake.log.length;
+  await fake.ctl('network', 'add', 'net2');
+  expect(fake.log.slice(lines)).toMatchObject([{ msg: 'changed', change: 'network net2 added' }]);
+  await fake.configure('nonsense: 1');
+  await fake.ctl('reload');
+  expect(fake.messages().slice(lines + 1)).toEqual([
+    'reload refused, the old configuration runs on',
+  ]);
+});
+
+it('a network that moved into the file is no addition any more', async () => {
+  const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+  await fake.ctl('network', 'add', 'net2', '--vni', '400');
+  await fake.ctl('port', 'add', 'net2', '--name', 'x');
+  await fake.configure('networks: [{name: net2, vni: 400, ports: [{name: x}]}]');
+  expect((await fake.ctl('reload')).code).toBe(0);
+  expect(await fake.json<StatusView>('status')).toMatchObject({ state: 'ok', warnings: [] });
+  const saved = JSON.parse(await readFile(fake.statePath, 'utf8'));
+  expect([saved.networks, saved.ports]).toEqual([[], []]);
+});
+
+it('after a purge, ports of a reload may wait', async () => {
+  const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+  await fake.json('purge', '--yes').catch(() => fake.daemon.operations.purge());
+  expect(fake.host.taps).toEqual([]);
+  fake.host.namespaces.clear();
+  expect((await fake.ctl('reload')).code).toBe(0);
+  expect((await fake.json<PortView[]>('port', 'ls'))[0]).toMatchObject({ state: 'waiting' });
+});
+
+it('a peer is the same however it is written', async () => {
+  const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+  const { err } = await fake.ctl('peer', 'add', 'net1', '10.200.0.2:4789');
+  expect(err).toContain('the network has it already');
+});
+
+it("a stop leaves the lock file: it may be the next one's already", async () => {
+  const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+  await writeFile(`${fake.socket}.lock`, '');
+  await fake.stop();
+  expect(await readdir(fake.folder)).toContain('control.sock.lock');
+});

@@ -77,3 +77,19 @@ describe('additions', () => {
     ]);
   });
 });
+
+it('a misfit costs no more than what is there', () => {
+  let reads = 0;
+  const ports = Array.from({ length: 1000 }, (_, at) => {
+    const row = { network: 'a', port: port(`p${at === 999 ? 0 : at}`, { ifname: `t${at}` }) };
+    return new Proxy(row, {
+      get: (target, key) => {
+        reads += 1;
+        return Reflect.get(target, key);
+      },
+    });
+  });
+  const { skipped } = merge(vtep, [network('a', 1)], { ...emptyState, ports });
+  expect(skipped.map((skip) => skip.what)).toEqual(['port p0']);
+  expect(reads).toBeLessThan(10_000);
+});

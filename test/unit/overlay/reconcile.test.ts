@@ -246,3 +246,58 @@ it('a TAP that bears the mark of another port of ours is not removed', async () 
   await change(intent('name: b'));
   expect(host.taps.map((tap) => tap.port)).toEqual(['other', 'b']);
 });
+
+describe('a place that another port of ours had', () => {
+  it('goes to the renamed port at once', async () => {
+    host.namespaces.set('/run/netns/s', 'S');
+    await change(intent('name: a, netns: s'));
+    expect((await change(intent('name: b, netns: s'))).left).toEqual([]);
+    expect(states('b')).toEqual(['attached']);
+    expect(host.taps.map((tap) => tap.port)).toEqual(['b']);
+  });
+
+  it('also when two ports change places', async () => {
+    await change(intent('name: a, ifname: one', 'name: b, ifname: two'));
+    await change(intent('name: a, ifname: two', 'name: b, ifname: one'));
+    expect(states('a', 'b')).toEqual(['attached', 'attached']);
+    expect(host.taps.map((tap) => `${tap.port} ${tap.ifname}`).sort()).toEqual(['a two', 'b one']);
+  });
+
+  it('stays as it is when only the path is spelt differently', async () => {
+    host.namespaces.set('/run/netns/s', 'S').set('/var/run/netns/s', 'S');
+    await change(intent('name: a, netns: s'));
+    const { applies } = host;
+    await change(intent('name: a, netns: /var/run/netns/s'));
+    expect(host.applies).toBe(applies);
+    expect(host.taps).toHaveLength(1);
+  });
+});
+
+it('TAPs of ports that nobody wants go, those of waiting ports stay', async () => {
+  host.namespaces.set('/run/netns/s', 'S');
+  const tap = { owner: '/run/x.sock', ifname: 'eth0', namespace: 'S', netns: '/run/netns/s' };
+  host.taps.push({ ...tap, port: 'old' }, { ...tap, ifname: 'eth1', port: 'waits' });
+  await reconciler.change(intent('name: a, netns: s', 'name: waits, netns: later, ifname: eth1'));
+  expect(states('a')).toEqual(['waiting']);
+  const { removed } = await reconciler.sweepAll();
+  expect(removed.map((item) => item.port)).toEqual(['old']);
+  expect(states('a')).toEqual(['attached']);
+  expect(host.taps.map((item) => item.port).sort()).toEqual(['a', 'waits']);
+});
+
+it('a port that cannot be opened is tried after 1, 2, 4 ... 30 s, and at once in another namespace', async () => {
+  host.namespaces.set('/run/netns/s', 'S');
+  host.broken.set('a', 'TAP_BUSY');
+  await reconciler.change(intent('name: a, netns: s'));
+  const tried: number[] = [];
+  for (; now <= 130_000; now += 1000) {
+    const { applies } = host;
+    await reconciler.refresh();
+    if (host.applies > applies) tried.push(now / 1000);
+  }
+  expect(tried).toEqual([1, 3, 7, 15, 31, 61, 91, 121]);
+  host.namespaces.set('/run/netns/s', 'S2');
+  host.broken.clear();
+  await reconciler.refresh();
+  expect(states('a')).toEqual(['attached']);
+});

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -17,7 +17,12 @@ import {
   withPeer,
   withPort,
 } from '../../../src/store/runtimeState.js';
-import { loadState, prepareState, statePathOf } from '../../../src/store/stateFile.js';
+import {
+  loadState,
+  prepareState,
+  requireSafeDirectory,
+  statePathOf,
+} from '../../../src/store/stateFile.js';
 
 async function saveState(path: string, state: RuntimeState): Promise<void> {
   await (await prepareState(path, state)).commit();
@@ -106,6 +111,31 @@ describe('the state file', () => {
       subject: '/proc/nowhere/x.json',
     });
   });
+});
+
+it('a prepared state is not in effect, and a link in its place is not followed', async () => {
+  await saveState(path, sample());
+  await writeFile(join(folder, 'victim'), 'mine');
+  await symlink(join(folder, 'victim'), `${path}.new`);
+  const prepared = await prepareState(path, emptyState);
+  expect(await readFile(join(folder, 'victim'), 'utf8')).toBe('mine');
+  expect(await loadState(path, NOW)).toEqual({ state: sample() });
+  await prepared.discard();
+  expect((await readdir(folder)).sort()).toEqual(['control.state.json', 'victim']);
+});
+
+it('a directory in which others may replace files is refused', async () => {
+  for (const [mode, fine] of [
+    [0o755, true],
+    [0o775, false],
+    [0o777, false],
+    [0o1777, true],
+  ] as const) {
+    await chmod(folder, mode);
+    const asked = requireSafeDirectory(folder);
+    if (fine) await asked;
+    else await expect(asked).rejects.toMatchObject({ code: 'SOCKET_UNUSABLE' });
+  }
 });
 
 describe('edits', () => {
