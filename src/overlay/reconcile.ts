@@ -108,13 +108,18 @@ export class Reconciler {
     return { apply: this.#report, retired: retiredTaps(old, next) };
   }
 
-  /** Goes back to an intent that was in effect. Never throws: what fails is tried by `refresh`. */
+  /**
+   * Goes back to an intent that was in effect. Never throws: what fails is tried by `refresh`. TAPs that
+   * only the intent before meant are removed.
+   */
   async restore(intent: Intent): Promise<void> {
+    const tried = this.#intent;
     this.#intent = intent;
     this.#unsettled = true;
     this.#retries.clear();
     this.#heirs.clear();
     await this.refresh();
+    if (tried !== undefined) await this.sweep(retiredTaps(tried, intent));
   }
 
   /**
