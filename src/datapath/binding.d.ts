@@ -301,8 +301,8 @@ export interface Probe {
   interfaces: Array<Interface>
 }
 
-/** Removes a TAP for good; false when it was not there, or is not this owner's. */
-export declare function removeTap(netns: string | undefined | null, ifname: string, owner: string): Promise<boolean>
+/** Removes a TAP for good; false when it was not there, or is not that of this owner's port. */
+export declare function removeTap(netns: string | undefined | null, ifname: string, owner: string, port: string): Promise<boolean>
 
 /** Folded from ports that were removed. */
 export interface RetiredCounters {
