@@ -21,6 +21,7 @@ import { underlays, works } from './works/index.mjs';
 /** `seconds` of each measurement; the search for the lossless rate rises by `step` every `stepMillis`. */
 const thorough = { rounds: 5, seconds: 3, step: 1.15, stepMillis: 200 };
 const quick = { rounds: 1, seconds: 0.5, step: 1.3, stepMillis: 100 };
+/** What a quick run takes unless it is told by name: by variant, and by underlay where not every work. */
 const quickVariants = ['vswitchd-all'];
 const quickWorks = { wire: ['tcp1', 'tcp4', 'small'], 'wire-gro': [] };
 const busy = 0.5; // load per CPU
@@ -40,7 +41,7 @@ await main(async () => {
   const results = await measureUntilSignalled(options, origins);
   if (results === undefined) return 130;
   console.log(`\n${tables(results)}\n\n${origin(results)}`);
-  if (options.isWhole) {
+  if (options.isWhole && !options.quick) {
     const path = keep(results);
     render(results);
     console.log(`\nKept in ${path}; bench/README.md shows it.`);
@@ -53,12 +54,13 @@ function readArguments() {
   const options = { quick: { type: 'boolean' }, work: text, contestant: text, render: text };
   try {
     const { values } = parseArgs({ options });
+    const isWhole = values.work === undefined && values.contestant === undefined;
     return {
       quick: values.quick === true,
       render: values.render,
       works: chosen(works, values.work),
       contestants: chosen(contestants, values.contestant, [reference]),
-      isWhole: !values.quick && values.work === undefined && values.contestant === undefined,
+      isWhole,
     };
   } catch (error) {
     throw new SetupError(
@@ -81,18 +83,17 @@ function chosen(list, names, always = []) {
 
 /** The plan of each sitting. */
 function plansOf(options) {
-  const isShort = options.quick;
-  const present = options.contestants.filter(
-    ({ name, variant, present }) =>
-      present() && !(isShort && variant && !quickVariants.includes(name)),
-  );
+  const present = options.contestants.filter(({ present }) => present());
+  const isExcerpt = options.quick && options.isWhole;
   return underlays.map(({ name: underlay }) => ({
     underlay,
-    contestants: present,
-    pace: isShort ? quick : thorough,
+    contestants: present.filter(
+      ({ name, variant }) => !(isExcerpt && variant) || quickVariants.includes(name),
+    ),
+    pace: options.quick ? quick : thorough,
     works: options.works
       .filter((work) => work.underlays.includes(underlay))
-      .filter(({ name }) => !isShort || (quickWorks[underlay]?.includes(name) ?? true)),
+      .filter(({ name }) => !isExcerpt || (quickWorks[underlay]?.includes(name) ?? true)),
   }));
 }
 
