@@ -49,7 +49,7 @@ const ctl = (...args: string[]) =>
   execa(process.execPath, [program('vswitchctl'), '--socket', socket, ...args], { reject: false });
 
 describe('vswitchd', () => {
-  it('runs until SIGTERM, outlives SIGHUP, and leaves only its state', async () => {
+  it('runs until SIGTERM, outlives SIGHUP, and leaves only its lock file', async () => {
     const child = vswitchd('--vtep', '127.0.0.1', '--socket', socket);
     await logged(child, 'ready');
     expect((await stat(socket)).mode & 0o777).toBe(0o600);
