@@ -20,11 +20,15 @@ const usual = {
 };
 
 /**
- * In the order of the tables. `underlays`: where it is measured, by default `full` alone. `variants`: also
- * measured with each facility off. `figures`: by name, title with unit and which way is better; those that are a
- * `cost` stand in the tables where the work `showsCosts`. `possible(site)`:
- * whether it can be measured there. `measure(lab, site, pace)` returns a number for each figure; a number that means
- * nothing there, as CPU of daemons where there are none, is 0.
+ * In the order of the tables.
+ *
+ *   underlays      where it is measured; by default on `full` alone
+ *   variants       also measured with each facility off
+ *   figures        by name: title with unit, which way is better, and whether it is a `cost`
+ *   showsCosts     the tables show its costs too; the results always hold them
+ *   possible       (site) => whether it can be measured there
+ *   measure        (lab, site, pace) => a number for each figure; one that means nothing there, as CPU of daemons
+ *                  where there are none, is 0
  */
 export const works = [
   tcp('tcp1', 'TCP, 1 stream', { underlays: everywhere, variants: true, showsCosts: true }),
