@@ -28,9 +28,15 @@ export function portReasons(ports: readonly PortView[]): string[] {
   );
 }
 
-export function removedText({ removed_taps }: Pick<RemovedView, 'removed_taps'>): string[] {
-  return removed_taps.map(({ ifname, netns, port }) => {
-    const place = netns === undefined ? '' : ` in ${netnsName(netns)}`;
-    return `removed TAP ${ifname}${place} (port ${port})`;
-  });
+/** What went and, with the reason, what should have gone. */
+export function removedText({ removed_taps, left_taps = [] }: RemovedView): string[] {
+  return [
+    ...removed_taps.map((tap) => `removed ${tapName(tap)}`),
+    ...left_taps.map((tap) => `${tapName(tap)} is still there: ${tap.why}`),
+  ];
+}
+
+function tapName({ ifname, netns, port }: RemovedView['removed_taps'][number]): string {
+  const place = netns === undefined ? '' : ` in ${netnsName(netns)}`;
+  return `TAP ${ifname}${place} (port ${port})`;
 }

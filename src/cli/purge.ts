@@ -15,7 +15,8 @@ function purgeText(purge: PurgeView): string {
   return [
     ...purge.networks.map((name) => `removed network ${name}`),
     ...purge.ports.map((name) => `removed port ${name}`),
-    ...removedText({ removed_taps: purge.taps }),
-    'Nothing of vswitchd is left on this host; `vswitchctl reload` brings the networks of the file back.',
+    ...removedText({ removed_taps: purge.taps, left_taps: purge.left_taps }),
+    ...(purge.left_taps === undefined ? ['Nothing of this vswitchd is left on this host.'] : []),
+    'Networks of a configuration file come back with `vswitchctl reload`.',
   ].join('\n');
 }
