@@ -70,6 +70,9 @@ function variantTable(results) {
   const columns = underlays.flatMap((underlay) =>
     works
       .filter((work) => work.variants && work.underlays.includes(underlay.name))
+      .filter((work) =>
+        results.figures.some((each) => each.work === work.name && each.underlay === underlay.name),
+      )
       .map((work) => ({ work, underlay, figure: Object.keys(work.figures)[0] })),
   );
   const head = columns.map(
