@@ -23,6 +23,12 @@ export const sentences = {
     why: '/dev/net/tun is missing or closed to us',
     fix: 'run `modprobe tun`, or pass the device in with --device /dev/net/tun',
   },
+  NO_RING: {
+    status: 409,
+    what: 'cannot open {subject}',
+    why: 'the kernel has no packet ring, or no tcx to drop what it takes',
+    fix: 'ordinary sockets serve as well; for more speed use Linux 6.6 or newer',
+  },
   NO_FILES: {
     status: 409,
     what: 'cannot open {subject}',

@@ -97,6 +97,8 @@ error_codes! {
     NoNetAdmin = "NO_NET_ADMIN",
     /// `/dev/net/tun` is missing or may not be opened.
     NoTun = "NO_TUN",
+    /// The kernel has no packet ring, or no way to drop behind it.
+    NoRing = "NO_RING",
     /// The network namespace does not exist (any more).
     NetnsGone = "NETNS_GONE",
     /// An interface of that name exists and is not a TAP of this owner.

@@ -38,6 +38,11 @@ impl<'a> Ipv4<'a> {
         be16(self.0, TOTAL_LEN)
     }
 
+    /// Type of service: DSCP (RFC 2474) and ECN (RFC 3168).
+    pub fn tos(&self) -> u8 {
+        self.0[TOS]
+    }
+
     /// Whether this is a piece of a larger packet, the first piece included.
     pub fn is_fragment(&self) -> bool {
         const MORE_FRAGMENTS: u16 = 0x2000;
@@ -102,6 +107,7 @@ pub fn fill_checksum(header: &mut [u8]) {
 /// Header without options.
 pub const HEADER_LEN: usize = 20;
 
+const TOS: usize = 1;
 const TOTAL_LEN: usize = 2;
 /// Offset of the identification.
 pub const ID: usize = 4;
@@ -133,6 +139,9 @@ mod tests {
         assert_eq!(ip.header_len(), 20);
         assert_eq!(ip.total_len(), 24);
         assert_eq!((ip.ttl(), ip.protocol()), (64, 1));
+        let mut marked = PACKET;
+        marked[1] = 0xb9;
+        assert_eq!(Ipv4::new(&marked).unwrap().tos(), 0xb9);
         assert_eq!(ip.src().to_be_bytes(), [192, 0, 2, 1]);
         assert_eq!(ip.dst().to_be_bytes(), [198, 51, 100, 7]);
         assert_eq!(ip.addresses(), &PACKET[12..20]);

@@ -24,6 +24,11 @@ impl<'a> Ipv6<'a> {
         (packet.len() >= HEADER_LEN && packet[0] >> 4 == 6).then_some(Self(packet))
     }
 
+    /// Traffic class: DSCP (RFC 2474) and ECN (RFC 3168).
+    pub fn traffic_class(&self) -> u8 {
+        (be16(self.0, 0) >> 4) as u8
+    }
+
     /// Flow label, 20 bits (RFC 6437).
     pub fn flow_label(&self) -> u32 {
         be32(self.0, 0) & 0x000f_ffff
@@ -198,7 +203,7 @@ mod tests {
         let mut bytes = packet(&[]);
         bytes[..4].copy_from_slice(&[0x6a, 0xb1, 0x23, 0x45]);
         let ip = Ipv6::new(&bytes).unwrap();
-        assert_eq!(ip.flow_label(), 0x1_2345);
+        assert_eq!((ip.traffic_class(), ip.flow_label()), (0xab, 0x1_2345));
         assert_eq!(ip.payload_len(), 12);
         assert_eq!((ip.next_header(), ip.hop_limit()), (17, 63));
         assert_eq!(ip.src().to_be_bytes(), bytes[8..24]);

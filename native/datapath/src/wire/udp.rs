@@ -1,4 +1,4 @@
-//! UDP header (RFC 768), as much as splitting needs.
+//! UDP header (RFC 768).
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -17,6 +17,16 @@ impl<'a> Udp<'a> {
     /// `None` if `datagram` is shorter than [`HEADER_LEN`].
     pub fn new(datagram: &'a [u8]) -> Option<Self> {
         (datagram.len() >= HEADER_LEN).then_some(Self(datagram))
+    }
+
+    /// Port of the sender.
+    pub fn source_port(&self) -> u16 {
+        be16(self.0, 0)
+    }
+
+    /// The length field: header and payload. May say anything.
+    pub fn claimed_len(&self) -> u16 {
+        be16(self.0, LEN)
     }
 
     /// The checksum field; 0 means there is none.
@@ -54,7 +64,9 @@ mod tests {
     fn the_fields_and_their_writer() {
         let mut header = [0x9c, 0x40, 0x12, 0xb5, 0, 8, 0xab, 0xcd];
         assert_eq!(Udp::new(&header).unwrap().checksum(), 0xabcd);
+        assert_eq!(Udp::new(&header).unwrap().source_port(), 40000);
         set_len(&mut header, 0x1234);
+        assert_eq!(Udp::new(&header).unwrap().claimed_len(), 0x1234);
         assert_eq!(header, [0x9c, 0x40, 0x12, 0xb5, 0x12, 0x34, 0xab, 0xcd]);
         assert!(Udp::new(&header[..7]).is_none());
     }

@@ -1,12 +1,15 @@
 //! Thin safe wrappers of system calls: no policy, no names of the field.
 
+pub(super) mod bpf;
 pub(super) mod cmsg;
 pub(super) mod event;
 pub(super) mod file;
+pub(super) mod packet;
 pub(super) mod receive;
 #[cfg(test)]
 pub(super) mod seccomp;
 pub(super) mod send;
+pub(super) mod slots;
 pub(super) mod sockaddr;
 pub(super) mod socket;
 

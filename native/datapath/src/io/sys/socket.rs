@@ -1,4 +1,4 @@
-//! UDP sockets: making, binding and setting options.
+//! Sockets: making, binding and setting options.
 
 use super::sockaddr::{RawAddress, decode};
 use super::{Errno, check};
@@ -48,7 +48,7 @@ pub(in crate::io) fn local_address(fd: BorrowedFd<'_>) -> Result<SocketAddr, Err
 pub(in crate::io) struct SocketOption(pub(in crate::io) i32, pub(in crate::io) i32);
 
 /// Sets an option whose value is the plain data `value`.
-fn set<T>(fd: BorrowedFd<'_>, option: SocketOption, value: &T) -> Result<(), Errno> {
+pub(super) fn set<T>(fd: BorrowedFd<'_>, option: SocketOption, value: &T) -> Result<(), Errno> {
     // SAFETY: the pointer and length describe `value`, which lives for the call; the kernel only reads it.
     check(unsafe {
         libc::setsockopt(
@@ -141,16 +141,28 @@ fn membership_v4(group: Ipv4Addr, ifindex: u32) -> libc::ip_mreqn {
 
 /// Attaches a classic BPF filter that refuses every packet.
 pub(in crate::io) fn refuse_all_input(fd: BorrowedFd<'_>) -> Result<(), Errno> {
-    let mut program = [libc::sock_filter {
-        code: (libc::BPF_RET | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 0,
-        k: 0,
-    }];
+    attach_filter(
+        fd,
+        &[libc::sock_filter {
+            code: (libc::BPF_RET | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 0,
+            k: 0,
+        }],
+    )
+}
+
+/// Attaches a classic BPF filter: the socket receives nothing for which it returns 0.
+pub(in crate::io) fn attach_filter(
+    fd: BorrowedFd<'_>,
+    program: &[libc::sock_filter],
+) -> Result<(), Errno> {
+    let len = u16::try_from(program.len()).map_err(|_| Errno(libc::EINVAL))?;
     // SAFETY: sock_fprog is plain data for which all zeroes is a valid value.
     let mut filter: libc::sock_fprog = unsafe { MaybeUninit::zeroed().assume_init() };
-    filter.len = 1;
-    filter.filter = program.as_mut_ptr();
+    filter.len = len;
+    // The kernel copies the instructions during the call.
+    filter.filter = program.as_ptr().cast_mut();
     set(
         fd,
         SocketOption(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),

@@ -2,11 +2,12 @@
 //!
 //! `rx` receives on the VXLAN port. `tx` sends from a pool of sockets, each with a source port of its own, because an
 //! ordinary UDP socket cannot choose the source port per datagram and RFC 7348 section 5 wants entropy there.
-//! `errors` reads what the network reported about datagrams sent earlier.
+//! `ring` receives the same datagrams past the stack, where the kernel lets it. `errors` reads what the network reported about datagrams sent earlier.
 
 mod errors;
 #[cfg(test)]
 mod fallback_tests;
+pub mod ring;
 mod rx;
 mod tx;
 
