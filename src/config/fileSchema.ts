@@ -22,6 +22,13 @@ export const vtepSchema = mapping({
       error: 'inherit, or a whole number 1-255',
     })
     .default(64),
+  // The lower two bits are `ecn`'s.
+  tos: z
+    .union([z.int().min(0).max(252).multipleOf(4), z.literal('inherit')], {
+      error: 'inherit, or a multiple of 4 from 0 to 252 (DSCP times 4)',
+    })
+    .default(0),
+  ecn: oneOf('normal', 'compat', 'linux').default('normal'),
   udp_checksum: flag().default(true),
   source_ports: sourcePortsSchema.prefault({}),
   symmetric_hash: flag().default(false),

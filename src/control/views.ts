@@ -105,6 +105,15 @@ export const networkCountersView = z.object({
     full: count(),
   }),
   reserved_bits_ignored: count(),
+  ecn: z.object({
+    odd: count().meta({
+      description:
+        'frames accepted although their inner and outer ECN do not go together (rx.ecn_odd)',
+    }),
+    nonip: count().meta({
+      description: 'frames marked as congested outside that have no IP header (rx.ecn_nonip)',
+    }),
+  }),
   balance: balanceView,
 });
 export type NetworkCountersView = z.output<typeof networkCountersView>;

@@ -68,6 +68,7 @@ export class CounterViews {
       drops: this.#drops(network.drops),
       fdb: { macs, learned, moved, aged, evicted, full },
       reserved_bits_ignored: network.rsvdIgnored,
+      ecn: { odd: network.ecnOdd, nonip: network.ecnNonip },
       balance: {
         in: balance.in,
         out: balance.out,

@@ -89,6 +89,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   fdbFull: 'FDB full: new MACs are not learned',
   vniUnknown: 'datagrams for a VNI that no network has',
   sourceMacLocal: 'a frame from outside bears a MAC of ours: a loop, or a forgery',
+  ecnOdd: 'inner and outer ECN do not go together: something on the way sets what it should not',
   downgraded: 'continues without an offload',
   lost: 'events were lost: the ring was full',
 };

@@ -16,6 +16,10 @@ export interface VtepSpec {
   scopeInterface?: string;
   /** Outer TTL or hop limit; absent = copied from the inner packet. */
   ttl?: number;
+  /** Outer type of service or traffic class, of which the upper six bits count; absent = those of the inner packet. */
+  tos?: number;
+  /** Outer ECN: of the inner packet, none, or of the inner packet with ECT(0) for CE. */
+  ecn: 'normal' | 'compat' | 'linux';
   /** May be false on an IPv4 underlay only. */
   udpChecksum: boolean;
   /** The pool of sockets whose ports carry the flows. */
@@ -174,6 +178,10 @@ export interface NetworkCounters {
   evicted: number;
   full: number;
   rsvdIgnored: number;
+  /** Frames accepted although their inner and outer ECN do not go together. */
+  ecnOdd: number;
+  /** Frames marked as congested outside that have no IP header. */
+  ecnNonip: number;
 }
 
 /** datagrams = drops + retired + sum over networks (drops + tunnels' rxFrames). */
@@ -214,6 +222,7 @@ export type EventType =
   | 'fdbFull'
   | 'vniUnknown'
   | 'sourceMacLocal'
+  | 'ecnOdd'
   | 'downgraded'
   | 'fatal'
   | 'lost';
@@ -255,6 +264,8 @@ export interface MemoryDatagram {
   sourcePort: number;
   destination: string;
   destinationPort: number;
+  /** Type of service or traffic class of the IP header; absent = 0. */
+  tos?: number;
   payload: Uint8Array;
 }
 

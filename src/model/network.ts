@@ -98,6 +98,9 @@ export interface VtepSettings {
   readonly address: string;
   readonly port: number;
   readonly ttl: number | 'inherit';
+  /** Outer DSCP, as the type of service that it stands in. */
+  readonly tos: number | 'inherit';
+  readonly ecn: 'normal' | 'compat' | 'linux';
   readonly udp_checksum: boolean;
   readonly source_ports: SourcePorts;
   readonly symmetric_hash: boolean;

@@ -109,6 +109,8 @@ function planVtep(vtep: VtepSettings): VtepSpec {
     address: vtep.address,
     ...(vtep.interface === undefined ? {} : { scopeInterface: vtep.interface }),
     ...(vtep.ttl === 'inherit' ? {} : { ttl: vtep.ttl }),
+    ...(vtep.tos === 'inherit' ? {} : { tos: vtep.tos }),
+    ecn: vtep.ecn,
     udpChecksum: vtep.udp_checksum,
     sourcePorts: { ...vtep.source_ports },
     symmetricHash: vtep.symmetric_hash,

@@ -12,6 +12,8 @@ export function desired(...networks: NetworkSpec[]): DesiredState {
     vtep: {
       address: OWN,
       ttl: 64,
+      tos: 0,
+      ecn: 'normal',
       udpChecksum: true,
       sourcePorts: { min: 49152, max: 65535, pool: 16 },
       symmetricHash: false,

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { eventually } from '../support/eventually.js';
-import { BROADCAST, ethernet, numberedMac } from '../support/frames.js';
+import { BROADCAST, ethernet, ipv4, numberedMac, PROTOCOL, udp } from '../support/frames.js';
 import { testScope } from '../support/testScope.js';
 import { desired, lab, OTHER_PEER, PEER, port, tunnel } from './desired.js';
 import { datagram, dropped, MemorySwitch } from './memorySwitch.js';
@@ -54,6 +54,28 @@ it('[B31] tells once for each VNI that nobody knows', async () => {
     { type: 'vniUnknown', at, vni: 7, remote: PEER },
     { type: 'vniUnknown', at, vni: 8, remote: PEER },
   ]);
+});
+
+it('[F101] [F103] [F105] tells once for each VTEP whose ECN does not fit, and counts', async () => {
+  const running = await MemorySwitch.running(testScope(), desired(lab()));
+  const ends = { src: '10.0.0.1', dst: '10.0.0.2' };
+  const ports = { sourcePort: 1, destinationPort: 2 };
+  const packet = ipv4({ ...ends, protocol: PROTOCOL.udp }, udp(ends, ports, Buffer.from('x')));
+  const frame = ethernet({ dst: BROADCAST, src: numberedMac(1) }, packet);
+  const [ect1, ce] = [1, 3];
+  const counters = await running.arrive(
+    ...[ect1, ect1, ce].map((tos) => datagram(frame, { tos })),
+    datagram(hello(1), { tos: ce }),
+  );
+  expect(dropped(counters, 'rx.ecn_ce_notect')).toBe(1);
+  expect(counters.networks[0]).toMatchObject({ ecnOdd: 2, ecnNonip: 1 });
+  expect(running.events()).toEqual([
+    {
+      ...{ type: 'ecnOdd', at, network: 'net', from: `${PEER}:4789` },
+      detail: 'inner Not-ECT, outer ECT(1)',
+    },
+  ]);
+  expect(running.left('a')).toHaveLength(3);
 });
 
 it('wakes once for a filling, and again after it was drained', async () => {

@@ -21,11 +21,12 @@ export const addon = loadAddon();
 
 const views = new CounterViews(addon.dropReasons());
 
-/** Where a datagram comes from and whereto; what is absent is `PEER`, our VTEP, VNI 256, UDP port 4789. */
+/** Where a datagram comes from and whereto; what is absent is `PEER`, our VTEP, VNI 256, UDP port 4789, TOS 0. */
 export interface Envelope {
   readonly from?: string;
   readonly vni?: number;
   readonly udpPort?: number;
+  readonly tos?: number;
 }
 
 /** A frame as a peer sends it. */
@@ -35,6 +36,7 @@ export function datagram(frame: Uint8Array, envelope: Envelope = {}): MemoryData
     sourcePort: 50_000,
     destination: OWN,
     destinationPort: envelope.udpPort ?? 4789,
+    tos: envelope.tos ?? 0,
     payload: vxlan({ vni: envelope.vni ?? 256 }, frame),
   };
 }

@@ -203,7 +203,17 @@ export class FakeDatapath implements NativeDatapath {
         ],
         retired: { rxFrames: 0, txFrames: 0, drops: [] },
         ...{ unicast: 0, flooded: 0, replicated: 0, consumed: 0, drops: [] },
-        ...{ macs: 0, learned: 0, moved: 0, aged: 0, evicted: 0, full: 0, rsvdIgnored: 0 },
+        ...{
+          macs: 0,
+          learned: 0,
+          moved: 0,
+          aged: 0,
+          evicted: 0,
+          full: 0,
+          rsvdIgnored: 0,
+          ecnOdd: 0,
+          ecnNonip: 0,
+        },
       }),
     );
     return {

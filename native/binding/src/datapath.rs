@@ -20,6 +20,8 @@ pub struct MemoryDatagram {
     pub source_port: u32,
     pub destination: String,
     pub destination_port: u32,
+    /// Type of service or traffic class of the IP header; absent = 0.
+    pub tos: Option<u32>,
     pub payload: Uint8Array,
 }
 
@@ -167,6 +169,7 @@ impl Datapath {
             source_port: d.source.port().into(),
             destination: d.destination.ip().to_string(),
             destination_port: d.destination.port().into(),
+            tos: Some(d.tos.into()),
             payload: d.payload.into(),
         });
         Ok(sent.collect())
@@ -192,6 +195,9 @@ impl MemoryDatagram {
         Ok(OwnDatagram {
             source: address(&self.source, self.source_port)?,
             destination: address(&self.destination, self.destination_port)?,
+            tos: self.tos.map_or(Ok(0), u8::try_from).map_err(|_| {
+                Error::new(ErrorCode::BadValue, "datagram").with_detail("a tos above 255")
+            })?,
             payload: self.payload.to_vec(),
         })
     }

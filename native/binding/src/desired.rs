@@ -27,6 +27,11 @@ pub struct VtepSpec {
     pub scope_interface: Option<String>,
     /// Outer TTL or hop limit; absent = copied from the inner packet.
     pub ttl: Option<u32>,
+    /// Outer type of service or traffic class, of which the upper six bits count; absent = those of the inner packet.
+    pub tos: Option<u32>,
+    /// Outer ECN: of the inner packet, none, or of the inner packet with ECT(0) for CE.
+    #[napi(ts_type = "'normal' | 'compat' | 'linux'")]
+    pub ecn: String,
     /// May be false on an IPv4 underlay only.
     pub udp_checksum: bool,
     /// The pool of sockets whose ports carry the flows.
@@ -200,6 +205,13 @@ impl VtepSpec {
             address: parse(&self.address, "vtep address")?,
             scope_interface: self.scope_interface,
             ttl: self.ttl.map(|ttl| fit(ttl, "vtep ttl")).transpose()?,
+            tos: self.tos.map(|tos| fit(tos, "vtep tos")).transpose()?,
+            ecn: match self.ecn.as_str() {
+                "normal" => own::EcnMode::Normal,
+                "compat" => own::EcnMode::Compat,
+                "linux" => own::EcnMode::Linux,
+                other => return Err(bad("vtep ecn", other)),
+            },
             udp_checksum: self.udp_checksum,
             source_ports: fit(ports.min, "source port")?..=fit(ports.max, "source port")?,
             source_port_pool: ports.pool as usize,

@@ -77,6 +77,10 @@ pub struct NetworkCounters {
     pub evicted: f64,
     pub full: f64,
     pub rsvd_ignored: f64,
+    /// Frames accepted although their inner and outer ECN do not go together.
+    pub ecn_odd: f64,
+    /// Frames marked as congested outside that have no IP header.
+    pub ecn_nonip: f64,
 }
 
 /// The underlay. datagrams = drops + retired + sum over networks (drops + tunnels' rxFrames).
@@ -133,7 +137,7 @@ pub struct FdbEntry {
 pub struct DatapathEvent {
     #[napi(
         js_name = "type",
-        ts_type = "'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'downgraded' | 'fatal' | 'lost'"
+        ts_type = "'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'downgraded' | 'fatal' | 'lost'"
     )]
     pub kind: String,
     /// Unix milliseconds.
@@ -228,6 +232,8 @@ impl From<own::NetworkReport> for NetworkCounters {
             evicted: network.fdb.evicted as f64,
             full: network.fdb.full as f64,
             rsvd_ignored: network.reserved_ignored as f64,
+            ecn_odd: network.ecn_odd as f64,
+            ecn_nonip: network.ecn_nonip as f64,
         }
     }
 }
@@ -333,6 +339,18 @@ impl From<Stamped> for DatapathEvent {
                 network: Some(network),
                 mac: Some(mac.to_string()),
                 from: Some(from),
+                ..event
+            },
+            Event::EcnOdd {
+                network,
+                from,
+                inner,
+                outer,
+            } => Self {
+                kind: "ecnOdd".into(),
+                network: Some(network),
+                from: Some(from),
+                detail: Some(format!("inner {inner}, outer {outer}")),
                 ..event
             },
             Event::Downgraded { detail } => Self {

@@ -27,6 +27,10 @@ pub struct VtepSpec {
     pub scope_interface: Option<String>,
     /// Outer TTL or hop limit; `None` copies it from the inner packet.
     pub ttl: Option<u8>,
+    /// Outer type of service or traffic class, of which the upper six bits count; `None` copies those of the inner packet.
+    pub tos: Option<u8>,
+    /// What the lower two bits say.
+    pub ecn: EcnMode,
     /// Whether the outer UDP checksum is filled (RFC 7348 §5 allows zero over IPv4).
     pub udp_checksum: bool,
     /// Range for the pool of source ports.
@@ -37,6 +41,17 @@ pub struct VtepSpec {
     pub symmetric_hash: bool,
     /// Keep the underlay in memory: no socket is opened.
     pub memory: bool,
+}
+
+/// The outer ECN field of what we send (RFC 6040 §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EcnMode {
+    /// Normal mode: that of the inner packet.
+    Normal,
+    /// Compatibility mode: always Not-ECT, for remote VTEPs that do not bring it back into the frame.
+    Compat,
+    /// As the kernel does (RFC 3168 §9.1.1): that of the inner packet, but ECT(0) instead of CE.
+    Linux,
 }
 
 /// How the engine runs.

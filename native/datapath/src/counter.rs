@@ -86,6 +86,7 @@ drop_reasons! {
     VxlanRsvdDrop, "rx.vxlan_rsvd_drop", Ingress, "A reserved bit of the VXLAN header is set and this network drops those.";
     TooShortInner, "rx.too_short_inner", Ingress, "The frame is shorter than an Ethernet header.";
     InnerIpShort, "rx.inner_ip_short", Ingress, "The frame says IP but is shorter than an IP header.";
+    EcnCeNotect, "rx.ecn_ce_notect", Ingress, "The underlay marked congestion on a packet whose transport does not understand that, so dropping it is what tells its sender (RFC 6040).";
     VnetHdrBad, "rx.vnet_hdr_bad", Ingress, "The offload header does not fit the frame behind it.";
     SrcMacMcast, "rx.src_mac_mcast", Ingress, "The source MAC is a multicast address.";
     SrcMacZero, "rx.src_mac_zero", Ingress, "The source MAC is all zero.";

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::wire::ecn::Ecn;
 use crate::wire::mac::MacAddr;
 use crate::wire::vxlan::Vni;
 
@@ -34,6 +35,13 @@ pub enum Event {
         mac: MacAddr,
         from: String,
     },
+    /// Inner and outer ECN do not go together (RFC 6040 §4.2): something on the way sets what it should not.
+    EcnOdd {
+        network: String,
+        from: String,
+        inner: Ecn,
+        outer: Ecn,
+    },
     /// The kernel refused a facility, which is now off.
     Downgraded { detail: String },
     /// A defect of ours ended a worker.
@@ -46,7 +54,7 @@ impl Event {
         match self {
             Self::PortGone { port, .. } | Self::FdbFull { port, .. } => port,
             Self::MacMoved { to, .. } => to,
-            Self::SourceMacLocal { from, .. } => from,
+            Self::SourceMacLocal { from, .. } | Self::EcnOdd { from, .. } => from,
             Self::VniUnknown { .. } => "underlay",
             Self::Downgraded { .. } | Self::Fatal { .. } => "engine",
         }

@@ -138,7 +138,7 @@ proptest! {
         }
         rig.settle();
         for datagram in rig.sent() {
-            let MemoryDatagram { source, destination, payload } = datagram;
+            let MemoryDatagram { source, destination, payload, .. } = datagram;
             prop_assert!(source.ip() == VTEP && [A, C].contains(&destination));
             prop_assert_eq!(payload[0], 8);
         }

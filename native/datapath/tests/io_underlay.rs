@@ -62,8 +62,8 @@ fn switches() -> impl Strategy<Value = Switches> {
     })
 }
 
-/// Payload length, length of datagrams (0 = one), length of pieces.
-fn shapes() -> impl Strategy<Value = Vec<(usize, u16, usize)>> {
+/// Payload length, length of datagrams (0 = one), length of pieces; type of service.
+fn shapes() -> impl Strategy<Value = Vec<((usize, u16, usize), u8)>> {
     let single = (0usize..2000, Just(0u16), 1usize..700);
     let run = (1u16..1500, 2usize..=64, 100usize..3000)
         .prop_flat_map(|(segment, count, piece)| {
@@ -75,7 +75,8 @@ fn shapes() -> impl Strategy<Value = Vec<(usize, u16, usize)>> {
             )
         })
         .prop_map(|(len, segment, piece)| (len.min(65507), segment, piece));
-    proptest::collection::vec(prop_oneof![single, run], 1..90)
+    let tos = prop_oneof![Just(0), any::<u8>()];
+    proptest::collection::vec((prop_oneof![single, run], tos), 1..90)
 }
 
 proptest! {
@@ -83,7 +84,7 @@ proptest! {
 
     /// The oracle cuts every run by hand; whatever is switched off, the same datagrams arrive in the same order.
     #[test]
-    fn a22_s261_e97_any_burst_arrives_whole_and_in_order(switches in switches(), shapes in shapes()) {
+    fn a22_s261_e97_f111_any_burst_arrives_whole_and_in_order(switches in switches(), shapes in shapes()) {
         let (rx, tx) = open(switches);
         prop_assert_eq!(tx.gso(), switches.gso);
         prop_assert_eq!(rx.gro(), switches.gro);
@@ -93,16 +94,17 @@ proptest! {
         for shapes in shapes.chunks(at_once) {
             let mut outbox = Outbox::default();
             let mut expected = Vec::new();
-            for (i, &(len, segment, piece)) in shapes.iter().enumerate() {
+            for (i, &((len, segment, piece), tos)) in shapes.iter().enumerate() {
                 let payload: Vec<u8> = (0..len).map(|j| (i * 31 + j * 7 + j / 256) as u8).collect();
                 // The kernel takes 1024 pieces at most.
                 outbox.push(rx.local(), segment, &payload, piece.max(len / 1000 + 1));
+                outbox.transmits[i].tos = tos;
                 let cut = if segment == 0 { len } else { segment.into() };
                 let datagrams: Vec<&[u8]> = match len {
                     0 => vec![&[]],
                     _ => payload.chunks(cut).collect(),
                 };
-                expected.extend(datagrams.into_iter().map(|p| Datagram { source, payload: p.to_vec() }));
+                expected.extend(datagrams.into_iter().map(|p| Datagram { source, tos, payload: p.to_vec() }));
             }
             let results = outbox.send(&tx);
             prop_assert!(results.iter().all(|(.., result)| result.is_ok()), "{:?}", results);
@@ -377,6 +379,7 @@ fn parts_outside_the_arena_and_sockets_outside_the_pool_do_no_harm() {
         parts: 0..1,
         segment_size: 0,
         ttl: None,
+        tos: 0,
         datagrams: 1,
         bytes: 9,
         tag: 0,

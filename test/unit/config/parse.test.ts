@@ -34,6 +34,8 @@ describe('a configuration', () => {
         address: '10.200.0.1',
         port: 4789,
         ttl: 64,
+        tos: 0,
+        ecn: 'normal',
         udp_checksum: true,
         source_ports: { min: 49152, max: 65535, pool: 16 },
         symmetric_hash: false,
@@ -348,6 +350,16 @@ describe('keys and words', () => {
     for (const ttl of ['0', '256', 'copy']) {
       expect(problemsOf(`vtep: {address: 10.0.0.1, ttl: ${ttl}}`)).toHaveLength(1);
     }
+  });
+
+  it('[F107] [F108] the TOS is a DSCP or inherit, ECN a mode', () => {
+    for (const tos of [0, 184, 252, 'inherit'])
+      expect(accepted(`vtep: {address: 10.0.0.1, tos: ${tos}}`).vtep.tos).toBe(tos);
+    for (const tos of ['-4', '1', '185', '256', 'copy'])
+      expect(problemsOf(`vtep: {address: 10.0.0.1, tos: ${tos}}`)).toHaveLength(1);
+    for (const ecn of ['normal', 'compat', 'linux'])
+      expect(accepted(`vtep: {address: 10.0.0.1, ecn: ${ecn}}`).vtep.ecn).toBe(ecn);
+    expect(problemsOf('vtep: {address: 10.0.0.1, ecn: none}')).toHaveLength(1);
   });
 
   it('a namespace may be a name, a path or a number', () => {

@@ -17,7 +17,7 @@ describe('the VTEP and the engine', () => {
   it('are what the file says', () => {
     const desired = plan(
       intentOf(`
-vtep: {address: "fe80::1", interface: eth0, ttl: inherit, symmetric_hash: true, source_ports: {min: 2000, max: 2100, pool: 3}}
+vtep: {address: "fe80::1", interface: eth0, ttl: inherit, tos: inherit, ecn: compat, symmetric_hash: true, source_ports: {min: 2000, max: 2100, pool: 3}}
 datapath: {workers: 2, features: {udp_gso: off, sendmmsg: off}}
 `),
       new Set(),
@@ -25,6 +25,7 @@ datapath: {workers: 2, features: {udp_gso: off, sendmmsg: off}}
     expect(desired.vtep).toEqual({
       address: 'fe80::1',
       scopeInterface: 'eth0',
+      ecn: 'compat',
       udpChecksum: true,
       sourcePorts: { min: 2000, max: 2100, pool: 3 },
       symmetricHash: true,
@@ -36,6 +37,13 @@ datapath: {workers: 2, features: {udp_gso: off, sendmmsg: off}}
       ...{ udpGso: false, udpGro: true, vnetHdr: true, multiQueue: true },
       ...{ recvmmsg: true, sendmmsg: false },
     });
+  });
+
+  it('[F106] [F108] ECN is copied and the DSCP zero unless told otherwise', () => {
+    const { tos, ecn } = plan(intentOf('vtep: {address: 10.0.0.1}'), new Set()).vtep;
+    expect({ tos, ecn }).toEqual({ tos: 0, ecn: 'normal' });
+    const fixed = plan(intentOf('vtep: {address: 10.0.0.1, tos: 184, ecn: linux}'), new Set());
+    expect(fixed.vtep).toMatchObject({ tos: 184, ecn: 'linux' });
   });
 
   it('[E90] the TTL is 64 unless told otherwise', () => {

@@ -11,6 +11,7 @@ use crate::counter::DropReason;
 use crate::event::Event;
 use crate::offload::{Piece, is_whole_udp};
 use crate::switch::Admission;
+use crate::wire::ecn::Ecn;
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::flow::inner_ip_len_ok;
 use crate::wire::vxlan::{self, Vni};
@@ -37,6 +38,7 @@ impl Worker {
                         udp_port: receiver.udp_port,
                         group: receiver.group.as_ref().map(|g| g.address),
                         stride: meta.stride.max(1),
+                        ecn: Ecn::of(meta.tos),
                         uso_size: 0,
                         first: None,
                         parked: false,
@@ -79,6 +81,7 @@ impl Worker {
                         udp_port: datagram.destination.port(),
                         group: None,
                         stride: datagram.payload.len(),
+                        ecn: Ecn::of(datagram.tos),
                         uso_size: 0,
                         first: None,
                         parked: false,
@@ -199,6 +202,7 @@ impl Worker {
             received,
             at,
             uso_size: arrival.uso_size,
+            outer_ecn: arrival.ecn,
         };
         self.frame_from_tunnel(topology, tunnel, arrived, now_secs);
     }
@@ -219,6 +223,7 @@ impl Worker {
                     },
                     source: arrival.source,
                     udp_port: arrival.udp_port,
+                    ecn: arrival.ecn,
                     bytes: bytes.to_vec(),
                 };
                 if self.posts.parking.park(self.index, parked) {
@@ -257,6 +262,7 @@ impl Worker {
                 udp_port: parked.udp_port,
                 group: None,
                 stride: parked.bytes.len(),
+                ecn: parked.ecn,
                 uso_size: 0,
                 first: None,
                 parked: true,
@@ -275,6 +281,7 @@ impl Worker {
         mut arrived: Arrived<'_, R>,
         now_secs: u32,
     ) {
+        let outer_ecn = arrived.outer_ecn;
         let Arrived { received, at, .. } = &mut arrived;
         let network = &topology.networks[tunnel.network];
         let counters = &tunnel.counters[self.index];
@@ -291,6 +298,12 @@ impl Worker {
                 *at = without_front(*at, ethernet::TAG_LEN);
             }
             Err(reason) => return counters.drops.add(reason, 1),
+        }
+        if outer_ecn != Ecn::NotEct
+            && let Err(reason) =
+                self.propagate_congestion(topology, tunnel, outer_ecn, received.bytes_mut(*at))
+        {
+            return counters.drops.add(reason, 1);
         }
         let Some(ethernet) = Ethernet::new(received.bytes(*at)) else {
             return counters.drops.add(DropReason::TooShortInner, 1);
@@ -357,6 +370,8 @@ struct Arrival {
     group: Option<IpAddr>,
     /// Distance of the datagrams that came as one.
     stride: usize,
+    /// Of the IP header; datagrams that came as one share it.
+    ecn: Ecn,
     /// As in [`Arrived`].
     uso_size: u16,
     /// Of datagrams that came as one: the network of the first, if its sender is a kernel on this machine, which never

@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 
 use super::outbox::{Held, Route, SendStyle};
+use super::outer::OuterRule;
 use super::topology::{Port, PortCounters, PortIo, Topology, Underlay};
 use super::worker::Worker;
 use crate::counter::DropReason;
@@ -94,6 +95,7 @@ impl Worker {
                     let sent = memory.outward.push(MemoryDatagram {
                         source,
                         destination,
+                        tos: transmit.tos,
                         payload,
                     });
                     count_sent(
@@ -281,7 +283,7 @@ fn style(topology: &Topology) -> SendStyle {
     SendStyle {
         sockets,
         symmetric_hash: topology.vtep.symmetric_hash,
-        inherit_ttl: topology.vtep.ttl.is_none(),
+        outer: OuterRule::of(&topology.vtep),
         gso,
     }
 }

@@ -16,6 +16,7 @@ use super::Inner;
 use super::topology::{PortIo, Topology};
 use crate::config::{NetworkSpec, TunnelKey};
 use crate::switch::PortId;
+use crate::wire::ecn::Ecn;
 
 /// A sender without a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub(crate) struct Parked {
     pub(crate) stranger: Stranger,
     pub(crate) source: SocketAddr,
     pub(crate) udp_port: u16,
+    pub(crate) ecn: Ecn,
     pub(crate) bytes: Vec<u8>,
 }
 

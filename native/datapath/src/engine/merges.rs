@@ -15,6 +15,7 @@ use crate::io::tap::Tap;
 use crate::io::underlay::RxBatch;
 use crate::offload::{Merge, Offer, Piece, Segment, Superframe, carry};
 use crate::switch::PortId;
+use crate::wire::ecn::Ecn;
 use crate::wire::ethernet;
 use crate::wire::vnet::{Gso, VnetHeader};
 
@@ -51,6 +52,8 @@ pub(super) struct Arrived<'r, R> {
     pub(super) at: Piece,
     /// A kernel peer on this machine has left a superframe of UDP whole: payload bytes of its segments; else 0.
     pub(super) uso_size: u16,
+    /// ECN of the IP header of the datagram.
+    pub(super) outer_ecn: Ecn,
 }
 
 /// Superframes in the making. Empty between batches.

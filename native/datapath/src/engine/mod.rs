@@ -11,12 +11,14 @@
 //! then closes what is gone. A failed apply changes nothing. There is no way back from `stopped`.
 
 mod apply;
+mod congestion;
 mod decap;
 mod egress;
 mod ingress;
 mod keeper;
 mod merges;
 mod outbox;
+mod outer;
 mod report;
 mod running;
 mod spin;
@@ -36,7 +38,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::config::Desired;
 use crate::error::{Error, ErrorCode};
-use crate::event::{EventRing, Stamped, Wake};
+use crate::event::{Event, EventRing, Stamped, Wake};
 use crate::io::memory::MemoryUnderlay;
 use crate::switch::Origin;
 
@@ -136,6 +138,14 @@ impl Datapath {
                 meters: (0..workers).map(|_| Meter::default()).collect(),
             }),
         };
+        if old.is_none()
+            && let Underlay::Udp { senders, .. } = &topology.underlay
+            && !senders.marks()
+        {
+            self.0.events.push(Event::Downgraded {
+                detail: "IP_TOS: the kernel takes none with a datagram, so outer headers carry no ECN and no DSCP, and an inner TTL is not copied".into(),
+            });
+        }
         *learned = still_learned;
         *current = Some(Arc::new(desired.clone()));
         self.0.publish(

@@ -10,11 +10,12 @@
 
 use std::net::SocketAddr;
 
+use super::outer::{Outer, OuterRule};
 use crate::counter::DropReason;
 use crate::io::underlay::{Part, Transmit};
 use crate::offload::Superframe;
 use crate::switch::PortId;
-use crate::wire::flow::{flow_hash, inner_ttl};
+use crate::wire::flow::flow_hash;
 use crate::wire::vnet::VnetHeader;
 use crate::wire::vxlan::{self, Vni};
 
@@ -42,11 +43,11 @@ struct Built {
     count: usize,
 }
 
-/// What the outer header takes from the inner one.
+/// What the outer headers take from the inner ones.
 #[derive(Clone, Copy)]
 struct Entropy {
     hash: u32,
-    ttl: Option<u8>,
+    outer: Outer,
 }
 
 /// How datagrams leave; the same for all of them.
@@ -56,8 +57,8 @@ pub(crate) struct SendStyle {
     pub(crate) sockets: usize,
     /// Both directions of a flow choose the same one.
     pub(crate) symmetric_hash: bool,
-    /// Copy the inner TTL.
-    pub(crate) inherit_ttl: bool,
+    /// What the outer IP header says.
+    pub(crate) outer: OuterRule,
     /// Send runs with `UDP_SEGMENT`.
     pub(crate) gso: bool,
 }
@@ -153,21 +154,16 @@ impl Outbox {
         held.built = Some((route.vni, built));
         let entropy = *held.entropy.get_or_insert_with(|| {
             let frame = &self.arena[held.offset..held.offset + held.len];
-            let inner = || {
-                inner_ttl(frame)
-                    .filter(|&ttl| ttl > 0)
-                    .unwrap_or(DEFAULT_TTL)
-            };
-            let ttl = style.inherit_ttl.then(inner);
             Entropy {
                 hash: flow_hash(frame, style.symmetric_hash),
-                ttl,
+                outer: style.outer.apply(frame),
             }
         });
+        let mut outer = entropy.outer;
         // A group's TTL is its own (RFC 7348 §4.2 wants it bounded).
-        let ttl = entropy
-            .ttl
-            .filter(|_| !route.destination.ip().is_multicast());
+        if route.destination.ip().is_multicast() {
+            outer.ttl = None;
+        }
         let socket = entropy.hash as usize % style.sockets.max(1);
         if self.queues.len() < style.sockets {
             self.queues.resize_with(style.sockets, Vec::new);
@@ -191,7 +187,7 @@ impl Outbox {
                 stride: built.stride,
                 count,
             };
-            self.push(socket, run, (route, ttl), style.gso);
+            self.push(socket, run, (route, outer), style.gso);
             first += count;
         }
         Ok(())
@@ -257,8 +253,8 @@ impl Outbox {
         Some(offset)
     }
 
-    fn push(&mut self, socket: usize, run: Run, (route, ttl): (Route, Option<u8>), gso: bool) {
-        if gso && self.open == Some(socket) && self.extend(socket, &run, route, ttl) {
+    fn push(&mut self, socket: usize, run: Run, (route, outer): (Route, Outer), gso: bool) {
+        if gso && self.open == Some(socket) && self.extend(socket, &run, route, outer) {
             return;
         }
         let start = self.parts.len() as u32;
@@ -267,7 +263,8 @@ impl Outbox {
             destination: route.destination,
             parts: start..start + 1,
             segment_size: if run.count > 1 { run.stride as u16 } else { 0 },
-            ttl,
+            ttl: outer.ttl,
+            tos: outer.tos,
             datagrams: run.count as u32,
             bytes: run.part.len,
             tag: u32::from(route.port.get()),
@@ -276,7 +273,7 @@ impl Outbox {
     }
 
     /// Appends to the run that was pushed last, if the datagrams continue it.
-    fn extend(&mut self, socket: usize, run: &Run, route: Route, ttl: Option<u8>) -> bool {
+    fn extend(&mut self, socket: usize, run: &Run, route: Route, outer: Outer) -> bool {
         let Some(last) = self.queues[socket].last_mut() else {
             return false;
         };
@@ -292,7 +289,7 @@ impl Outbox {
         if !(whole && fits && continues)
             || last.destination != route.destination
             || last.tag != u32::from(route.port.get())
-            || last.ttl != ttl
+            || (last.ttl, last.tos) != (outer.ttl, outer.tos)
         {
             return false;
         }
@@ -323,5 +320,6 @@ const ARENA_LEN: usize = 4 * 1024 * 1024;
 /// `UDP_SEGMENT` limits: 64 segments on every kernel that has it, and one IP packet.
 const MAX_RUN: usize = 64;
 const MAX_RUN_LEN: usize = 65_000;
-/// RFC 1700's default, where an inner TTL is to be copied and there is none (0 is none: nothing may be sent with it).
-const DEFAULT_TTL: u8 = 64;
+
+#[cfg(test)]
+mod tests;

@@ -288,6 +288,10 @@ pub(crate) struct NetworkCounters {
     pub(crate) consumed: Counter,
     /// Frames accepted with reserved VXLAN bits set.
     pub(crate) reserved_ignored: Counter,
+    /// Frames accepted although their inner and outer ECN do not go together.
+    pub(crate) ecn_odd: Counter,
+    /// Frames marked as congested outside that have no IP header to bring it into.
+    pub(crate) ecn_nonip: Counter,
     /// Datagrams that reached the network but no tunnel of it.
     pub(crate) drops: Drops,
 }

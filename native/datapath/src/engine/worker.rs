@@ -377,6 +377,7 @@ pub(crate) enum EventKind {
     FdbFull,
     VniUnknown,
     SourceMacLocal,
+    EcnOdd,
 }
 
 /// Descriptors reported per wait.
@@ -385,6 +386,6 @@ const TICKS_PER_SEC: usize = 4;
 const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SEC as u64);
 const TOLD_TICKS: u32 = 10 * TICKS_PER_SEC as u32;
 const MAX_REMEMBERED: usize = 1024;
-const KINDS: usize = EventKind::SourceMacLocal as usize + 1;
+const KINDS: usize = EventKind::EcnOdd as usize + 1;
 /// Longest datagram: what 16 bits of UDP length can say.
 const RECEIVE_LEN: usize = 65_536;

@@ -97,6 +97,8 @@ pub struct MemoryDatagram {
     pub source: SocketAddr,
     /// Address and port that it goes to.
     pub destination: SocketAddr,
+    /// Type of service or traffic class of its IP header.
+    pub tos: u8,
     /// UDP payload: VXLAN header and frame.
     pub payload: Vec<u8>,
 }

@@ -210,6 +210,7 @@ fn exchange(rx: &RxSocket, tx: &TxPool) {
         parts: 0..1,
         segment_size: 8,
         ttl: None,
+        tos: 0,
         datagrams: 2,
         bytes: 16,
         tag: 0,

@@ -1,4 +1,4 @@
-//! What the outer header takes from the frame inside: the flow hash behind the UDP source port (RFC 7348 §5), the TTL.
+//! What the outer header takes from the frame inside: the flow hash behind the UDP source port (RFC 7348 §5).
 
 use super::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
 use super::ip::{Ip, PROTOCOL_TCP, PROTOCOL_UDP};
@@ -29,12 +29,6 @@ pub fn flow_hash(frame: &[u8], symmetric: bool) -> u32 {
     } else {
         flow.hash()
     }
-}
-
-/// TTL or hop limit of the IP packet inside `frame`, if there is one.
-pub fn inner_ttl(frame: &[u8]) -> Option<u8> {
-    let (ip, _) = Ip::carried_by(&Ethernet::new(frame)?)?;
-    Some(ip.ttl())
 }
 
 /// Whether `frame` has room for the fixed IP header that its ethertype, behind tags, announces; true for all other

@@ -1,7 +1,7 @@
 //! IPv4 or IPv6, for those who do not care which.
 
 use super::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
-use super::ipv4::Ipv4;
+use super::ipv4::{self, Ipv4};
 use super::ipv6::{self, Ipv6};
 
 /// An IP packet inside a frame.
@@ -76,6 +76,14 @@ impl<'a> Ip<'a> {
         }
     }
 
+    /// Type of service or traffic class.
+    pub fn tos(&self) -> u8 {
+        match self {
+            Self::V4(ip) => ip.tos(),
+            Self::V6(ip) => ip.traffic_class(),
+        }
+    }
+
     /// Time to live or hop limit.
     pub fn ttl(&self) -> u8 {
         match self {
@@ -98,6 +106,16 @@ impl<'a> Ip<'a> {
             Self::V4(ip) => ip.bytes(),
             Self::V6(ip) => ip.bytes(),
         }
+    }
+}
+
+/// Writes type of service or traffic class of a packet that an [`Ip`] can be made from. An IPv4 header checksum stays
+/// as right or wrong as it was. A packet of another version is left as it is.
+pub fn set_tos(packet: &mut [u8], tos: u8) {
+    match packet.first().map(|first| first >> 4) {
+        Some(4) => ipv4::set_tos(packet, tos),
+        Some(6) => ipv6::set_traffic_class(packet, tos),
+        _ => {}
     }
 }
 

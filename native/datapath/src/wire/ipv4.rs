@@ -33,6 +33,11 @@ impl<'a> Ipv4<'a> {
         usize::from(self.0[0] & 0x0f) * 4
     }
 
+    /// Type of service: DSCP (RFC 2474) and ECN (RFC 3168).
+    pub fn tos(&self) -> u8 {
+        self.0[TOS]
+    }
+
     /// The length field: header and payload. May say anything.
     pub fn total_len(&self) -> u16 {
         be16(self.0, TOTAL_LEN)
@@ -84,6 +89,16 @@ impl<'a> Ipv4<'a> {
     pub fn bytes(&self) -> &'a [u8] {
         self.0
     }
+}
+
+/// Writes the type of service of a header of at least [`HEADER_LEN`] bytes, and changes the checksum by the difference
+/// (RFC 1624 §3, equation 3), so that a wrong one stays wrong.
+pub fn set_tos(header: &mut [u8], tos: u8) {
+    let before = be16(header, 0);
+    header[TOS] = tos;
+    let difference = Sum::word(!before) + Sum::word(be16(header, 0));
+    let checksum = (Sum::word(!be16(header, CHECKSUM)) + difference).checksum();
+    header[CHECKSUM..CHECKSUM + 2].copy_from_slice(&checksum.to_be_bytes());
 }
 
 /// Writes the length field of a header of at least [`HEADER_LEN`] bytes.
@@ -184,6 +199,20 @@ mod tests {
         advance_id(&mut packet, 0xffff);
         assert_eq!(packet[2..6], [0xab, 0xcd, 0x12, 0x33]);
         packet[2..6].copy_from_slice(&PACKET[2..6]);
+        assert_eq!(packet, PACKET);
+    }
+
+    #[test]
+    fn f101_the_checksum_follows_the_type_of_service() {
+        let mut packet = PACKET;
+        for tos in [0x03, 0xff, 0xb8, 0x00] {
+            set_tos(&mut packet, tos);
+            let mut expected = PACKET;
+            expected[1] = tos;
+            fill_checksum(&mut expected[..20]);
+            assert_eq!(packet, expected);
+            assert_eq!(Ipv4::new(&packet).unwrap().tos(), tos);
+        }
         assert_eq!(packet, PACKET);
     }
 

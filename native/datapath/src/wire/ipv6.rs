@@ -117,6 +117,12 @@ impl<'a> Ipv6<'a> {
     }
 }
 
+/// Writes the traffic class of a header of at least [`HEADER_LEN`] bytes.
+pub fn set_traffic_class(header: &mut [u8], class: u8) {
+    header[0] = header[0] & 0xf0 | class >> 4;
+    header[1] = class << 4 | header[1] & 0x0f;
+}
+
 /// Writes the length field of a header of at least [`HEADER_LEN`] bytes.
 pub fn set_payload_len(header: &mut [u8], len: u16) {
     header[PAYLOAD_LEN..PAYLOAD_LEN + 2].copy_from_slice(&len.to_be_bytes());

@@ -9,6 +9,7 @@
 //! say which length they need.
 
 pub mod checksum;
+pub mod ecn;
 pub mod ethernet;
 pub mod flow;
 pub mod ip;

@@ -122,6 +122,8 @@ impl Book for Counters {
             enter(own, "replicated", network.replicated);
             enter(own, "consumed", network.consumed);
             enter(own, "reserved ignored", network.reserved_ignored);
+            enter(own, "ecn odd", network.ecn_odd);
+            enter(own, "ecn nonip", network.ecn_nonip);
             enter(own, "learned", network.fdb.learned);
             enter(own, "moved", network.fdb.moved);
             enter(own, "aged", network.fdb.aged);

@@ -1,8 +1,9 @@
 //! Desired states with every value filled in; a test says only what it is about.
 
 use datapath::config::{
-    BridgeRules, Desired, EngineSpec, FdbLimits, FdbSpec, FdbTarget, Features, NetworkSpec,
-    PortKind, PortSpec, PriorityTag, ReservedBits, TunnelKey, TunnelSpec, VlanPolicy, VtepSpec,
+    BridgeRules, Desired, EcnMode, EngineSpec, FdbLimits, FdbSpec, FdbTarget, Features,
+    NetworkSpec, PortKind, PortSpec, PriorityTag, ReservedBits, TunnelKey, TunnelSpec, VlanPolicy,
+    VtepSpec,
 };
 use datapath::wire::mac::MacAddr;
 use datapath::wire::vxlan::{UDP_PORT, Vni};
@@ -33,6 +34,8 @@ pub fn desired(networks: impl IntoIterator<Item = Network>) -> Desired {
             address: VTEP,
             scope_interface: None,
             ttl: Some(64),
+            tos: Some(0),
+            ecn: EcnMode::Normal,
             udp_checksum: true,
             source_ports: 49152..=65535,
             source_port_pool: 16,

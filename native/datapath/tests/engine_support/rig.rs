@@ -117,13 +117,37 @@ impl Rig {
 
     /// `remote` sends any bytes to one of our UDP ports.
     pub fn payload(&mut self, remote: SocketAddr, udp_port: u16, payload: &[u8]) {
-        self.tell(format!("{remote} -> :{udp_port} {}", glimpse(payload)));
-        let underlay = self.datapath.memory_underlay().unwrap();
-        let datagram = MemoryDatagram {
+        self.receive(MemoryDatagram {
             source: remote,
             destination: (VTEP, udp_port).into(),
+            tos: 0,
             payload: payload.to_vec(),
-        };
+        });
+    }
+
+    /// `remote` sends `frame` in a plain datagram whose IP header has come with this type of service.
+    pub fn marked(&mut self, remote: SocketAddr, tos: u8, vni: u32, frame: &[u8]) {
+        self.receive(MemoryDatagram {
+            source: remote,
+            destination: (VTEP, UDP_PORT).into(),
+            tos,
+            payload: vxlan(vni, frame),
+        });
+    }
+
+    fn receive(&mut self, datagram: MemoryDatagram) {
+        let MemoryDatagram {
+            source,
+            destination,
+            tos,
+            payload,
+        } = &datagram;
+        let udp_port = destination.port();
+        self.tell(format!(
+            "{source} -> :{udp_port} tos {tos:#04x} {}",
+            glimpse(payload)
+        ));
+        let underlay = self.datapath.memory_underlay().unwrap();
         underlay.inward.push(datagram).unwrap();
         self.datagrams += 1;
         self.settled = false;

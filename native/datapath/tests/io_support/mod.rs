@@ -173,6 +173,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datagram {
     pub source: SocketAddr,
+    pub tos: u8,
     pub payload: Vec<u8>,
 }
 
@@ -194,6 +195,7 @@ pub fn receive(rx: &RxSocket, count: usize) -> Vec<Datagram> {
                     };
                     datagrams.extend(payloads.into_iter().map(|payload| Datagram {
                         source: meta.source,
+                        tos: meta.tos,
                         payload: payload.to_vec(),
                     }));
                 }
@@ -264,6 +266,7 @@ impl Outbox {
             parts: start..self.parts.len() as u32,
             segment_size,
             ttl: None,
+            tos: 0,
             datagrams: datagrams as u32,
             bytes: payload.len() as u32,
             tag: self.transmits.len() as u32,

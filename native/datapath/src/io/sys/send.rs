@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Room for a segment size and a TTL.
-type SendControl = Control<{ space(2) + space(4) }>;
+/// Room for a segment size, a TTL and a TOS.
+type SendControl = Control<{ space(2) + 2 * space(4) }>;
 
 /// One call's worth of datagrams. Filled by `push`, sent, and cleared; its memory is kept.
 pub(in crate::io) struct SendList {
@@ -26,6 +26,8 @@ pub(in crate::io) struct Outgoing<'a> {
     /// 0 = one datagram.
     pub(in crate::io) segment_size: u16,
     pub(in crate::io) ttl: Option<u8>,
+    /// 0 = the socket's, which nobody sets.
+    pub(in crate::io) tos: u8,
 }
 
 // SAFETY: the pointers in `headers` and `iovecs` are used only inside `send`, which is given the slices that they
@@ -105,6 +107,13 @@ impl SendList {
                 SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT),
             };
             control.push(level, kind, &i32::from(ttl).to_ne_bytes());
+        }
+        if message.tos != 0 {
+            let (level, kind) = match message.destination {
+                SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+                SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+            };
+            control.push(level, kind, &i32::from(message.tos).to_ne_bytes());
         }
         self.iovecs.extend(parts.map(|part| libc::iovec {
             iov_base: part.as_ptr().cast_mut().cast(),

@@ -52,6 +52,7 @@ fn send_run_and_one(
         parts: part..part + 1,
         segment_size,
         ttl: None,
+        tos: 0,
         datagrams,
         bytes,
         tag: part,
@@ -142,6 +143,7 @@ fn s261_a_run_that_only_passes_in_pieces_turns_gso_off_once() {
             parts: 0..1,
             segment_size: 10,
             ttl: None,
+            tos: 0,
             datagrams: 4,
             bytes: 40,
             tag: 9,
@@ -240,4 +242,44 @@ fn without_the_right_to_force_the_ordinary_buffer_is_asked_for() {
         );
         assert_eq!(granted, Ok(65536));
     });
+}
+
+#[test]
+fn f111_without_a_tos_per_datagram_all_leave_with_the_sockets() {
+    let denied = Denied {
+        syscall: libc::SYS_sendmsg,
+        errno: libc::EINVAL,
+        third_argument: None,
+    };
+    without(denied, || {
+        let (rx, tx) = open_pair();
+        assert!(!tx.marks());
+        let burst = |transmits| Burst {
+            socket: 0,
+            arena: b"x",
+            parts: &[Part { offset: 0, len: 1 }],
+            transmits,
+        };
+        let marked = [Transmit {
+            destination: rx.local(),
+            parts: 0..1,
+            segment_size: 0,
+            ttl: Some(1),
+            tos: 0xbb,
+            datagrams: 1,
+            bytes: 1,
+            tag: 0,
+        }];
+        let mut results = Vec::new();
+        tx.send(&mut TxScratch::new(), burst(&marked), |_, r| {
+            results.push(r)
+        });
+        assert_eq!(results, [Ok(())]);
+        let mut batch = RxBatch::new(1, 64);
+        while rx.recv(&mut batch).is_err() {
+            std::thread::yield_now();
+        }
+        assert_eq!((batch.entry(0), batch.meta(0).tos), (&b"x"[..], 0));
+    });
+    assert!(open_pair().1.marks());
 }

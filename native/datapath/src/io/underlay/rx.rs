@@ -68,6 +68,8 @@ impl RxSocket {
         // before 2.6.31 (IPv4) and 4.20 (IPv6) has no such option; binding to the group covers those.
         let all_groups = by_family(local.ip(), libc::IP_MULTICAST_ALL, libc::IPV6_MULTICAST_ALL);
         let _ = socket::set_int(fd, all_groups, 0);
+        let told_tos = by_family(local.ip(), libc::IP_RECVTOS, libc::IPV6_RECVTCLASS);
+        require(fd, told_tos, 1, &local)?;
         let gro =
             spec.gro && socket::set_int(fd, SocketOption(libc::SOL_UDP, libc::UDP_GRO), 1).is_ok();
         bind(fd, &local)?;
@@ -167,6 +169,8 @@ pub struct RxMeta {
     pub stride: usize,
     /// The datagram was longer than the buffer; its end is lost.
     pub truncated: bool,
+    /// Type of service or traffic class of the IP header; coalesced datagrams share it.
+    pub tos: u8,
     /// Datagrams that this socket has ever lost to a full receive queue. Wraps around.
     pub overflows: u32,
 }
@@ -196,6 +200,7 @@ impl RxBatch {
             len: received.payload.len(),
             stride: received.payload.len(),
             truncated: received.truncated,
+            tos: 0,
             overflows: 0,
         };
         for message in messages(received.control) {
@@ -206,6 +211,11 @@ impl RxBatch {
                 (libc::SOL_SOCKET, libc::SO_RXQ_OVFL, Some(total)) => {
                     meta.overflows = total as u32;
                 }
+                // One byte, unlike the others.
+                (libc::IPPROTO_IP, libc::IP_TOS, _) => {
+                    meta.tos = message.data.first().copied().unwrap_or(0);
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS, Some(class)) => meta.tos = class as u8,
                 _ => {}
             }
         }

@@ -2,7 +2,7 @@
 
 use super::super::sys::Errno;
 use super::super::sys::receive::ReceiveRing;
-use super::super::sys::send::SendList;
+use super::super::sys::send::{Outgoing, SendList};
 use super::super::sys::sockaddr::scoped;
 use super::super::sys::socket::{self, SocketOption};
 use super::{SendError, bind, by_family, errors, open, require, scope_index, set_buffer};
@@ -50,6 +50,7 @@ pub struct TxPool {
     sockets: Vec<OwnedFd>,
     ports: Vec<u16>,
     local: SocketAddr,
+    marks: bool,
     gso: AtomicBool,
     downgraded: AtomicBool,
     sendmmsg: AtomicBool,
@@ -65,8 +66,10 @@ pub struct Transmit {
     /// 0 = one datagram; otherwise a run of datagrams of this many bytes of which the last may be shorter, at most 64
     /// of them and 65507 bytes together.
     pub segment_size: u16,
-    /// TTL or hop limit instead of the pool's.
+    /// TTL or hop limit instead of the pool's, where the pool [`marks`](TxPool::marks).
     pub ttl: Option<u8>,
+    /// Type of service or traffic class, where the pool [`marks`](TxPool::marks).
+    pub tos: u8,
     /// How many datagrams it is.
     pub datagrams: u32,
     /// Length of all its parts together.
@@ -154,6 +157,7 @@ impl TxPool {
             sockets: Vec::with_capacity(spec.pool),
             ports: Vec::with_capacity(spec.pool),
             local: scoped(spec.local, 0, scope),
+            marks: false,
             gso: AtomicBool::new(false),
             downgraded: AtomicBool::new(false),
             sendmmsg: AtomicBool::new(spec.sendmmsg),
@@ -181,6 +185,7 @@ impl TxPool {
         let segment = SocketOption(libc::SOL_UDP, libc::UDP_SEGMENT);
         let gso = spec.gso && spec.checksum && socket::get_int(first.as_fd(), segment).is_ok();
         pool.gso = AtomicBool::new(gso);
+        pool.marks = can_mark(first.as_fd(), &scoped(spec.local, pool.ports[0], scope));
         Ok(pool)
     }
 
@@ -200,6 +205,12 @@ impl TxPool {
     /// The sockets, by index; poll them for errors and then call [`drain_errors`](Self::drain_errors).
     pub fn sockets(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
         self.sockets.iter().map(AsFd::as_fd)
+    }
+
+    /// Whether a transmit's own TTL and TOS are honoured. Without it, on IPv4 with Linux before 3.13, datagrams leave with
+    /// the pool's TTL and TOS 0.
+    pub fn marks(&self) -> bool {
+        self.marks
     }
 
     /// Whether runs should be sent as one transmit. Once false it stays false.
@@ -269,6 +280,19 @@ fn open_socket(spec: &TxSpec, local: &SocketAddr) -> Result<OwnedFd, Error> {
     Ok(socket)
 }
 
+/// Whether the kernel takes a TOS with a datagram. The one sent to find out goes to its own socket, which receives none.
+fn can_mark(socket: BorrowedFd<'_>, own: &SocketAddr) -> bool {
+    let marked = Outgoing {
+        destination: own,
+        segment_size: 0,
+        ttl: None,
+        tos: ANY_TOS,
+    };
+    let sent = SendList::new().send(socket, false, std::iter::once((marked, std::iter::empty())));
+    // Any other error is about the way, not about the TOS.
+    sent != Err(Errno(libc::EINVAL))
+}
+
 fn set_multicast(
     fd: BorrowedFd<'_>,
     local: &SocketAddr,
@@ -312,5 +336,7 @@ fn port_seed(local: IpAddr) -> u32 {
 const SEND_BUFFER: usize = 4 << 20;
 /// Bytes of a failed datagram that we take back with the report; none are looked at.
 const ERROR_QUOTE: usize = 256;
+/// A TOS that is not the socket's.
+const ANY_TOS: u8 = 0x04;
 /// A prime near the default pool size, so that neighbouring process ids do not overlap.
 const PORT_SEED_STEP: u32 = 17;

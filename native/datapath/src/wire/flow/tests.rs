@@ -1,6 +1,6 @@
 use super::*;
 use crate::wire::ethernet::strip_tag;
-use crate::wire::sample::{DONT_FRAGMENT, MORE_FRAGMENTS, Network, Sample, TTL, Transport};
+use crate::wire::sample::{DONT_FRAGMENT, MORE_FRAGMENTS, Network, Sample, Transport};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -347,16 +347,6 @@ fn c40_an_ip_frame_without_room_for_its_header_is_short() {
     assert!(!inner_ip_len_ok(&lldp[..13]));
 }
 
-#[test]
-fn e90_the_inner_ttl_is_that_of_either_version() {
-    let tagged = Sample::udp_v4(b"").tagged(&[(0x8100, 7)]);
-    for sample in [Sample::udp_v4(b""), Sample::udp_v4(b"").on_v6(&[]), tagged] {
-        assert_eq!(inner_ttl(&sample.frame()), Some(TTL));
-    }
-    assert_eq!(inner_ttl(&[0; 60]), None);
-    assert_eq!(inner_ttl(&[0; 3]), None);
-}
-
 fn with_ports_unchecked(frame: &[u8]) -> Vec<u8> {
     let mut frame = frame.to_vec();
     frame[34..38].fill(7);
@@ -371,7 +361,7 @@ proptest! {
             at.copy_from_slice(&ethertypes[ethertype].to_be_bytes());
         }
         prop_assert_eq!(directed(&frame), directed(&frame));
-        let _ = (symmetric(&frame), inner_ttl(&frame), inner_ip_len_ok(&frame));
+        let _ = (symmetric(&frame), inner_ip_len_ok(&frame));
     }
 
     #[test]

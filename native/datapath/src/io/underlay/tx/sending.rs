@@ -89,7 +89,8 @@ impl TxPool {
                 let outgoing = Outgoing {
                     destination: &transmit.destination,
                     segment_size: transmit.segment_size,
-                    ttl: transmit.ttl,
+                    ttl: transmit.ttl.filter(|_| self.marks),
+                    tos: if self.marks { transmit.tos } else { 0 },
                 };
                 (outgoing, bytes_of(burst, transmit))
             });
