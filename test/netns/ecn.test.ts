@@ -102,11 +102,13 @@ test('[E92] [F106] [F107] [F108] [F111] ECN is copied outward, the DSCP is not, 
 
 test('[F107] [F108] [F111] over IPv6 the traffic class is as configured', async () => {
   const outer = await outerCapture(two, three.address[6]);
-  const sent = FIELDS.map((ecn) => packet(c3, DSCP | ecn));
+  // No two neighbours leave with the same, or they would leave as one run.
+  const fields = [NOT_ECT, CE, ECT_1, ECT_0];
+  const sent = fields.map((ecn) => packet(c3, DSCP | ecn));
   await sendFrames(c3, sent);
   const datagrams = await outer.waitFor(sent.length, isOurs);
   const classes = datagrams.map((bytes) => (bytes.readUInt16BE(14) >> 4) & 0xff);
-  expect(classes).toEqual([NOT_ECT, ECT_1, ECT_0, ECT_0].map((ecn) => DSCP | ecn));
+  expect(classes).toEqual([NOT_ECT, ECT_0, ECT_1, ECT_0].map((ecn) => DSCP | ecn));
   expect(hex(datagrams.map((bytes) => bytes.subarray(ENCAPSULATION[6])))).toEqual(hex(sent));
 });
 

@@ -40,17 +40,17 @@ beforeAll(async () => {
   `);
   await connectContainer(two, c2, { peerIfname: 'c2', mtu: 1450 });
   await two.namespace.ip('link set dev c2 master br0');
-  vswitchd = await Vswitchd.start(scope, one, {
-    networks: [
-      {
-        name: 'net',
-        vni: 256,
-        group: { address: GROUP, interface: UNDERLAY_IFNAME },
-        ports: [portOf(c1)],
-      },
-    ],
-  });
+  vswitchd = await Vswitchd.start(scope, one, { networks: [network()] });
 });
+
+function network(group: { readonly ttl?: number } = {}) {
+  return {
+    name: 'net',
+    vni: 256,
+    group: { address: GROUP, interface: UNDERLAY_IFNAME, ...group },
+    ports: [portOf(c1)],
+  };
+}
 
 test('[A13] [J178] both ends find each other through the group, nothing comes back', async () => {
   await expectPing(c1, { to: c2.address[4] });
@@ -60,13 +60,18 @@ test('[A13] [J178] both ends find each other through the group, nothing comes ba
   await expectTransfer({ from: c2, to: c1, family: 4, bytes: 1_000_000 });
 });
 
-test('[E91] what goes to the group has TTL 1, what goes to a VTEP has 64', async () => {
+test('[E91] what goes to the group has TTL 1, or the one configured; what goes to a VTEP has 64', async () => {
+  expect(await outerTtls()).toEqual(new Set([`${GROUP} 1`, `${two.address[4]} 64`]));
+  await vswitchd.reload([network({ ttl: 3 })]);
+  expect(await outerTtls()).toEqual(new Set([`${GROUP} 3`, `${two.address[4]} 64`]));
+});
+
+/** Destinations and TTLs of the datagrams of a ping that has to ask for its neighbour. */
+async function outerTtls(): Promise<ReadonlySet<string>> {
   const where = { namespace: two.namespace, ifname: UNDERLAY_IFNAME };
   const capture = await Capture.start(testScope(), where, `udp and src host ${one.address[4]}`);
   await c1.namespace.exec('ip', ['neigh', 'flush', 'all']);
   await expectPing(c1, { to: c2.address[4] });
   const rows = await capture.decode(['ip.dst', 'ip.ttl'], 'vxlan');
-  expect(new Set(rows.map((row) => `${row['ip.dst']} ${row['ip.ttl']}`))).toEqual(
-    new Set([`${GROUP} 1`, `${two.address[4]} 64`]),
-  );
-});
+  return new Set(rows.map((row) => `${row['ip.dst']} ${row['ip.ttl']}`));
+}

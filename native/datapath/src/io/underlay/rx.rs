@@ -68,8 +68,9 @@ impl RxSocket {
         // before 2.6.31 (IPv4) and 4.20 (IPv6) has no such option; binding to the group covers those.
         let all_groups = by_family(local.ip(), libc::IP_MULTICAST_ALL, libc::IPV6_MULTICAST_ALL);
         let _ = socket::set_int(fd, all_groups, 0);
+        // Without it (IPv6 on Linux before 2.6.14) the TOS stays 0.
         let told_tos = by_family(local.ip(), libc::IP_RECVTOS, libc::IPV6_RECVTCLASS);
-        require(fd, told_tos, 1, &local)?;
+        let _ = socket::set_int(fd, told_tos, 1);
         let gro =
             spec.gro && socket::set_int(fd, SocketOption(libc::SOL_UDP, libc::UDP_GRO), 1).is_ok();
         bind(fd, &local)?;
