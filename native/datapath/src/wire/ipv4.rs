@@ -43,11 +43,6 @@ impl<'a> Ipv4<'a> {
         be16(self.0, TOTAL_LEN)
     }
 
-    /// Type of service: DSCP (RFC 2474) and ECN (RFC 3168).
-    pub fn tos(&self) -> u8 {
-        self.0[TOS]
-    }
-
     /// Whether this is a piece of a larger packet, the first piece included.
     pub fn is_fragment(&self) -> bool {
         const MORE_FRAGMENTS: u16 = 0x2000;
