@@ -41,6 +41,7 @@ export const datapathSchema = mapping({
   workers: z
     .union([z.literal('auto'), z.int().min(1).max(64)], { error: 'auto, or a whole number 1-64' })
     .default('auto'),
+  underlay: oneOf('auto', 'udp', 'ring', 'tunnel-gso').default('auto'),
   features: mapping({
     udp_gso: feature(),
     udp_gro: feature(),

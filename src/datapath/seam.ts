@@ -42,6 +42,8 @@ export interface EngineSpec {
   multiQueue: boolean;
   recvmmsg: boolean;
   sendmmsg: boolean;
+  /** By which way datagrams cross the kernel; where it cannot be, by sockets. */
+  underlay: 'udp' | 'ring' | 'tunnel-gso';
 }
 
 export interface NetworkSpec {

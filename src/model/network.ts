@@ -112,6 +112,8 @@ export type Feature = 'udp_gso' | 'udp_gro' | 'vnet_hdr' | 'multi_queue' | 'recv
 
 export interface DatapathSettings {
   readonly workers: 'auto' | number;
+  /** By which way datagrams cross the kernel. `auto` is `udp`: only there do the host's firewall rules hold. */
+  readonly underlay: 'auto' | 'udp' | 'ring' | 'tunnel-gso';
   readonly features: Readonly<Record<Feature, 'auto' | 'off'>>;
 }
 

@@ -119,7 +119,7 @@ function planVtep(vtep: VtepSettings): VtepSpec {
 }
 
 function planEngine(intent: Intent): EngineSpec {
-  const { workers, features } = intent.datapath;
+  const { workers, features, underlay } = intent.datapath;
   return {
     owner: intent.owner,
     workers: workers === 'auto' ? 0 : workers,
@@ -129,6 +129,7 @@ function planEngine(intent: Intent): EngineSpec {
     multiQueue: features.multi_queue === 'auto',
     recvmmsg: features.recvmmsg === 'auto',
     sendmmsg: features.sendmmsg === 'auto',
+    underlay: underlay === 'auto' ? 'udp' : underlay,
   };
 }
 

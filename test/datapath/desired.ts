@@ -28,6 +28,7 @@ export function desired(...networks: NetworkSpec[]): DesiredState {
       multiQueue: true,
       recvmmsg: true,
       sendmmsg: true,
+      underlay: 'udp',
     },
     networks,
   };

@@ -63,6 +63,9 @@ pub struct EngineSpec {
     pub multi_queue: bool,
     pub recvmmsg: bool,
     pub sendmmsg: bool,
+    /// By which way datagrams cross the kernel; where it cannot be, by sockets.
+    #[napi(ts_type = "'udp' | 'ring' | 'tunnel-gso'")]
+    pub underlay: String,
 }
 
 /// One network's part on this host.
@@ -172,6 +175,15 @@ pub struct TunnelRef {
     pub vni: u32,
 }
 
+fn underlay(name: &str) -> Result<own::UnderlayPath, Error> {
+    match name {
+        "udp" => Ok(own::UnderlayPath::Udp),
+        "ring" => Ok(own::UnderlayPath::Ring),
+        "tunnel-gso" => Ok(own::UnderlayPath::TunnelGso),
+        other => Err(bad("datapath underlay", other)),
+    }
+}
+
 impl DesiredState {
     pub(crate) fn convert(self) -> Result<own::Desired, Error> {
         let engine = self.engine;
@@ -188,6 +200,7 @@ impl DesiredState {
                     recvmmsg: engine.recvmmsg,
                     sendmmsg: engine.sendmmsg,
                 },
+                underlay: underlay(&engine.underlay)?,
             },
             networks: self
                 .networks

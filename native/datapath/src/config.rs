@@ -63,6 +63,20 @@ pub struct EngineSpec {
     pub workers: usize,
     /// Facilities that may be used if the kernel has them.
     pub features: Features,
+    /// By which way datagrams cross the kernel; where it cannot be, by sockets.
+    pub underlay: UnderlayPath,
+}
+
+/// By which way datagrams cross the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnderlayPath {
+    /// UDP sockets, both ways.
+    #[default]
+    Udp,
+    /// Received through a packet ring, past the stack; sent by sockets.
+    Ring,
+    /// The same, and TCP sent as it comes, for the kernel or the NIC to segment inside the tunnel.
+    TunnelGso,
 }
 
 /// Kernel facilities; `false` forces one off.

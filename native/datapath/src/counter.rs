@@ -70,7 +70,11 @@ macro_rules! drop_reasons {
 
 drop_reasons! {
     SockOverflow, "rx.sock_overflow", Underlay, "The kernel's receive queue of the underlay socket was full.";
+    RingOverflow, "rx.ring_overflow", Underlay, "The packet ring of the underlay had no free slot.";
     Truncated, "rx.truncated", Underlay, "The datagram was longer than the receive buffer.";
+    OuterIpBad, "rx.outer_ip_bad", Underlay, "The outer IP header is damaged or lies about the length.";
+    OuterUdpLength, "rx.outer_udp_len", Underlay, "The outer UDP length does not fit the packet.";
+    OuterUdpChecksum, "rx.outer_udp_csum", Underlay, "The outer UDP checksum is wrong.";
     TooShortVxlan, "rx.too_short_vxlan", Underlay, "The datagram is shorter than the 8 bytes of a VXLAN header.";
     OuterSrcSelf, "rx.outer_src_self", Underlay, "The outer source is our own VTEP address.";
     OuterSrcInvalid, "rx.outer_src_invalid", Underlay, "The outer source is no unicast address of another host.";

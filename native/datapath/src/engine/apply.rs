@@ -52,12 +52,20 @@ impl PortIds {
     }
 }
 
+/// What [`build`] made.
+pub(super) struct Built {
+    pub(super) topology: Topology,
+    pub(super) report: ApplyReport,
+    /// Facilities that were asked for and are done without.
+    pub(super) refused: Vec<Error>,
+}
+
 /// Builds a topology for `desired`. On an error nothing that runs has changed and nothing made on the way is left.
 pub(super) fn build(
     desired: &Desired,
     carried: Carried<'_>,
     ids: &mut PortIds,
-) -> Result<(Topology, ApplyReport), Error> {
+) -> Result<Built, Error> {
     check(desired)?;
     let mut builder = Builder {
         desired,
@@ -66,10 +74,15 @@ pub(super) fn build(
         ports: Vec::new(),
         made: Vec::new(),
         changed_taps: Vec::new(),
+        refused: Vec::new(),
     };
     let before = builder.carried.previous.as_ref().map(|p| p.desired);
     match builder.build() {
-        Ok(topology) => Ok((topology, ApplyReport::between(before, desired))),
+        Ok(topology) => Ok(Built {
+            topology,
+            report: ApplyReport::between(before, desired),
+            refused: builder.refused,
+        }),
         Err(error) => {
             builder.undo();
             Err(error)
@@ -130,6 +143,8 @@ struct Builder<'a> {
     made: Vec<Arc<Tap>>,
     /// TAPs that this apply reconfigured, with what they should be and what they were.
     changed_taps: Vec<(Arc<Tap>, TapSpec, TapSpec)>,
+    /// What was asked for and is done without.
+    refused: Vec<Error>,
 }
 
 /// A TAP that is carried over but should be different.
@@ -143,7 +158,9 @@ impl Builder<'_> {
     fn build(&mut self) -> Result<Topology, Error> {
         let desired = self.desired;
         let old = self.carried.previous.as_ref().map(|p| &p.topology.underlay);
-        let underlay = sockets::open(desired, old, self.carried.workers)?;
+        let underlay = sockets::open(desired, old, self.carried.workers, &mut |error| {
+            self.refused.push(error);
+        })?;
         let mut networks = Vec::new();
         let mut reconfigure = Vec::new();
         for (index, spec) in desired.networks.iter().enumerate() {

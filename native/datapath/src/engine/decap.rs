@@ -2,92 +2,41 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::keeper::{MAX_LEARNED, Parked, Stranger};
 use super::merges::{Arrived, Received};
 use super::topology::{Network, Port, Receiver, Topology, Underlay};
 use super::worker::{EventKind, Worker};
 use crate::config::ReservedBits;
 use crate::counter::DropReason;
 use crate::event::Event;
+use crate::io::Refusal;
+use crate::io::underlay::RingRefusal;
 use crate::offload::{Piece, is_whole_udp};
 use crate::switch::Admission;
 use crate::wire::ecn::Ecn;
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::flow::inner_ip_len_ok;
+use crate::wire::vnet::{Gso, VnetHeader};
 use crate::wire::vxlan::{self, Vni};
 
 impl Worker {
     /// Reads a batch of datagrams from the underlay and sends each frame on its way.
     pub(super) fn serve_receiver(&mut self, index: usize, now_secs: u32) {
         let topology = self.topology.clone();
+        let mut sitting = Sitting::new(&topology, now_secs);
         match &topology.underlay {
             Underlay::Udp { receivers, .. } => {
-                let Some(receiver) = receivers.get(index) else {
-                    return;
-                };
-                let Some(mut batch) = self.received.take() else {
-                    return;
-                };
-                // A refusal means: nothing there.
-                let count = receiver.sockets[self.index].recv(&mut batch).unwrap_or(0);
-                for entry in 0..count {
-                    let meta = batch.meta(entry);
-                    self.count_overflows(&topology, receiver, meta.overflows);
-                    let arrival = Arrival {
-                        source: meta.source,
-                        udp_port: receiver.udp_port,
-                        group: receiver.group.as_ref().map(|g| g.address),
-                        stride: meta.stride.max(1),
-                        ecn: Ecn::of(meta.tos),
-                        uso_size: 0,
-                        first: None,
-                        parked: false,
-                    };
-                    if meta.truncated {
-                        let counters = &topology.counters[self.index];
-                        counters.datagrams.add(1);
-                        counters.drops.add(DropReason::Truncated, 1);
-                        continue;
-                    }
-                    let count = meta.len.div_ceil(arrival.stride).max(1) as u64;
-                    let arrival = match self.vouch(&topology, arrival, batch.entry(entry)) {
-                        Ok(arrival) => arrival,
-                        Err(reason) => {
-                            let counters = &topology.counters[self.index];
-                            counters.datagrams.add(count);
-                            counters.drops.add(reason, count);
-                            continue;
-                        }
-                    };
-                    let mut at = Piece {
-                        entry: entry as u32,
-                        offset: 0,
-                        len: 0,
-                    };
-                    // An empty datagram is one all the same.
-                    while at.offset == 0 || (at.offset as usize) < meta.len {
-                        at.len = arrival.stride.min(meta.len - at.offset as usize) as u32;
-                        self.datagram(&topology, &arrival, (&mut batch, at), now_secs);
-                        at.offset += at.len.max(1);
-                    }
+                if let Some(receiver) = receivers.get(index) {
+                    self.serve_socket(&mut sitting, receiver);
                 }
-                self.finish_merges(&topology, &batch);
-                self.received = Some(batch);
             }
             Underlay::Memory(memory) => {
                 for mut datagram in memory.inward.take() {
                     let arrival = Arrival {
-                        source: datagram.source,
-                        udp_port: datagram.destination.port(),
-                        group: None,
-                        stride: datagram.payload.len(),
                         ecn: Ecn::of(datagram.tos),
-                        uso_size: 0,
-                        first: None,
-                        parked: false,
+                        ..Arrival::of(datagram.source, datagram.destination.port())
                     };
                     let at = whole(&datagram.payload);
-                    self.datagram(&topology, &arrival, (&mut datagram.payload, at), now_secs);
+                    self.datagrams(&mut sitting, &arrival, (&mut datagram.payload, at));
                     self.finish_merges(&topology, &datagram.payload);
                 }
             }
@@ -95,77 +44,141 @@ impl Worker {
         self.flush(&topology);
     }
 
-    /// Decides whether what the kernel says are several datagrams is so.
-    ///
-    /// It says the same (by `UDP_GRO`) of one datagram from a kernel vxlan peer on this machine that carries a whole
-    /// superframe of UDP. Cutting that would take a container's payload for datagrams, and so let it send into any
-    /// network; not cutting several would hand other containers' frames to it. The lengths inside tell, but may be
-    /// forged. So only such a peer's are taken for a superframe, and of what is cut from such a peer's datagrams
-    /// nothing may be of another network than the first, for it never sends several as one.
-    fn vouch(
-        &self,
-        topology: &Topology,
-        arrival: Arrival,
-        bytes: &[u8],
-    ) -> Result<Arrival, DropReason> {
-        let len = bytes.len();
-        let frame = bytes.get(vxlan::HEADER_LEN..);
-        let (Some(header), Some(frame)) = (vxlan::Header::read(bytes), frame) else {
-            return Ok(arrival);
+    fn serve_socket(&mut self, sitting: &mut Sitting<'_>, receiver: &Receiver) {
+        let topology = sitting.topology;
+        let Some(mut batch) = self.received.take() else {
+            return;
         };
-        if arrival.stride >= len {
-            return Ok(Arrival {
-                stride: len.max(1),
-                ..arrival
-            });
-        }
-        let network = topology
-            .vnis
-            .get(&(arrival.udp_port, header.vni()))
-            .and_then(|&index| topology.networks.get(index));
-        let tunnel = network
-            .and_then(|n| n.tunnels.get(&arrival.source.ip()))
-            .and_then(|&id| topology.port(id));
-        let is_kernel_here = tunnel.is_some_and(|t| t.health.is_unfinished());
-        match (is_whole_udp(frame), is_kernel_here) {
-            (true, true) => {
-                let uso_size = u16::try_from(arrival.stride).unwrap_or(0);
-                Ok(Arrival {
-                    stride: len,
-                    uso_size,
-                    ..arrival
-                })
+        // A refusal means: nothing there.
+        let count = receiver.sockets[self.index].recv(&mut batch).unwrap_or(0);
+        for entry in 0..count {
+            let meta = batch.meta(entry);
+            self.count_overflows(topology, receiver, meta.overflows);
+            let at = Piece {
+                entry: entry as u32,
+                offset: 0,
+                len: meta.len as u32,
+            };
+            let arrival = Arrival {
+                group: receiver.group.as_ref().map(|g| g.address),
+                stride: meta.stride.max(1),
+                ecn: Ecn::of(meta.tos),
+                ..Arrival::of(meta.source, receiver.udp_port)
+            };
+            let vouched = match meta.truncated {
+                true => Err((DropReason::Truncated, 1)),
+                false => vouch(sitting, arrival, batch.entry(entry)),
+            };
+            match vouched {
+                Ok(arrival) => self.datagrams(sitting, &arrival, (&mut batch, at)),
+                Err((reason, count)) => self.refuse(topology, reason, count),
             }
-            (true, false) => Err(DropReason::GroAmbiguous),
-            (false, true) => Ok(Arrival {
-                first: Some(header.vni()),
-                ..arrival
-            }),
-            (false, false) => Ok(arrival),
+        }
+        self.finish_merges(topology, &batch);
+        self.received = Some(batch);
+    }
+
+    /// Reads a batch from the packet ring of a receiver and sends each frame on its way.
+    pub(super) fn serve_ring(&mut self, index: usize, now_secs: u32) {
+        let topology = self.topology.clone();
+        let mut sitting = Sitting::new(&topology, now_secs);
+        let Some((receiver, tapped)) = topology.tapped(index) else {
+            return;
+        };
+        let mut ring = tapped.lock();
+        let mut batch = ring.next_batch(RING_BATCH);
+        for entry in 0..batch.len() {
+            let outer = match batch.outer(entry) {
+                Ok(outer) => outer,
+                Err(refusal) => {
+                    self.refuse(&topology, reason_of(refusal), 1);
+                    continue;
+                }
+            };
+            let at = Piece {
+                entry: entry as u32,
+                offset: outer.payload.start as u32,
+                len: outer.payload.len() as u32,
+            };
+            // Unlike a socket it says whose segments these are, so there is nothing to vouch for.
+            let arrival = Arrival {
+                stride: outer.stride.max(1),
+                ecn: Ecn::of(outer.tos),
+                undone: outer.inner,
+                ..Arrival::of(outer.source, receiver.udp_port)
+            };
+            self.datagrams(&mut sitting, &arrival, (&mut batch, at));
+        }
+        self.finish_merges(&topology, &batch);
+        drop(batch);
+        drop(ring);
+        self.flush(&topology);
+    }
+
+    /// Counts what the rings had no room for.
+    pub(super) fn count_ring_overflows(&self) {
+        let Underlay::Udp { receivers, .. } = &self.topology.underlay else {
+            return;
+        };
+        for ring in receivers.iter().filter_map(|r| r.ring.as_ref()) {
+            let lost = ring.new_overflows();
+            if lost > 0 {
+                self.refuse(&self.topology, DropReason::RingOverflow, lost);
+            }
         }
     }
 
-    fn datagram<R: Received>(
+    /// The kernel says that something is wrong with a ring: its interface is down, or gone for good.
+    pub(super) fn ring_trouble(&mut self, index: usize) {
+        let topology = self.topology.clone();
+        if let Some((_, ring)) = topology.tapped(index)
+            && ring.lock().take_error() == Some(Refusal::Gone)
+        {
+            self.stop_watching(ring);
+            self.shared.events.push(Event::Downgraded {
+                detail: "packet ring: its interface is gone, so datagrams come by the socket"
+                    .into(),
+            });
+        }
+    }
+
+    /// Takes the datagrams apart that came as one.
+    fn datagrams<R: Received>(
         &mut self,
-        topology: &Topology,
+        sitting: &mut Sitting<'_>,
         arrival: &Arrival,
-        place: (&mut R, Piece),
-        now_secs: u32,
+        (received, all): (&mut R, Piece),
     ) {
-        topology.counters[self.index].datagrams.add(1);
-        self.sort(topology, arrival, place, now_secs);
+        let end = all.offset + all.len;
+        let stride = arrival.stride as u32;
+        let mut at = all;
+        let mut count = 0;
+        // An empty datagram is one all the same.
+        while count == 0 || at.offset < end {
+            at.len = stride.min(end - at.offset);
+            self.sort(sitting, arrival, (&mut *received, at));
+            at.offset += at.len.max(1);
+            count += 1;
+        }
+        sitting.topology.counters[self.index].datagrams.add(count);
+    }
+
+    fn refuse(&self, topology: &Topology, reason: DropReason, datagrams: u64) {
+        let counters = &topology.counters[self.index];
+        counters.datagrams.add(datagrams);
+        counters.drops.add(reason, datagrams);
     }
 
     /// Finds a datagram's network and tunnel, and sends its frame on its way.
-    fn sort<R: Received>(
+    pub(super) fn sort<R: Received>(
         &mut self,
-        topology: &Topology,
+        sitting: &mut Sitting<'_>,
         arrival: &Arrival,
         (received, at): (&mut R, Piece),
-        now_secs: u32,
     ) {
+        let topology = sitting.topology;
         let bytes = received.bytes(at);
-        let (network, header) = match self.find_network(topology, arrival, bytes) {
+        let (network, header) = match self.find_network(sitting, arrival, bytes) {
             Ok(found) => found,
             Err(reason) => return topology.counters[self.index].drops.add(reason, 1),
         };
@@ -178,11 +191,7 @@ impl Worker {
         if !network.spec.up {
             return own.drops.add(DropReason::VniDown, 1);
         }
-        let tunnel = network
-            .tunnels
-            .get(&arrival.source.ip())
-            .and_then(|&id| topology.port(id));
-        let Some(tunnel) = tunnel else {
+        let Some(tunnel) = sitting.tunnel(network, arrival) else {
             return self.stranger(network, arrival, bytes);
         };
         let counters = &tunnel.counters[self.index];
@@ -201,77 +210,10 @@ impl Worker {
         let arrived = Arrived {
             received,
             at,
-            uso_size: arrival.uso_size,
+            undone: arrival.undone,
             outer_ecn: arrival.ecn,
         };
-        self.frame_from_tunnel(topology, tunnel, arrived, now_secs);
-    }
-
-    /// A datagram whose sender has no tunnel: dropped in a closed network, parked in an open one.
-    fn stranger(&mut self, network: &Network, arrival: &Arrival, bytes: &[u8]) {
-        let drops = &network.counters[self.index].drops;
-        let refusal = match network.spec.open_peers {
-            false => DropReason::VtepUnknown,
-            // Who sends no proper frame shall not have a tunnel for it.
-            true if !is_proper(&bytes[vxlan::HEADER_LEN..]) => DropReason::VtepUnknown,
-            true if arrival.parked || network.learned_vteps >= MAX_LEARNED => DropReason::VtepLimit,
-            true => {
-                let parked = Parked {
-                    stranger: Stranger {
-                        network: network.spec.name.clone(),
-                        remote: arrival.source.ip(),
-                    },
-                    source: arrival.source,
-                    udp_port: arrival.udp_port,
-                    ecn: arrival.ecn,
-                    bytes: bytes.to_vec(),
-                };
-                if self.posts.parking.park(self.index, parked) {
-                    return;
-                }
-                DropReason::VtepLimit
-            }
-        };
-        drops.add(refusal, 1);
-    }
-
-    /// Sends on what has waited for a tunnel that is there now. Must precede any other datagram after a swap.
-    pub(super) fn unpark(&mut self, now_secs: u32) {
-        let topology = self.topology.clone();
-        let has_tunnel = |stranger: &Stranger| {
-            let mut networks = topology.networks.iter();
-            networks.any(|n| {
-                n.spec.name == stranger.network && n.tunnels.contains_key(&stranger.remote)
-            })
-        };
-        let released = self.posts.parking.release(has_tunnel);
-        self.resume(&topology, released, now_secs);
-    }
-
-    /// The keeper has answered: what of this sender still waits gets no tunnel.
-    pub(super) fn answered(&mut self, stranger: &Stranger, now_secs: u32) {
-        let topology = self.topology.clone();
-        let released = self.posts.parking.release(|s| s == stranger);
-        self.resume(&topology, released, now_secs);
-    }
-
-    fn resume(&mut self, topology: &Topology, released: Vec<Parked>, now_secs: u32) {
-        for mut parked in released {
-            let arrival = Arrival {
-                source: parked.source,
-                udp_port: parked.udp_port,
-                group: None,
-                stride: parked.bytes.len(),
-                ecn: parked.ecn,
-                uso_size: 0,
-                first: None,
-                parked: true,
-            };
-            let at = whole(&parked.bytes);
-            self.sort(topology, &arrival, (&mut parked.bytes, at), now_secs);
-            self.finish_merges(topology, &parked.bytes);
-        }
-        self.flush(topology);
+        self.frame_from_tunnel(topology, tunnel, arrived, sitting.now_secs);
     }
 
     fn frame_from_tunnel<R: Received>(
@@ -319,20 +261,16 @@ impl Worker {
     /// The network of a datagram, or why there is none.
     fn find_network<'t>(
         &mut self,
-        topology: &'t Topology,
+        sitting: &mut Sitting<'t>,
         arrival: &Arrival,
         bytes: &[u8],
     ) -> Result<(&'t Network, vxlan::Header), DropReason> {
-        check_source(arrival.source.ip(), topology.vtep.address)?;
+        check_source(arrival.source.ip(), sitting.topology.vtep.address)?;
         let header = vxlan::Header::read(bytes).ok_or(DropReason::TooShortVxlan)?;
         if !header.has_vni() {
             return Err(DropReason::VxlanNoI);
         }
-        let network = topology
-            .vnis
-            .get(&(arrival.udp_port, header.vni()))
-            .and_then(|&index| topology.networks.get(index));
-        let Some(network) = network else {
+        let Some(network) = sitting.network(arrival, header.vni()) else {
             let remote = arrival.source.ip();
             if self
                 .limiter
@@ -352,33 +290,143 @@ impl Worker {
         Ok((network, header))
     }
 
-    fn count_overflows(&mut self, topology: &Topology, receiver: &Receiver, total: u32) {
+    fn count_overflows(&self, topology: &Topology, receiver: &Receiver, total: u32) {
         let lost = receiver.overflows_since(self.index, total);
         if lost > 0 {
-            let counters = &topology.counters[self.index];
-            counters.datagrams.add(lost);
-            counters.drops.add(DropReason::SockOverflow, lost);
+            self.refuse(topology, DropReason::SockOverflow, lost);
         }
     }
 }
 
-/// Whence a datagram came.
-struct Arrival {
-    source: SocketAddr,
-    udp_port: u16,
+/// What stays the same while a batch is sorted, and what was found last: datagrams of one sender come together.
+pub(super) struct Sitting<'t> {
+    topology: &'t Topology,
+    now_secs: u32,
+    network: Option<((u16, Vni), &'t Network)>,
+    tunnel: Option<(&'t Network, IpAddr, &'t Port)>,
+}
+
+impl<'t> Sitting<'t> {
+    pub(super) fn new(topology: &'t Topology, now_secs: u32) -> Self {
+        Self {
+            topology,
+            now_secs,
+            network: None,
+            tunnel: None,
+        }
+    }
+
+    fn network(&mut self, arrival: &Arrival, vni: Vni) -> Option<&'t Network> {
+        let key = (arrival.udp_port, vni);
+        if let Some((last, network)) = self.network
+            && last == key
+        {
+            return Some(network);
+        }
+        let index = *self.topology.vnis.get(&key)?;
+        let network = self.topology.networks.get(index)?;
+        self.network = Some((key, network));
+        Some(network)
+    }
+
+    /// The tunnel to the sender.
+    fn tunnel(&mut self, network: &'t Network, arrival: &Arrival) -> Option<&'t Port> {
+        let remote = arrival.source.ip();
+        if let Some((of, last, tunnel)) = self.tunnel
+            && last == remote
+            && std::ptr::eq(of, network)
+        {
+            return Some(tunnel);
+        }
+        let tunnel = self.topology.port(*network.tunnels.get(&remote)?)?;
+        self.tunnel = Some((network, remote, tunnel));
+        Some(tunnel)
+    }
+}
+
+/// Whence a datagram came, or several that came as one.
+pub(super) struct Arrival {
+    pub(super) source: SocketAddr,
+    pub(super) udp_port: u16,
     /// The multicast group that it was sent to.
     group: Option<IpAddr>,
-    /// Distance of the datagrams that came as one.
+    /// Distance of the datagrams that came as one, at least 1.
     stride: usize,
     /// Of the IP header; datagrams that came as one share it.
-    ecn: Ecn,
+    pub(super) ecn: Ecn,
     /// As in [`Arrived`].
-    uso_size: u16,
+    undone: VnetHeader,
     /// Of datagrams that came as one: the network of the first, if its sender is a kernel on this machine, which never
     /// sends several as one.
     first: Option<Vni>,
     /// It has been with the keeper.
-    parked: bool,
+    pub(super) parked: bool,
+}
+
+impl Arrival {
+    /// One finished datagram, to nobody but us.
+    pub(super) fn of(source: SocketAddr, udp_port: u16) -> Self {
+        Self {
+            source,
+            udp_port,
+            group: None,
+            stride: usize::from(u16::MAX),
+            ecn: Ecn::NotEct,
+            undone: VnetHeader::NONE,
+            first: None,
+            parked: false,
+        }
+    }
+}
+
+/// Decides whether what the kernel says are several datagrams is so; if that cannot be told, how many are lost.
+///
+/// It says the same (by `UDP_GRO`) of one datagram from a kernel vxlan peer on this machine that carries a whole
+/// superframe of UDP. Cutting that would take a container's payload for datagrams, and so let it send into any
+/// network; not cutting several would hand other containers' frames to it. The lengths inside tell, but may be
+/// forged. So only such a peer's are taken for a superframe, and of what is cut from such a peer's datagrams
+/// nothing may be of another network than the first, for it never sends several as one.
+fn vouch(
+    sitting: &mut Sitting<'_>,
+    arrival: Arrival,
+    bytes: &[u8],
+) -> Result<Arrival, (DropReason, u64)> {
+    let len = bytes.len();
+    let frame = bytes.get(vxlan::HEADER_LEN..);
+    let (Some(header), Some(frame)) = (vxlan::Header::read(bytes), frame) else {
+        return Ok(arrival);
+    };
+    if arrival.stride >= len {
+        return Ok(Arrival {
+            stride: len.max(1),
+            ..arrival
+        });
+    }
+    let tunnel = sitting
+        .network(&arrival, header.vni())
+        .and_then(|network| sitting.tunnel(network, &arrival));
+    let is_kernel_here = tunnel.is_some_and(|t| t.health.is_unfinished());
+    match (is_whole_udp(frame), is_kernel_here) {
+        (true, true) => Ok(Arrival {
+            undone: VnetHeader {
+                needs_csum: true,
+                gso: Gso::Udp,
+                gso_size: u16::try_from(arrival.stride).unwrap_or(0),
+                ..VnetHeader::NONE
+            },
+            stride: len,
+            ..arrival
+        }),
+        (true, false) => Err((
+            DropReason::GroAmbiguous,
+            len.div_ceil(arrival.stride) as u64,
+        )),
+        (false, true) => Ok(Arrival {
+            first: Some(header.vni()),
+            ..arrival
+        }),
+        (false, false) => Ok(arrival),
+    }
 }
 
 /// RFC 7348 names no filter, but no host sends from these; the kernel's IP layer drops most of them before us.
@@ -394,13 +442,7 @@ fn check_source(source: IpAddr, own: IpAddr) -> Result<(), DropReason> {
     Ok(())
 }
 
-/// Whether a frame is one that a station may have sent.
-fn is_proper(frame: &[u8]) -> bool {
-    Ethernet::new(frame).is_some_and(|e| !e.src().is_multicast() && !e.src().is_zero())
-        && inner_ip_len_ok(frame)
-}
-
-fn whole(bytes: &[u8]) -> Piece {
+pub(super) fn whole(bytes: &[u8]) -> Piece {
     Piece {
         entry: 0,
         offset: 0,
@@ -416,3 +458,16 @@ fn without_front(at: Piece, bytes: usize) -> Piece {
         ..at
     }
 }
+
+fn reason_of(refusal: RingRefusal) -> DropReason {
+    match refusal {
+        RingRefusal::Truncated => DropReason::Truncated,
+        RingRefusal::IpHeader => DropReason::OuterIpBad,
+        RingRefusal::UdpLength => DropReason::OuterUdpLength,
+        RingRefusal::UdpChecksum => DropReason::OuterUdpChecksum,
+        RingRefusal::Superframe => DropReason::GroAmbiguous,
+    }
+}
+
+/// Slots per batch: some superframes' worth of packets, so that merges are seldom cut off at its end.
+const RING_BATCH: usize = 256;

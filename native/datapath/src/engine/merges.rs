@@ -12,7 +12,7 @@ use super::topology::{Port, PortIo, Topology};
 use super::worker::Worker;
 use crate::counter::DropReason;
 use crate::io::tap::Tap;
-use crate::io::underlay::RxBatch;
+use crate::io::underlay::{RingBatch, RxBatch};
 use crate::offload::{Merge, Offer, Piece, Segment, Superframe, carry};
 use crate::switch::PortId;
 use crate::wire::ecn::Ecn;
@@ -26,6 +26,16 @@ pub(super) trait Received {
 }
 
 impl Received for RxBatch {
+    fn bytes(&self, at: Piece) -> &[u8] {
+        &self.entry(at.entry as usize)[at.offset as usize..(at.offset + at.len) as usize]
+    }
+
+    fn bytes_mut(&mut self, at: Piece) -> &mut [u8] {
+        &mut self.entry_mut(at.entry as usize)[at.offset as usize..(at.offset + at.len) as usize]
+    }
+}
+
+impl Received for RingBatch<'_> {
     fn bytes(&self, at: Piece) -> &[u8] {
         &self.entry(at.entry as usize)[at.offset as usize..(at.offset + at.len) as usize]
     }
@@ -50,8 +60,9 @@ impl Received for Vec<u8> {
 pub(super) struct Arrived<'r, R> {
     pub(super) received: &'r mut R,
     pub(super) at: Piece,
-    /// A kernel peer on this machine has left a superframe of UDP whole: payload bytes of its segments; else 0.
-    pub(super) uso_size: u16,
+    /// What a kernel peer on this machine has left undone, as far as the kernel here says so: of a superframe that came
+    /// whole, of which kind it is and how large its segments are.
+    pub(super) undone: VnetHeader,
     /// ECN of the IP header of the datagram.
     pub(super) outer_ecn: Ecn,
 }
@@ -85,10 +96,10 @@ impl Worker {
             .io
             .mtu()
             .map_or(VnetHeader::NONE, |mtu| carry(frame, mtu));
-        if arrived.uso_size > 0 && vnet.needs_csum {
+        if arrived.undone.gso != Gso::None && vnet.needs_csum {
             vnet = VnetHeader {
-                gso: Gso::Udp,
-                gso_size: arrived.uso_size,
+                gso: arrived.undone.gso,
+                gso_size: arrived.undone.gso_size,
                 ..vnet
             };
         }

@@ -22,6 +22,7 @@ mod outer;
 mod report;
 mod running;
 mod spin;
+mod strangers;
 mod topology;
 mod worker;
 
@@ -69,6 +70,8 @@ struct State {
     desired: Option<Arc<Desired>>,
     learned: LearnedVteps,
     running: Option<Running>,
+    /// What the last apply has done without.
+    refused: Vec<Error>,
 }
 
 impl Default for Datapath {
@@ -109,6 +112,7 @@ impl Datapath {
             desired: current,
             learned,
             running,
+            refused,
             ..
         } = &mut *state;
         let still_learned = learned.kept_for(&desired.networks);
@@ -128,8 +132,17 @@ impl Datapath {
             learned: &still_learned,
             workers,
         };
-        let (topology, report) = apply::build(desired, carried, ids)?;
+        let apply::Built {
+            topology,
+            report,
+            refused: now_refused,
+        } = apply::build(desired, carried, ids)?;
         let topology = Arc::new(topology);
+        for error in now_refused.iter().filter(|e| !refused.contains(e)) {
+            let detail = format!("datapath underlay: {error}; UDP sockets serve");
+            self.0.events.push(Event::Downgraded { detail });
+        }
+        *refused = now_refused;
         let shared = match &old {
             Some(view) => view.shared.clone(),
             None => Arc::new(Shared {

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::apply::{PortIds, tunnel_port};
 use crate::config::{GroupSpec, NetworkSpec, PortSpec, TunnelKey, TunnelSpec, VtepSpec};
 use crate::counter::{Counter, Drops};
+use crate::error::{Error, ErrorCode};
 use crate::io::memory::{MemoryPair, MemoryUnderlay};
 use crate::io::tap::Tap;
-use crate::io::underlay::{RxSocket, TxPool};
+use crate::io::underlay::{Ring, RingSpec, RxSocket, TxPool};
 use crate::switch::{Bridge, Member, PortId};
 use crate::wire::vxlan::Vni;
 
@@ -32,6 +34,15 @@ pub(crate) struct Topology {
 impl Topology {
     pub(crate) fn port(&self, id: PortId) -> Option<&Port> {
         self.ports.get(usize::from(id.get()))?.as_ref()
+    }
+
+    /// A receiver that has a packet ring.
+    pub(crate) fn tapped(&self, receiver: usize) -> Option<(&Receiver, &TappedRing)> {
+        let Underlay::Udp { receivers, .. } = &self.underlay else {
+            return None;
+        };
+        let receiver = receivers.get(receiver)?;
+        Some((receiver, receiver.ring.as_deref()?))
     }
 
     pub(crate) fn present_ports(&self) -> impl Iterator<Item = &Port> {
@@ -106,6 +117,8 @@ pub(crate) struct Receiver {
     /// The group, where the sockets receive nothing else.
     pub(crate) group: Option<Group>,
     pub(crate) sockets: Vec<Arc<RxSocket>>,
+    /// What takes most datagrams before the sockets see them, where it was asked for and the kernel has it.
+    pub(crate) ring: Option<Arc<TappedRing>>,
     /// What each socket last said of its queue's overflows, in all.
     overflows: Arc<[AtomicU32]>,
 }
@@ -133,6 +146,7 @@ impl Receiver {
             udp_port,
             group,
             sockets,
+            ring: None,
             overflows,
         }
     }
@@ -144,6 +158,55 @@ impl Receiver {
             .get(socket)
             .map_or(total, |o| o.swap(total, Ordering::Relaxed));
         u64::from(total.wrapping_sub(last))
+    }
+}
+
+/// A packet ring. The first worker reads it, so that a flow stays in order.
+pub(crate) struct TappedRing {
+    ring: Mutex<Ring>,
+    spec: RingSpec,
+    /// The ring's own descriptor once more, to be polled without the lock.
+    polled: OwnedFd,
+    /// What it last said of its overflows, in all.
+    overflows: AtomicU32,
+}
+
+impl TappedRing {
+    /// Errors: `NO_FILES`, `NO_RING` and what else [`Ring::open`] says.
+    pub(crate) fn open(spec: RingSpec) -> Result<Self, Error> {
+        let ring = Ring::open(&spec)?;
+        let polled = ring.as_fd().try_clone_to_owned().map_err(|e| {
+            let error = Error::new(ErrorCode::NoFiles, "packet ring");
+            error.with_detail(e.to_string())
+        })?;
+        Ok(Self {
+            ring: Mutex::new(ring),
+            spec,
+            polled,
+            overflows: AtomicU32::new(0),
+        })
+    }
+
+    /// What it was opened with.
+    pub(crate) fn spec(&self) -> RingSpec {
+        self.spec
+    }
+
+    /// The ring, for the one worker that reads it: nobody else holds it for long.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Packets that it had no room for since the last call.
+    pub(crate) fn new_overflows(&self) -> u64 {
+        let total = self.lock().overflows();
+        u64::from(total.wrapping_sub(self.overflows.swap(total, Ordering::Relaxed)))
+    }
+}
+
+impl AsFd for TappedRing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.polled.as_fd()
     }
 }
 

@@ -85,6 +85,8 @@ enum Source {
     Commands,
     Port(PortId),
     Receiver(usize),
+    /// The packet ring of a receiver.
+    Ring(usize),
     SendErrors(usize),
 }
 
@@ -172,6 +174,8 @@ impl Worker {
                 }
                 Source::Port(port) => self.serve_port(port, self.secs(now)),
                 Source::Receiver(receiver) => self.serve_receiver(receiver, self.secs(now)),
+                Source::Ring(receiver) if event.error => self.ring_trouble(receiver),
+                Source::Ring(receiver) => self.serve_ring(receiver, self.secs(now)),
                 Source::SendErrors(socket) if event.error => self.send_errors(socket),
                 Source::SendErrors(_) => {}
             }
@@ -224,6 +228,7 @@ impl Worker {
             for network in &self.topology.networks {
                 network.bridge.fdb().age(self.secs(now), TICKS_PER_SEC);
             }
+            self.count_ring_overflows();
         }
     }
 
@@ -254,6 +259,11 @@ impl Worker {
                 for (i, receiver) in receivers.iter().enumerate() {
                     if let Some(socket) = receiver.sockets.get(self.index) {
                         watch.add(socket.as_fd(), Source::Receiver(i));
+                    }
+                }
+                for (i, receiver) in receivers.iter().enumerate().filter(|_| self.index == 0) {
+                    if let Some(ring) = &receiver.ring {
+                        watch.add(ring.as_fd(), Source::Ring(i));
                     }
                 }
                 for (i, socket) in senders.sockets().enumerate().filter(|_| self.index == 0) {

@@ -2,8 +2,8 @@
 
 use datapath::config::{
     BridgeRules, Desired, EcnMode, EngineSpec, FdbLimits, FdbSpec, FdbTarget, Features,
-    NetworkSpec, PortKind, PortSpec, PriorityTag, ReservedBits, TunnelKey, TunnelSpec, VlanPolicy,
-    VtepSpec,
+    NetworkSpec, PortKind, PortSpec, PriorityTag, ReservedBits, TunnelKey, TunnelSpec,
+    UnderlayPath, VlanPolicy, VtepSpec,
 };
 use datapath::wire::mac::MacAddr;
 use datapath::wire::vxlan::{UDP_PORT, Vni};
@@ -53,6 +53,7 @@ pub fn desired(networks: impl IntoIterator<Item = Network>) -> Desired {
                 recvmmsg: true,
                 sendmmsg: true,
             },
+            underlay: UnderlayPath::Udp,
         },
         networks: networks.into_iter().map(|network| network.0).collect(),
     }

@@ -3,17 +3,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{Desired, GroupSpec};
-use crate::engine::topology::{Group, Receiver, Underlay};
+use crate::config::{Desired, GroupSpec, UnderlayPath};
+use crate::engine::topology::{Group, Receiver, TappedRing, Underlay};
 use crate::error::Error;
 use crate::io::memory::MemoryUnderlay;
-use crate::io::underlay::{MulticastSpec, RxSocket, RxSpec, TxPool, TxSpec};
+use crate::io::underlay::ring::{Place, place};
+use crate::io::underlay::{MulticastSpec, RingSpec, RxSocket, RxSpec, TxPool, TxSpec};
 
-/// The underlay for `desired`. Touches nothing of `old`.
+/// The underlay for `desired`. Touches nothing of `old`. What was asked for and cannot be is told to `refused`, and done
+/// without.
 pub(super) fn open(
     desired: &Desired,
     old: Option<&Underlay>,
     workers: usize,
+    refused: &mut dyn FnMut(Error),
 ) -> Result<Underlay, Error> {
     if desired.vtep.memory {
         return Ok(match old {
@@ -25,6 +28,7 @@ pub(super) fn open(
         Some(Underlay::Udp { receivers, senders }) => (receivers.as_slice(), Some(senders)),
         _ => (&[][..], None),
     };
+    let place = tapped_place(desired, refused);
     let mut receivers: Vec<Receiver> = Vec::new();
     for network in &desired.networks {
         for group in [None, network.group.as_ref()] {
@@ -33,10 +37,15 @@ pub(super) fn open(
             if receivers.iter().any(|r| same(&r)) {
                 continue;
             }
-            receivers.push(match old_receivers.iter().find(same) {
+            let mut receiver = match old_receivers.iter().find(same) {
                 Some(receiver) => receiver.clone(),
                 None => receiver(desired, network.udp_port, group, workers)?,
-            });
+            };
+            receiver.ring = match (&place, &receiver.group) {
+                (Some(place), None) => tap(desired, place, &receiver, refused),
+                _ => None,
+            };
+            receivers.push(receiver);
         }
     }
     let senders = match old_senders {
@@ -56,6 +65,35 @@ pub(super) fn choose_multicast(desired: &Desired, underlay: &Underlay) -> Result
                 ttl: *ttl,
             }),
         _ => Ok(()),
+    }
+}
+
+/// Where packet rings belong, if they are wanted.
+fn tapped_place(desired: &Desired, refused: &mut dyn FnMut(Error)) -> Option<Place> {
+    let vtep = &desired.vtep;
+    if desired.engine.underlay == UnderlayPath::Udp {
+        return None;
+    }
+    place(vtep.address, vtep.scope_interface.as_deref())
+        .map_err(refused)
+        .ok()
+}
+
+/// The packet ring of a receiver: the one that it has, if that is where it should be, or a new one.
+fn tap(
+    desired: &Desired,
+    place: &Place,
+    receiver: &Receiver,
+    refused: &mut dyn FnMut(Error),
+) -> Option<Arc<TappedRing>> {
+    let spec = RingSpec {
+        local: SocketAddr::new(desired.vtep.address, receiver.udp_port),
+        ifindex: place.ifindex,
+        slots: place.slots,
+    };
+    match &receiver.ring {
+        Some(ring) if ring.spec() == spec => Some(ring.clone()),
+        _ => TappedRing::open(spec).map(Arc::new).map_err(refused).ok(),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! `rx` receives on the VXLAN port. `tx` sends from a pool of sockets, each with a source port of its own, because an
 //! ordinary UDP socket cannot choose the source port per datagram and RFC 7348 section 5 wants entropy there.
-//! `ring` receives the same datagrams past the stack, where the kernel lets it. `errors` reads what the network reported about datagrams sent earlier.
+//! `ring` receives the same datagrams past the stack, where the kernel lets it. `errors` reads what the network reported
+//! about datagrams sent earlier.
 
 mod errors;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod rx;
 mod tx;
 
 pub use errors::{SendError, SendErrorOrigin};
+pub use ring::{Batch as RingBatch, Ring, RingRefusal, RingSpec};
 pub use rx::{RxBatch, RxMeta, RxSocket, RxSpec};
 pub use tx::{Burst, MulticastSpec, Part, SendRefusal, Transmit, TxPool, TxScratch, TxSpec};
 
