@@ -111,6 +111,23 @@ pub(in crate::io) fn test_run(program: BorrowedFd<'_>, frame: &[u8]) -> Result<i
     Ok(attributes.result as i32)
 }
 
+/// How many programs run on what arrives at the interface.
+#[cfg(test)]
+pub(in crate::io) fn tcx_ingress_count(ifindex: u32) -> Result<u32, Errno> {
+    let mut attributes = Query {
+        ifindex,
+        attach_type: BPF_TCX_INGRESS,
+        flags: [0; 2],
+        programs: 0,
+        count: 0,
+        padding: 0,
+        unused: [0; 4],
+    };
+    // SAFETY: every address is null, for which the kernel only counts.
+    unsafe { bpf(BPF_PROG_QUERY, &mut attributes) }?;
+    Ok(attributes.count)
+}
+
 /// # Safety
 /// As [`bpf`]; `command` is one that returns a descriptor.
 unsafe fn new_descriptor<T>(command: libc::c_int, attributes: &mut T) -> Result<OwnedFd, Errno> {
@@ -122,7 +139,8 @@ unsafe fn new_descriptor<T>(command: libc::c_int, attributes: &mut T) -> Result<
 }
 
 /// # Safety
-/// `T` is the kernel's structure for `command`, as far as it goes, and every address in it is valid for the call.
+/// `T` is the kernel's structure for `command`, as far as the kernel writes it, and every address in it is valid for the
+/// call.
 unsafe fn bpf<T>(command: libc::c_int, attributes: &mut T) -> Result<libc::c_int, Errno> {
     // SAFETY: the caller's promise; the length is that of the structure.
     let result = unsafe {
@@ -181,10 +199,25 @@ struct TestRun {
     duration: u32,
 }
 
+/// The same for `BPF_PROG_QUERY`; all of it, for the kernel writes at its end.
+#[cfg(test)]
+#[repr(C)]
+struct Query {
+    ifindex: u32,
+    attach_type: u32,
+    flags: [u32; 2],
+    programs: u64,
+    count: u32,
+    padding: u32,
+    unused: [u64; 4],
+}
+
 // linux/bpf.h
 const BPF_PROG_LOAD: libc::c_int = 5;
 #[cfg(test)]
 const BPF_PROG_TEST_RUN: libc::c_int = 10;
+#[cfg(test)]
+const BPF_PROG_QUERY: libc::c_int = 16;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_TCX_INGRESS: u32 = 46;

@@ -121,8 +121,9 @@ impl Ring {
         }
     }
 
-    /// The oldest filled slots, at most `max`, without a system call; none when the ring is empty. They go back to the
-    /// kernel when the batch is dropped.
+    /// The oldest filled slots, at most `max`, without a system call. They go back to the kernel when the batch is
+    /// dropped. There may be none although the ring is readable: while the kernel still fills the oldest on one CPU and
+    /// has filled the one after it on another.
     pub fn next_batch(&mut self, max: usize) -> Batch<'_> {
         let count = self.slots.count();
         let slot = |i: usize| (self.next + i) % count;
@@ -305,3 +306,6 @@ const PACKET_IGNORE_OUTGOING: i32 = 23;
 /// A multiple of every page size in use.
 const MIN_BLOCK_LEN: usize = 64 << 10;
 const MAX_SLOTS: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests;

@@ -104,13 +104,17 @@ impl Tapped<'_> {
     }
 }
 
-/// Where the IP payload lies in the packet, without what the link added behind it. `None` if the header is wrong.
+/// Where the IP payload lies in the packet, without what the link added behind it. `None` if the header is wrong, or
+/// does not lead to UDP at once.
 fn transport(ip: &Ip<'_>) -> Option<Range<usize>> {
     let there = ip.bytes().len();
     let range = match ip {
         Ip::V4(ip) if !ip.is_checksum_valid() => return None,
-        Ip::V4(ip) => ip.header_len()..usize::from(ip.total_len()),
-        Ip::V6(ip) => ipv6::HEADER_LEN..ipv6::HEADER_LEN + usize::from(ip.payload_len()),
+        Ip::V4(ip) if ip.protocol() == PROTOCOL_UDP => ip.header_len()..usize::from(ip.total_len()),
+        Ip::V6(ip) if ip.next_header() == PROTOCOL_UDP => {
+            ipv6::HEADER_LEN..ipv6::HEADER_LEN + usize::from(ip.payload_len())
+        }
+        _ => return None,
     };
     (range.start <= range.end && range.end <= there).then_some(range)
 }
