@@ -121,6 +121,24 @@ mod tests {
     }
 
     #[test]
+    fn root_an_interface_of_hardware_brings_superframes_if_it_joins() {
+        crate::io::netns::within_new(|| {
+            // The loopback says of itself what hardware says: nothing.
+            let lo = Netlink::open()?.link("lo")?.unwrap();
+            assert_eq!(lo.kind, None);
+            for (gro, brings) in [("off", false), ("on", true)] {
+                let status = std::process::Command::new("ethtool")
+                    .args(["-K", "lo", "gro", gro])
+                    .status();
+                assert!(status.unwrap().success());
+                assert_eq!(brings_superframes(&lo), brings);
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
     fn no_interface_takes_more_than_34_mib() {
         for mtu in (0..=u32::MAX).step_by(1_000_003).chain(0..70_000) {
             for superframes in [false, true] {

@@ -1,8 +1,10 @@
 //! What the kernel is left with, and kernels that lack what a ring needs.
 
 use super::*;
-use crate::io::sys::bpf;
+use crate::io::sys::bpf::{self, Instruction};
 use crate::io::sys::seccomp::{Denied, deny};
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
 /// A ring on the loopback, in the calling thread's namespace.
 fn on_loopback(port: u16) -> Result<Ring, Error> {
@@ -72,6 +74,35 @@ fn root_a_kernel_that_lacks_something_says_which() {
         assert_eq!((error.code, error.errno), (code, Some(errno)), "{error}");
         assert!(error.subject.contains("127.0.0.1:4789"), "{error}");
     }
+}
+
+/// Another program on the interface may end the row of programs there: "this packet may pass".
+#[test]
+fn root_ours_is_asked_before_programs_that_were_there() {
+    netns::within_new(|| {
+        Netlink::open()?.set_up(LOOPBACK, true)?;
+        let pass = [Instruction::new(0xb7, 0, 0), Instruction::new(0x95, 0, 0)];
+        let pass = bpf::load_classifier(&pass, c"pass", c"Apache-2.0").unwrap();
+        let _link = bpf::link_tcx_ingress(pass.as_fd(), LOOPBACK).unwrap();
+
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 4789)).unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        let mut ring = on_loopback(4789)?;
+        receiver.send_to(b"ours", ("127.0.0.1", 4789)).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while ring.next_batch(1).is_empty() {
+            assert!(Instant::now() < deadline, "nothing came");
+            std::thread::yield_now();
+        }
+        // To another of our addresses, and so past the ring: what came before it would be there before it.
+        let rest = UdpSocket::bind("127.0.0.2:4789").unwrap();
+        receiver.send_to(b"theirs", ("127.0.0.2", 4789)).unwrap();
+        assert_eq!(rest.recv(&mut [0; 16]).unwrap(), 6);
+        let error = receiver.recv(&mut [0; 16]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+        Ok(())
+    })
+    .unwrap();
 }
 
 /// The loopback of every namespace.
