@@ -75,6 +75,7 @@ impl Host {
                 match rx.recv(&mut batch) {
                     Ok(count) => datagrams.extend((0..count).map(|i| Datagram {
                         source: batch.meta(i).source,
+                        tos: batch.meta(i).tos,
                         payload: batch.entry(i).to_vec(),
                     })),
                     Err(Refusal::WouldBlock) => break,
@@ -92,6 +93,7 @@ impl Host {
             .map(|taken| {
                 taken.map(|t| Datagram {
                     source: t.source,
+                    tos: t.tos,
                     payload: t.payload,
                 })
             })

@@ -39,6 +39,7 @@ pub fn open(namespace: &Namespace, local: &str) -> Ring {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     pub source: SocketAddr,
+    pub tos: u8,
     pub payload: Vec<u8>,
     pub stride: usize,
     pub inner: VnetHeader,
@@ -61,6 +62,7 @@ pub fn take_now(ring: &mut Ring, max: usize) -> Vec<Result<Taken, RingRefusal>> 
         .map(|i| {
             batch.outer(i).map(|outer| Taken {
                 source: outer.source,
+                tos: outer.tos,
                 payload: batch.entry(i)[outer.payload].to_vec(),
                 stride: outer.stride,
                 inner: outer.inner,

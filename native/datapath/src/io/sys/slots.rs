@@ -7,7 +7,7 @@
 //! Whose a slot is, says its first word: the kernel fills only slots of its own and touches none that it has given.
 //! Every access here asks that word first.
 
-use super::Errno;
+use super::{Errno, packet};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,17 +59,24 @@ pub(in crate::io) struct Filled<'a> {
 unsafe impl Send for Slots {}
 
 impl Slots {
-    /// Maps the ring that `fd` was given with this layout.
+    /// Gives the packet socket `fd` its ring, which is what these slots are.
     ///
-    /// Errors: EINVAL for a layout that breaks its own rules or is not the ring's.
-    pub(in crate::io) fn map(fd: BorrowedFd<'_>, layout: Layout) -> Result<Self, Errno> {
+    /// Errors: EINVAL for a layout that breaks its own rules, EBUSY when the socket has a ring, ENOMEM.
+    pub(in crate::io) fn make(fd: BorrowedFd<'_>, layout: Layout) -> Result<Self, Errno> {
         let sizes = MIN_SLOT_LEN..=layout.block_len;
         let fits = sizes.contains(&layout.slot_len) && layout.slot_len.is_multiple_of(SLOT_ALIGN);
         let len = layout.blocks.checked_mul(layout.block_len);
         let (true, true, Some(len @ 1..)) = (fits, layout.block_len.is_power_of_two(), len) else {
             return Err(Errno(libc::EINVAL));
         };
-        // SAFETY: a new mapping at an address of the kernel's choice; the kernel refuses a length that is not the ring's.
+        packet::set_receive_ring(
+            fd,
+            layout.blocks as u32,
+            layout.block_len as u32,
+            layout.slot_len as u32,
+        )?;
+        // SAFETY: a new mapping at an address of the kernel's choice. Nobody else has mapped this ring: the kernel makes
+        // none for a socket whose ring is mapped.
         let memory = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -166,7 +173,7 @@ impl Slots {
 impl Drop for Slots {
     fn drop(&mut self) {
         let len = self.layout.blocks * self.layout.block_len;
-        // SAFETY: the mapping was made in `map` with this length; nothing borrows from it any more.
+        // SAFETY: the mapping was made in `make` with this length; nothing borrows from it any more.
         unsafe { libc::munmap(self.memory.as_ptr().cast(), len) };
     }
 }

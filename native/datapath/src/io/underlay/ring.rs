@@ -278,14 +278,7 @@ fn make_slots(fd: BorrowedFd<'_>, layout: Layout) -> Result<Slots, Error> {
     set(libc::PACKET_VERSION, TPACKET_V2).map_err(|e| to_error(e, "PACKET_VERSION"))?;
     set(libc::PACKET_VNET_HDR, 1).map_err(|e| to_error(e, "PACKET_VNET_HDR"))?;
     set(PACKET_IGNORE_OUTGOING, 1).map_err(|e| to_error(e, "PACKET_IGNORE_OUTGOING"))?;
-    let Layout {
-        block_len,
-        blocks,
-        slot_len,
-    } = layout;
-    packet::set_receive_ring(fd, blocks as u32, block_len as u32, slot_len as u32)
-        .map_err(|e| to_error(e, "PACKET_RX_RING"))?;
-    Slots::map(fd, layout).map_err(|e| to_error(e, "mmap"))
+    Slots::make(fd, layout).map_err(|e| to_error(e, "PACKET_RX_RING"))
 }
 
 fn to_error(errno: Errno, syscall: &'static str) -> Error {

@@ -77,10 +77,7 @@ impl Tapped<'_> {
         let (stride, inner) = superframe(&vnet, udp_at, &payload)?;
         Ok(Outer {
             source: self.source(&ip, datagram),
-            tos: match &ip {
-                Ip::V4(ip) => ip.tos(),
-                Ip::V6(ip) => ip.traffic_class(),
-            },
+            tos: ip.tos(),
             payload,
             stride,
             inner,
