@@ -4,7 +4,18 @@ import * as z from 'zod';
 import type { DatapathSettings, SourcePorts, VtepSettings } from '../model/network.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VXLAN_PORT } from '../model/vtep.js';
-import { flag, hostAddress, ifname, list, mapping, oneOf, text, udpPort, whole } from './leaf.js';
+import {
+  flag,
+  hostAddress,
+  ifname,
+  list,
+  mapping,
+  oneOf,
+  text,
+  tos,
+  udpPort,
+  whole,
+} from './leaf.js';
 import { networkSchema } from './networkSchema.js';
 
 // RFC 7348 section 5 asks for the dynamic range; below 1024 are other people's services.
@@ -22,9 +33,8 @@ export const vtepSchema = mapping({
       error: 'inherit, or a whole number 1-255',
     })
     .default(64),
-  // The lower two bits are `ecn`'s.
   tos: z
-    .union([z.int().min(0).max(252).multipleOf(4), z.literal('inherit')], {
+    .union([tos(), z.literal('inherit')], {
       error: 'inherit, or a multiple of 4 from 0 to 252 (DSCP times 4)',
     })
     .default(0),

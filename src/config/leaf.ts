@@ -12,6 +12,12 @@ export function whole(min: number, max: number, what = 'a whole number') {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
+const TOS = 'a multiple of 4 from 0 to 252 (DSCP times 4)';
+
+/** A DSCP, as the type of service that it stands in; the lower two bits are ECN's. */
+export const tos = (error = TOS) =>
+  z.int({ error }).min(0, { error }).max(252, { error }).multipleOf(4, { error });
+
 export function oneOf<const T extends readonly string[]>(...words: T) {
   return z.enum(words, { error: words.join(' or ') });
 }

@@ -19,6 +19,7 @@ import {
   oneOf,
   stationMac,
   text,
+  tos,
   udpPort,
   whole,
 } from './leaf.js';
@@ -114,6 +115,11 @@ const subnet = text('a subnet such as 10.0.0.0/24 (no host bits)', (raw) => {
   return subnetOf(value).address === value.address ? formatCidr(value) : undefined;
 });
 
+const pcpTos = mapping({
+  ...{ 0: tos().optional(), 1: tos().optional(), 2: tos().optional(), 3: tos().optional() },
+  ...{ 4: tos().optional(), 5: tos().optional(), 6: tos().optional(), 7: tos().optional() },
+});
+
 const GROUP_FWD = 'bits 3-15 of 0-65535: 01:80:c2:00:00:00, 01 and 02 are never forwarded';
 
 /** All settings but `vni`, which the API may leave to us. */
@@ -137,6 +143,7 @@ const settings = {
   group_fwd_mask: whole(0, 0xffff)
     .refine((mask) => (mask & 7) === 0, { error: GROUP_FWD })
     .default(0),
+  pcp_tos: pcpTos.prefault({}),
   allow_vni_zero: flag().default(false),
   mtu: mtu().optional(),
   group: groupSchema.optional(),

@@ -229,6 +229,8 @@ export interface NetworkSpec {
   priorityTag: 'strip' | 'drop'
   /** Bit n opens 01:80:c2:00:00:0n. */
   groupForwardMask: number
+  /** Outer type of service of frames with a VLAN tag, by its PCP, at most one of each; the VTEP's for all others. */
+  pcpTos: Array<PcpTos>
   /** Any VTEP may send to us: tunnels appear on the first valid datagram, bounded. */
   openPeers: boolean
   /** Multicast underlay. */
@@ -249,6 +251,13 @@ export interface OwnedTap {
 
 /** Every TAP of this owner in any namespace of this machine that can be reached. */
 export declare function ownedTaps(owner: string): Promise<Array<OwnedTap>>
+
+/** A type of service for a PCP. */
+export interface PcpTos {
+  /** 0-7. */
+  pcp: number
+  tos: number
+}
 
 /** One port. rx = entered the switch here. A superframe of n segments counts n frames. */
 export interface PortCounters {

@@ -68,6 +68,8 @@ export interface NetworkSpec {
   priorityTag: 'strip' | 'drop';
   /** Bit n opens 01:80:c2:00:00:0n. */
   groupForwardMask: number;
+  /** Outer type of service of frames with a VLAN tag, by its PCP, at most one of each; the VTEP's for all others. */
+  pcpTos: { pcp: number; tos: number }[];
   /** Any VTEP may send to us: tunnels appear on the first valid datagram, bounded. */
   openPeers: boolean;
   /** Multicast underlay. */

@@ -56,6 +56,9 @@ export interface MulticastGroup {
   readonly ttl: number;
 }
 
+/** Priority code point of a VLAN tag, as a key. */
+export type Pcp = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7';
+
 export interface Network {
   readonly name: string;
   readonly vni: number;
@@ -78,6 +81,8 @@ export interface Network {
   readonly inner_vlan: 'discard' | 'allow' | readonly (number | string)[];
   readonly priority_tag: 'strip' | 'drop';
   readonly group_fwd_mask: number;
+  /** Outer DSCP of frames with a VLAN tag, by its PCP; the VTEP's for all others. */
+  readonly pcp_tos: Readonly<Partial<Record<Pcp, number | undefined>>>;
   readonly allow_vni_zero: boolean;
   /** Of the inner frame's payload; absent = derived from the underlay. */
   readonly mtu?: number | undefined;

@@ -154,6 +154,9 @@ function planNetwork(network: Network, intent: Intent, waiting: ReadonlySet<stri
     innerVlans: vlansOf(network),
     priorityTag: network.priority_tag,
     groupForwardMask: network.group_fwd_mask,
+    pcpTos: Object.entries(network.pcp_tos).flatMap(([pcp, tos]) =>
+      tos === undefined ? [] : [{ pcp: Number(pcp), tos }],
+    ),
     // A multicast group is how its members find each other, so it is open unless closed by word.
     openPeers: network.open ?? network.group !== undefined,
     ...(network.group === undefined ? {} : { group: { ...network.group } }),

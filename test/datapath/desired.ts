@@ -49,6 +49,7 @@ export function network(name: string, vni: number, given: Partial<NetworkSpec> =
     dropUnknownUnicast: false,
     reservedBits: 'ignore',
     reservedBitsMask: '0000000000000000',
+    pcpTos: [],
     innerVlan: 'discard',
     innerVlans: [],
     priorityTag: 'strip',

@@ -81,6 +81,10 @@ export const network: fc.Arbitrary<z.input<typeof networkSchema>> = fc.record(
     ),
     priority_tag: fc.constantFrom('strip' as const, 'drop' as const),
     group_fwd_mask: fc.nat(0x1fff).map((bits) => bits << 3),
+    pcp_tos: fc.dictionary(
+      fc.constantFrom('0', '1', '2', '3', '4', '5', '6', '7'),
+      fc.nat(63).map((dscp) => dscp * 4),
+    ),
     mtu: fc.integer({ min: 1280, max: 9000 }),
     ports: fc.uniqueArray(port, { maxLength: 3, selector: (item) => item.name }),
   },

@@ -95,6 +95,8 @@ pub struct NetworkSpec {
     pub priority_tag: String,
     /// Bit n opens 01:80:c2:00:00:0n.
     pub group_forward_mask: u32,
+    /// Outer type of service of frames with a VLAN tag, by its PCP, at most one of each; the VTEP's for all others.
+    pub pcp_tos: Vec<PcpTos>,
     /// Any VTEP may send to us: tunnels appear on the first valid datagram, bounded.
     pub open_peers: bool,
     /// Multicast underlay.
@@ -109,6 +111,14 @@ pub struct NetworkSpec {
 pub struct VlanRange {
     pub first: u32,
     pub last: u32,
+}
+
+/// A type of service for a PCP.
+#[napi(object)]
+pub struct PcpTos {
+    /// 0-7.
+    pub pcp: u32,
+    pub tos: u32,
 }
 
 /// A multicast group of the underlay.
@@ -260,6 +270,11 @@ impl NetworkSpec {
             "drop" => own::PriorityTag::Drop,
             other => return Err(bad(&place, other)),
         };
+        let mut pcp_tos = [None; 8];
+        for PcpTos { pcp, tos } in self.pcp_tos {
+            let entry = pcp_tos.get_mut(pcp as usize);
+            *entry.ok_or_else(|| bad(&place, &pcp.to_string()))? = Some(fit(tos, &place)?);
+        }
         let group = self.group.map(|group| {
             Ok::<_, Error>(own::GroupSpec {
                 address: parse(&group.address, &place)?,
@@ -285,6 +300,7 @@ impl NetworkSpec {
                 ageing_secs: self.ageing_secs,
             },
             reserved_bits,
+            pcp_tos,
             open_peers: self.open_peers,
             group: group.transpose()?,
             ports: self

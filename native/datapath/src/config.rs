@@ -108,6 +108,9 @@ pub struct NetworkSpec {
     pub fdb_limits: FdbLimits,
     /// What happens to datagrams with reserved bits set.
     pub reserved_bits: ReservedBits,
+    /// Outer type of service of frames that come from a port with a VLAN tag, by the tag's PCP; `None` is as of frames
+    /// without one: the VTEP's.
+    pub pcp_tos: [Option<u8>; 8],
     /// Accept senders that are not among `tunnels`.
     pub open_peers: bool,
     /// Multicast group of the underlay that carries BUM frames.

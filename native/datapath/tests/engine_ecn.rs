@@ -276,6 +276,24 @@ fn e92_f106_f107_f108_the_outer_header_follows_the_inner_one_as_configured() {
 }
 
 #[test]
+fn f110_the_pcp_chooses_the_dscp_also_of_a_tag_that_comes_off() {
+    let frame = with_tos(&Flow::v4(mac(1), mac(2)).udp(b"payload"), 0x88 | ECT_0);
+    for vlan in [VlanPolicy::Discard, VlanPolicy::Allow(vec![])] {
+        let mut rig = rig_with(|n| {
+            n.rules.vlan = vlan;
+            n.pcp_tos[5] = Some(0xb8);
+        });
+        let mut outer = |frame: &[u8]| {
+            rig.frame("p", frame);
+            rig.sent().remove(0).tos
+        };
+        assert_eq!(outer(&tagged(&frame, CUSTOMER, 5 << 13)), 0xb8 | ECT_0);
+        assert_eq!(outer(&tagged(&frame, CUSTOMER, 6 << 13)), ECT_0);
+        assert_eq!(outer(&frame), ECT_0);
+    }
+}
+
+#[test]
 fn f106_each_copy_of_a_flood_and_each_segment_has_the_field() {
     let mut rig = Rig::new(&desired([network("n", 256).port("p").peer(A).peer(C)]));
     rig.frame("p", &with_tos(&Flow::v4(mac(1), BROADCAST).udp(b"x"), CE));

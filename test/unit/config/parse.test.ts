@@ -362,6 +362,13 @@ describe('keys and words', () => {
     expect(problemsOf('vtep: {address: 10.0.0.1, ecn: none}')).toHaveLength(1);
   });
 
+  it('[F110] a PCP is mapped to a DSCP', () => {
+    const [net] = accepted(network('vni: 1\n    pcp_tos: {0: 32, 5: 184}')).networks;
+    expect(net?.pcp_tos).toEqual({ 0: 32, 5: 184 });
+    for (const map of ['{8: 32}', '{5: 185}', '{5: inherit}', '[184]'])
+      expect(problemsOf(network(`vni: 1\n    pcp_tos: ${map}`))).toHaveLength(1);
+  });
+
   it('a namespace may be a name, a path or a number', () => {
     const port = (netns: string) =>
       accepted(network(`vni: 1\n    ports: [{name: p, netns: ${netns}}]`)).networks[0]?.ports[0]

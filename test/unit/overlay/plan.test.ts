@@ -57,7 +57,7 @@ describe('a network', () => {
       network(
         `up: false, learning: false, ageing: 0, max_macs: 5, mac_limit: evict-oldest, strict_source: false,
          unknown_unicast: drop, reserved_bits: drop, reserved_bits_mask: "f700000000000000", inner_vlan: [7, "100-200"],
-         priority_tag: drop, group_fwd_mask: 0x4008, open: true, group: {address: 239.1.1.1, interface: eth0}`,
+         priority_tag: drop, group_fwd_mask: 0x4008, pcp_tos: {0: 32, 5: 184}, open: true, group: {address: 239.1.1.1, interface: eth0}`,
       ),
     ).toEqual({
       ...{
@@ -71,6 +71,10 @@ describe('a network', () => {
       },
       ...{ evictOldest: true, strictSource: false, dropUnknownUnicast: true },
       ...{ reservedBits: 'drop', reservedBitsMask: 'f700000000000000' },
+      pcpTos: [
+        { pcp: 0, tos: 32 },
+        { pcp: 5, tos: 184 },
+      ],
       innerVlan: 'allow',
       innerVlans: [
         { first: 7, last: 7 },

@@ -39,7 +39,7 @@ impl Worker {
                     vni: key.vni,
                 };
                 self.finish_checksum(held)
-                    .and_then(|()| self.outbox.encapsulate(held, route, style(topology)))
+                    .and_then(|()| self.outbox.encapsulate(held, route, style(topology, port)))
             }
             PortIo::Tap { .. } | PortIo::Memory { .. } => {
                 let departing = Departing {
@@ -275,7 +275,7 @@ fn count_sent(
     }
 }
 
-fn style(topology: &Topology) -> SendStyle {
+fn style(topology: &Topology, tunnel: &Port) -> SendStyle {
     let (sockets, gso) = match &topology.underlay {
         Underlay::Udp { senders, .. } => (senders.ports().len(), senders.gso()),
         Underlay::Memory(_) => (topology.vtep.source_port_pool, false),
@@ -283,7 +283,7 @@ fn style(topology: &Topology) -> SendStyle {
     SendStyle {
         sockets,
         symmetric_hash: topology.vtep.symmetric_hash,
-        outer: OuterRule::of(&topology.vtep),
+        outer: OuterRule::of(&topology.vtep, &topology.networks[tunnel.network].spec),
         gso,
     }
 }

@@ -10,11 +10,12 @@
 
 use std::net::SocketAddr;
 
-use super::outer::{Outer, OuterRule};
+use super::outer::{OuterHeader, OuterRule};
 use crate::counter::DropReason;
 use crate::io::underlay::{Part, Transmit};
 use crate::offload::Superframe;
 use crate::switch::PortId;
+use crate::wire::ethernet::Ethernet;
 use crate::wire::flow::flow_hash;
 use crate::wire::vnet::VnetHeader;
 use crate::wire::vxlan::{self, Vni};
@@ -29,6 +30,8 @@ pub(crate) struct Held {
     pub(crate) superframe: Option<Superframe>,
     /// Frames that it counts for.
     pub(crate) segments: u64,
+    /// PCP of the VLAN tag that it came with, which may have been stripped since.
+    pcp: Option<u8>,
     /// Its datagrams, once built, and the VNI in them.
     built: Option<(Vni, Built)>,
     entropy: Option<Entropy>,
@@ -47,7 +50,7 @@ struct Built {
 #[derive(Clone, Copy)]
 struct Entropy {
     hash: u32,
-    outer: Outer,
+    outer: OuterHeader,
 }
 
 /// How datagrams leave; the same for all of them.
@@ -111,12 +114,15 @@ impl Outbox {
         let offset = self.used + vxlan::HEADER_LEN;
         self.used = (offset + len).next_multiple_of(ALIGN);
         self.frames += 1;
+        let ethernet = Ethernet::new(&self.arena[offset..offset + len]);
+        let tag = ethernet.and_then(|ethernet| ethernet.tag());
         Held {
             offset,
             len,
             vnet,
             superframe: None,
             segments: 1,
+            pcp: tag.map(|tag| tag.pcp),
             built: None,
             entropy: None,
         }
@@ -156,7 +162,7 @@ impl Outbox {
             let frame = &self.arena[held.offset..held.offset + held.len];
             Entropy {
                 hash: flow_hash(frame, style.symmetric_hash),
-                outer: style.outer.apply(frame),
+                outer: style.outer.apply(frame, held.pcp),
             }
         });
         let mut outer = entropy.outer;
@@ -253,7 +259,7 @@ impl Outbox {
         Some(offset)
     }
 
-    fn push(&mut self, socket: usize, run: Run, (route, outer): (Route, Outer), gso: bool) {
+    fn push(&mut self, socket: usize, run: Run, (route, outer): (Route, OuterHeader), gso: bool) {
         if gso && self.open == Some(socket) && self.extend(socket, &run, route, outer) {
             return;
         }
@@ -273,7 +279,7 @@ impl Outbox {
     }
 
     /// Appends to the run that was pushed last, if the datagrams continue it.
-    fn extend(&mut self, socket: usize, run: &Run, route: Route, outer: Outer) -> bool {
+    fn extend(&mut self, socket: usize, run: &Run, route: Route, outer: OuterHeader) -> bool {
         let Some(last) = self.queues[socket].last_mut() else {
             return false;
         };

@@ -1,22 +1,24 @@
 //! What the outer IP header says for the frame inside: hop limit, DSCP, ECN (RFC 6040 §4.1, RFC 2983 §3).
 
-use crate::config::{EcnMode, VtepSpec};
+use crate::config::{EcnMode, NetworkSpec, VtepSpec};
 use crate::wire::ecn::Ecn;
 use crate::wire::ethernet::Ethernet;
 use crate::wire::ip::Ip;
 
-/// How the outer header follows the inner one; the same for all datagrams of a VTEP.
+/// How the outer header follows the inner one; the same for all datagrams of a network.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OuterRule {
     inherit_ttl: bool,
     /// `None`: copied.
     tos: Option<u8>,
     ecn: EcnMode,
+    /// Instead of `tos`, by the PCP of the frame's VLAN tag.
+    pcp_tos: [Option<u8>; 8],
 }
 
 /// What a datagram's outer header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outer {
+pub(crate) struct OuterHeader {
     /// TTL or hop limit; `None` is the socket's.
     pub(crate) ttl: Option<u8>,
     /// Type of service or traffic class.
@@ -24,21 +26,18 @@ pub(crate) struct Outer {
 }
 
 impl OuterRule {
-    pub(crate) fn of(vtep: &VtepSpec) -> Self {
-        Self::new(vtep.ttl, vtep.tos, vtep.ecn)
-    }
-
-    /// The parts of a [`VtepSpec`].
-    pub(crate) const fn new(ttl: Option<u8>, tos: Option<u8>, ecn: EcnMode) -> Self {
+    pub(crate) fn of(vtep: &VtepSpec, network: &NetworkSpec) -> Self {
         Self {
-            inherit_ttl: ttl.is_none(),
-            tos,
-            ecn,
+            inherit_ttl: vtep.ttl.is_none(),
+            tos: vtep.tos,
+            ecn: vtep.ecn,
+            pcp_tos: network.pcp_tos,
         }
     }
 
-    /// The outer header for `frame`. One without an IP header is sent as one of the default TTL, DSCP 0 and Not-ECT.
-    pub(crate) fn apply(&self, frame: &[u8]) -> Outer {
+    /// The outer header for `frame`, which came with a VLAN tag of this `pcp`, if it came with one. One without an IP
+    /// header is sent as one of the default TTL, DSCP 0 and Not-ECT.
+    pub(crate) fn apply(&self, frame: &[u8], pcp: Option<u8>) -> OuterHeader {
         let ip = Ethernet::new(frame).and_then(|ethernet| Ip::carried_by(&ethernet));
         let inner = ip.map(|(ip, _)| (ip.ttl(), ip.tos()));
         let tos = inner.map_or(0, |(_, tos)| tos);
@@ -48,13 +47,25 @@ impl OuterRule {
             (EcnMode::Linux, Ecn::Ce) => Ecn::Ect0,
             (EcnMode::Normal | EcnMode::Linux, ecn) => ecn,
         };
+        let by_pcp = pcp.and_then(|pcp| *self.pcp_tos.get(usize::from(pcp))?);
         // TTL 0 is none: nothing may be sent with it.
         let ttl = inner.map(|(ttl, _)| ttl).filter(|&ttl| ttl > 0);
-        Outer {
+        OuterHeader {
             ttl: self.inherit_ttl.then(|| ttl.unwrap_or(DEFAULT_TTL)),
-            tos: ecn.in_tos(self.tos.unwrap_or(tos)),
+            tos: ecn.in_tos(by_pcp.or(self.tos).unwrap_or(tos)),
         }
     }
+}
+
+#[cfg(test)]
+impl OuterRule {
+    /// Whatever can be copied is.
+    pub(crate) const COPYING: Self = Self {
+        inherit_ttl: true,
+        tos: None,
+        ecn: EcnMode::Normal,
+        pcp_tos: [None; 8],
+    };
 }
 
 /// RFC 1700's default, where an inner TTL is to be copied and there is none.
@@ -66,7 +77,12 @@ mod tests {
     use crate::wire::ip;
     use crate::wire::sample::{Sample, TTL};
 
-    const NORMAL: OuterRule = OuterRule::new(Some(64), Some(0), EcnMode::Normal);
+    const NORMAL: OuterRule = OuterRule {
+        inherit_ttl: false,
+        tos: Some(0),
+        ecn: EcnMode::Normal,
+        pcp_tos: [None; 8],
+    };
 
     /// Frames of both versions, plain and tagged, with this type of service or traffic class.
     fn frames(tos: u8) -> Vec<Vec<u8>> {
@@ -83,7 +99,7 @@ mod tests {
 
     fn assert_tos(rule: OuterRule, inner: u8, outer: u8) {
         for frame in frames(inner) {
-            assert_eq!(rule.apply(&frame).tos, outer, "inner {inner:#04x}");
+            assert_eq!(rule.apply(&frame, None).tos, outer, "inner {inner:#04x}");
         }
     }
 
@@ -140,29 +156,51 @@ mod tests {
     }
 
     #[test]
+    fn f110_the_pcp_chooses_the_dscp_where_it_is_mapped() {
+        let mut pcp_tos = [None; 8];
+        pcp_tos[0] = Some(0x20);
+        pcp_tos[5] = Some(0xb8);
+        for (tos, unmapped) in [(Some(0x48), 0x48), (None, 0x88)] {
+            let rule = OuterRule {
+                tos,
+                pcp_tos,
+                ..NORMAL
+            };
+            let expected = [
+                (None, unmapped),
+                (Some(0), 0x20),
+                (Some(5), 0xb8),
+                (Some(7), unmapped),
+            ];
+            for (pcp, dscp) in expected {
+                for ecn in 0..4 {
+                    for frame in frames(0x88 | ecn) {
+                        assert_eq!(rule.apply(&frame, pcp).tos, dscp | ecn, "PCP {pcp:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn e90_f112_the_ttl_is_copied_where_there_is_one() {
-        let inherit_ttl = true;
-        let rule = OuterRule {
-            inherit_ttl,
-            tos: None,
-            ..NORMAL
-        };
+        let rule = OuterRule::COPYING;
         for mut frame in frames(0) {
-            assert_eq!(rule.apply(&frame).ttl, Some(TTL));
-            assert_eq!(NORMAL.apply(&frame).ttl, None);
+            assert_eq!(rule.apply(&frame, None).ttl, Some(TTL));
+            assert_eq!(NORMAL.apply(&frame, None).ttl, None);
             let (ip, at) = Ip::carried_by(&Ethernet::new(&frame).unwrap()).unwrap();
             let ttl_at = at + if matches!(ip, Ip::V4(_)) { 8 } else { 7 };
             frame[ttl_at] = 0;
-            assert_eq!(rule.apply(&frame).ttl, Some(64));
+            assert_eq!(rule.apply(&frame, None).ttl, Some(64));
         }
         let mut arp = frames(0xff).swap_remove(0);
         arp[12..14].copy_from_slice(&0x0806u16.to_be_bytes());
         for frame in [&arp[..], &[0; 14], &[0; 3], &[]] {
-            let plain = Outer {
+            let plain = OuterHeader {
                 ttl: Some(64),
                 tos: 0,
             };
-            assert_eq!(rule.apply(frame), plain);
+            assert_eq!(rule.apply(frame, None), plain);
         }
     }
 }

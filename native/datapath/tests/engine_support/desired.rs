@@ -84,6 +84,7 @@ pub fn network(name: &str, number: u32) -> Network {
             ageing_secs: 0,
         },
         reserved_bits: ReservedBits::Ignore,
+        pcp_tos: [None; 8],
         open_peers: false,
         group: None,
         ports: Vec::new(),

@@ -51,7 +51,7 @@ impl PartialEq for Thing<'_> {
                 (a.vni, a.udp_port, a.up, a.open_peers) == (b.vni, b.udp_port, b.up, b.open_peers)
                     && (&a.rules, a.fdb_limits, a.reserved_bits)
                         == (&b.rules, b.fdb_limits, b.reserved_bits)
-                    && (&a.group, &a.fdb) == (&b.group, &b.fdb)
+                    && (&a.group, &a.fdb, a.pcp_tos) == (&b.group, &b.fdb, b.pcp_tos)
             }
             (Self::Port(a_network, a), Self::Port(b_network, b)) => {
                 (a_network, a) == (b_network, b)

@@ -1,7 +1,6 @@
 //! What becomes one run, and what must not.
 
 use super::*;
-use crate::config::EcnMode;
 use crate::wire::ip::{self, Ip};
 use crate::wire::sample::Sample;
 use proptest::prelude::*;
@@ -10,7 +9,7 @@ fn style() -> SendStyle {
     SendStyle {
         sockets: 1,
         symmetric_hash: false,
-        outer: OuterRule::new(None, None, EcnMode::Normal),
+        outer: OuterRule::COPYING,
         gso: true,
     }
 }
@@ -44,12 +43,12 @@ proptest! {
             let mut held = outbox.hold(frame.len(), VnetHeader::NONE);
             outbox.encapsulate(&mut held, route, style()).unwrap();
         }
-        let mut left: Vec<(Marked, Outer)> = Vec::new();
+        let mut left: Vec<(Marked, OuterHeader)> = Vec::new();
         let mut runs = 0;
         outbox.flush(|_, arena, parts, batch| {
             runs = batch.len();
             for transmit in batch {
-                let outer = Outer { ttl: transmit.ttl, tos: transmit.tos };
+                let outer = OuterHeader { ttl: transmit.ttl, tos: transmit.tos };
                 for part in &parts[transmit.parts.start as usize..transmit.parts.end as usize] {
                     let datagram = &arena[part.offset as usize..][..part.len as usize];
                     left.push((marked(&datagram[8..]), outer));
@@ -58,7 +57,7 @@ proptest! {
         });
         // In order, each with what is its own, and no run cut without a reason.
         let expected: Vec<_> = marks.iter().enumerate().map(|(number, &(tos, ttl))| {
-            ((number as u8, tos, ttl), Outer { ttl: Some(ttl), tos })
+            ((number as u8, tos, ttl), OuterHeader { ttl: Some(ttl), tos })
         }).collect();
         prop_assert_eq!(left, expected);
         let changes = marks.windows(2).filter(|pair| pair[0] != pair[1]).count();
