@@ -16,7 +16,7 @@ mod ring_support;
 use datapath::error::ErrorCode;
 use datapath::io::Refusal;
 use datapath::io::netns;
-use datapath::io::underlay::ring::{Ring, RingRefusal, RingSpec, SlotSpec, place, probe};
+use datapath::io::underlay::ring::{Ring, RingSpec, SlotSpec, place, probe};
 use datapath::io::underlay::{RxSocket, TxPool};
 use datapath::wire::vnet::{Gso, VnetHeader};
 use io_support::{Namespace, Outbox, eventually, is_ready, receive, rx_spec, tx_spec, wait_for};
@@ -136,13 +136,37 @@ fn root_a22_a_run_is_one_slot_with_its_stride() {
         assert!(run.payload == payload);
         assert_eq!(run.inner, VnetHeader::NONE);
         drop(ring);
-
-        // A slot for packets of the wire is too short for it.
-        let short = spec(&right, to, SHORT);
-        let mut ring = right.within(|| Ring::open(&short));
-        outbox.send(&tx);
-        assert_eq!(take(&mut ring, 1, 8), [Err(RingRefusal::Truncated)]);
     }
+}
+
+#[test]
+fn root_what_is_longer_than_a_slot_comes_whole_and_in_its_place() {
+    let (left, right) = Namespace::pair("long");
+    let to = "10.1.0.2:4789";
+    let tx = left.within(|| TxPool::open(&tx_spec("10.1.0.1".parse::<IpAddr>().unwrap())));
+    let mut outbox = Outbox::default();
+    let payloads: Vec<Vec<u8>> = (0..200u32)
+        .map(|n| {
+            let segments = if n % 3 == 0 { 1 } else { 1 + n as usize % 44 };
+            (0..1000 * segments)
+                .map(|i| (i as u32 / 5 + n) as u8)
+                .collect()
+        })
+        .collect();
+    for payload in &payloads {
+        let segment = if payload.len() == 1000 { 0 } else { 1000 };
+        outbox.push(at(to), segment, payload, payload.len());
+    }
+    let mut ring = open(&right, to);
+    outbox.send(&tx);
+    let taken = take(&mut ring, payloads.len(), 1000);
+    for (payload, outer) in payloads.iter().zip(taken) {
+        let outer = outer.unwrap();
+        assert!(&outer.payload == payload, "{} bytes", payload.len());
+        assert_eq!(outer.stride, payload.len().min(1000));
+    }
+    assert_eq!(ring.overflows(), 0);
+    assert!(!is_ready(&ring));
 }
 
 #[test]
@@ -284,7 +308,7 @@ fn root_the_place_of_an_address_is_its_interface() {
     for ip in ["10.1.0.2", "fd01::2"] {
         let found = find(ip, None).unwrap();
         assert_eq!(found.ifname, "u0");
-        assert_eq!(found.slots, SlotSpec::fitting(1500, true));
+        assert_eq!(found.slots, SlotSpec::fitting(1500));
     }
     assert_eq!(find("10.7.0.1", None).unwrap().ifname, "d0");
     assert_eq!(find("127.0.0.1", Some("lo")).unwrap().ifname, "lo");

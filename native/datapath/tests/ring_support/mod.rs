@@ -31,7 +31,7 @@ pub fn spec(namespace: &Namespace, local: &str, slots: SlotSpec) -> RingSpec {
 
 /// The same with slots for everything, open.
 pub fn open(namespace: &Namespace, local: &str) -> Ring {
-    let spec = spec(namespace, local, SlotSpec::fitting(1500, true));
+    let spec = spec(namespace, local, SlotSpec::fitting(1500));
     namespace.within(|| Ring::open(&spec))
 }
 

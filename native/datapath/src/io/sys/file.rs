@@ -161,27 +161,3 @@ pub(in crate::io) fn interface_index(ifname: &str) -> Result<u32, Errno> {
         index => Ok(index),
     }
 }
-
-/// Whether the interface joins the packets of a flow that arrive together (`ethtool -k`: generic-receive-offload).
-/// `socket` is one of the interface's namespace, of any family.
-pub(in crate::io) fn joins_on_receipt(socket: BorrowedFd<'_>, ifname: &str) -> Result<bool, Errno> {
-    #[repr(C)]
-    struct Value {
-        command: u32,
-        data: u32,
-    }
-    // linux/ethtool.h
-    const ETHTOOL_GGRO: u32 = 0x2b;
-    const SIOCETHTOOL: u32 = 0x8946;
-
-    let mut value = Value {
-        command: ETHTOOL_GGRO,
-        data: 0,
-    };
-    let mut request = interface_request(ifname)?;
-    request.ifr_ifru.ifru_data = (&raw mut value).cast();
-    // SAFETY: SIOCETHTOOL reads one ifreq, and with this command reads and writes one ethtool_value behind it; both live
-    // for the call.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &raw mut request) })?;
-    Ok(value.data != 0)
-}

@@ -63,6 +63,14 @@ pub(in crate::io) struct Received<'a> {
     pub(in crate::io) payload: &'a [u8],
 }
 
+impl std::fmt::Debug for ReceiveRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReceiveRing")
+            .field("filled", &self.filled)
+            .finish_non_exhaustive()
+    }
+}
+
 // SAFETY: the ring owns both allocations; the raw pointers in the headers point into them and nowhere else.
 unsafe impl Send for ReceiveRing {}
 
@@ -110,15 +118,24 @@ impl ReceiveRing {
         }
     }
 
-    /// One `recvmmsg` without waiting. Afterwards `filled` datagrams can be taken.
-    pub(in crate::io) fn receive_many(&mut self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+    /// How many datagrams it has room for.
+    pub(in crate::io) fn capacity(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// One `recvmmsg` without waiting, for at most `limit` datagrams. Afterwards `filled` datagrams can be taken.
+    pub(in crate::io) fn receive_many(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        limit: usize,
+    ) -> Result<usize, Errno> {
         self.prepare();
         // SAFETY: every header points to a slot and a buffer that live as long as `self` and are not borrowed now.
         let n = check(unsafe {
             libc::recvmmsg(
                 fd.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                self.headers.len() as libc::c_uint,
+                self.headers.len().min(limit) as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 std::ptr::null_mut(),
             )
@@ -178,6 +195,11 @@ impl ReceiveRing {
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             payload,
         }
+    }
+
+    /// How many datagrams the last receive has left here.
+    pub(in crate::io) fn filled(&self) -> usize {
+        self.filled
     }
 
     /// The payload of datagram `i`, to change.

@@ -99,8 +99,11 @@ impl Slots {
         self.layout.count()
     }
 
-    pub(in crate::io) fn is_filled(&self, slot: usize) -> bool {
-        self.given(slot).is_some()
+    /// Whether the slot is filled, and if so, whether its frame was longer and is whole in the socket's queue, behind
+    /// those of earlier slots.
+    pub(in crate::io) fn is_queued(&self, slot: usize) -> Option<bool> {
+        let status = self.given(slot)?;
+        Some(status & libc::TP_STATUS_COPY != 0)
     }
 
     /// What is in the slot; `None` while it is the kernel's.
@@ -194,7 +197,8 @@ pub(in crate::io) const SLOT_OVERHEAD: usize = 76;
 /// A slot for the shortest frame that anybody asks for.
 pub(in crate::io) const MIN_SLOT_LEN: usize = 128;
 const HEADER_LEN: usize = size_of::<libc::tpacket2_hdr>();
-const VNET_LEN: usize = 10;
+/// `virtio_net_hdr`.
+pub(in crate::io) const VNET_LEN: usize = 10;
 
 const _: () = assert!(HEADER_LEN + VNET_LEN <= SLOT_OVERHEAD && SLOT_OVERHEAD < MIN_SLOT_LEN);
 

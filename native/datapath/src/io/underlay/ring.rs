@@ -9,6 +9,9 @@
 //! and the receiving system calls fall away. What the filter does not take goes to the ordinary socket: fragments, IP
 //! options, extension headers, VLAN tags, other addresses, other interfaces. That socket must stay open and be read.
 //!
+//! A packet longer than a slot, a superframe, waits whole in the socket's own queue: its slot only keeps its place among
+//! the others (PACKET_COPY_THRESH). So slots are as short as packets on a wire are, and many.
+//!
 //! What also falls away is what the stack does on the way: netfilter's INPUT chain, IPsec policies, `rp_filter` and its
 //! list of impossible senders. What IP and UDP check in a packet is checked by [`Batch::outer`].
 //!
@@ -27,9 +30,12 @@ use super::super::netlink::Netlink;
 use super::super::netns;
 use super::super::sys::Errno;
 use super::super::sys::packet;
-use super::super::sys::slots::{Filled, Layout, MIN_SLOT_LEN, SLOT_ALIGN, Slots};
+use super::super::sys::receive::ReceiveRing;
+use super::super::sys::slots::{Filled, Layout, MIN_SLOT_LEN, SLOT_ALIGN, Slots, VNET_LEN};
 use super::super::sys::socket::{self, SocketOption};
+use super::set_buffer;
 use crate::error::{Error, ErrorCode};
+use crate::wire::ethernet;
 use drop_program::{Attached, DropProgram};
 use filter::Match;
 use outer::Tapped;
@@ -61,6 +67,10 @@ pub struct Ring {
     spec: RingSpec,
     /// The slot that the kernel fills next after those that it has filled.
     next: usize,
+    /// Of the last batch: frames that were longer than a slot, each behind its `virtio_net_hdr`.
+    long: ReceiveRing,
+    /// Of the last batch, by slot: which of `long` it stands for.
+    stands_for: Vec<Option<usize>>,
     overflows: AtomicU32,
 }
 
@@ -106,6 +116,8 @@ impl Ring {
             socket,
             spec: *spec,
             next: 0,
+            long: ReceiveRing::new(LONG_FRAMES, LONG_LEN, CACHE_SKEW),
+            stands_for: Vec::with_capacity(MAX_BATCH),
             overflows: AtomicU32::new(0),
         })
     }
@@ -121,15 +133,29 @@ impl Ring {
         }
     }
 
-    /// The oldest filled slots, at most `max`, without a system call. They go back to the kernel when the batch is
+    /// The oldest filled slots, at most `max` and [`MAX_BATCH`]. A system call only if a frame is longer than a slot. They go back to the kernel when the batch is
     /// dropped. There may be none although the ring is readable: while the kernel still fills the oldest on one CPU and
     /// has filled the one after it on another.
     pub fn next_batch(&mut self, max: usize) -> Batch<'_> {
-        let count = self.slots.count();
-        let slot = |i: usize| (self.next + i) % count;
-        let len = (0..max.min(count))
-            .take_while(|&i| self.slots.is_filled(slot(i)))
-            .count();
+        self.stands_for.clear();
+        let mut long = 0;
+        for i in 0..max.min(MAX_BATCH).min(self.slots.count()) {
+            let stands_for = match self.slots.is_queued(self.slot(i)) {
+                None => break,
+                Some(false) => None,
+                Some(true) if long == self.long.capacity() => break,
+                Some(true) => {
+                    long += 1;
+                    Some(long - 1)
+                }
+            };
+            self.stands_for.push(stands_for);
+        }
+        if long > 0 {
+            // What is missing afterwards, which nothing should, counts as cut off.
+            let _ = self.long.receive_many(self.socket.as_fd(), long);
+        }
+        let len = self.stands_for.len();
         Batch { ring: self, len }
     }
 
@@ -196,7 +222,15 @@ impl Batch<'_> {
     pub fn entry_mut(&mut self, i: usize) -> &mut [u8] {
         assert!(i < self.len, "index within the batch");
         let slot = self.ring.slot(i);
-        self.ring.slots.frame_mut(slot).unwrap_or_default()
+        match self.ring.stands_for[i] {
+            Some(long) if long < self.ring.long.filled() => self
+                .ring
+                .long
+                .payload_mut(long)
+                .get_mut(VNET_LEN..)
+                .unwrap_or_default(),
+            _ => self.ring.slots.frame_mut(slot).unwrap_or_default(),
+        }
     }
 
     /// The datagram in slot `i`, which must be below `len`. Verifies the UDP checksum where nobody has: to be asked
@@ -215,7 +249,19 @@ impl Batch<'_> {
 
     fn filled(&self, i: usize) -> Option<Filled<'_>> {
         assert!(i < self.len, "index within the batch");
-        self.ring.slots.get(self.ring.slot(i))
+        let filled = self.ring.slots.get(self.ring.slot(i))?;
+        let Some(long) = self.ring.stands_for[i].filter(|&long| long < self.ring.long.filled())
+        else {
+            return Some(filled);
+        };
+        let whole = self.ring.long.get(long);
+        let (vnet, frame) = whole.payload.split_first_chunk()?;
+        Some(Filled {
+            truncated: whole.truncated,
+            vnet: *vnet,
+            frame,
+            ..filled
+        })
     }
 }
 
@@ -278,6 +324,14 @@ fn make_slots(fd: BorrowedFd<'_>, layout: Layout) -> Result<Slots, Error> {
     set(libc::PACKET_VERSION, TPACKET_V2).map_err(|e| to_error(e, "PACKET_VERSION"))?;
     set(libc::PACKET_VNET_HDR, 1).map_err(|e| to_error(e, "PACKET_VNET_HDR"))?;
     set(PACKET_IGNORE_OUTGOING, 1).map_err(|e| to_error(e, "PACKET_IGNORE_OUTGOING"))?;
+    set(libc::PACKET_COPY_THRESH, 1).map_err(|e| to_error(e, "PACKET_COPY_THRESH"))?;
+    set_buffer(
+        fd,
+        SocketOption(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE),
+        SocketOption(libc::SOL_SOCKET, libc::SO_RCVBUF),
+        QUEUE_LEN,
+    )
+    .map_err(|e| to_error(e, "SO_RCVBUF"))?;
     Slots::make(fd, layout).map_err(|e| to_error(e, "PACKET_RX_RING"))
 }
 
@@ -299,6 +353,16 @@ const PACKET_IGNORE_OUTGOING: i32 = 23;
 /// A multiple of every page size in use.
 const MIN_BLOCK_LEN: usize = 64 << 10;
 const MAX_SLOTS: usize = 1 << 16;
+/// Slots of one batch at most.
+const MAX_BATCH: usize = 1024;
+/// Frames longer than a slot in one batch.
+const LONG_FRAMES: usize = 64;
+/// The longest packet that IP has, its link header and what the kernel says of it.
+const LONG_LEN: usize = VNET_LEN + ethernet::HEADER_LEN + 65_535;
+/// Bytes between buffers, so that their starts do not compete for the same cache sets.
+const CACHE_SKEW: usize = 1600;
+/// Bytes of long frames that may wait: some hundred.
+const QUEUE_LEN: usize = 8 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -142,7 +142,7 @@ impl RxSocket {
 
     fn recv_once(&self, batch: &mut RxBatch) -> Result<usize, Errno> {
         if self.recvmmsg() {
-            batch.0.receive_many(self.socket.as_fd())
+            batch.0.receive_many(self.socket.as_fd(), usize::MAX)
         } else {
             batch.0.receive_each(self.socket.as_fd(), 0)
         }
