@@ -29,6 +29,12 @@ export const sentences = {
     why: 'the kernel has no packet ring, or no tcx to drop what it takes',
     fix: 'ordinary sockets serve as well; for more speed use Linux 6.6 or newer',
   },
+  NO_TUNNEL_GSO: {
+    status: 409,
+    what: 'cannot open {subject}',
+    why: 'the kernel takes no superframes inside UDP tunnels from a TAP, or has no tcx to send them on',
+    fix: 'ordinary sockets serve as well; for more speed use Linux 6.17 or newer',
+  },
   NO_FILES: {
     status: 409,
     what: 'cannot open {subject}',

@@ -99,6 +99,8 @@ error_codes! {
     NoTun = "NO_TUN",
     /// The kernel has no packet ring, or no way to drop behind it.
     NoRing = "NO_RING",
+    /// The kernel cannot segment superframes inside UDP tunnels for us.
+    NoTunnelGso = "NO_TUNNEL_GSO",
     /// The network namespace does not exist (any more).
     NetnsGone = "NETNS_GONE",
     /// An interface of that name exists and is not a TAP of this owner.

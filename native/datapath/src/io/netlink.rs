@@ -19,6 +19,12 @@ use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use std::net::IpAddr;
 
+mod route;
+mod watch;
+
+pub use route::{Route, RouteQuery};
+pub use watch::RouteWatch;
+
 /// An interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Link {
@@ -88,18 +94,19 @@ impl Netlink {
         message
             .attributes
             .push(LinkAttribute::IfName(ifname.into()));
-        let mut found = None;
-        let result = self.request(RouteNetlinkMessage::GetLink(message), 0, |reply| {
-            if let RouteNetlinkMessage::NewLink(link) = reply {
-                found = Some(to_link(link));
-            }
-        });
-        match result {
-            Ok(()) => Ok(found),
-            // ENODEV; EINVAL and ERANGE for names that no interface can have.
-            Err(Errno(libc::ENODEV | libc::EINVAL | libc::ERANGE)) => Ok(None),
-            Err(errno) => Err(to_error(errno, ifname, "RTM_GETLINK")),
+        match self.look_up(message) {
+            // EINVAL and ERANGE for names that no interface can have.
+            Err(Errno(libc::EINVAL | libc::ERANGE)) => Ok(None),
+            other => other.map_err(|e| to_error(e, ifname, "RTM_GETLINK")),
         }
+    }
+
+    /// The interface of that index. Errors: `IO`.
+    pub fn link_at(&mut self, ifindex: u32) -> Result<Option<Link>, Error> {
+        let mut message = LinkMessage::default();
+        message.header.index = ifindex;
+        self.look_up(message)
+            .map_err(|e| to_error(e, "interface", "RTM_GETLINK"))
     }
 
     /// Every interface. Errors: `IO`.
@@ -210,6 +217,20 @@ impl Netlink {
         match self.request(message, NLM_F_ACK, |_| {}) {
             Ok(()) | Err(Errno(libc::EADDRNOTAVAIL)) => Ok(()),
             Err(errno) => Err(address_error(errno, address, "RTM_DELADDR")),
+        }
+    }
+
+    fn look_up(&mut self, message: LinkMessage) -> Result<Option<Link>, Errno> {
+        let mut found = None;
+        let result = self.request(RouteNetlinkMessage::GetLink(message), 0, |reply| {
+            if let RouteNetlinkMessage::NewLink(link) = reply {
+                found = Some(to_link(link));
+            }
+        });
+        match result {
+            Ok(()) => Ok(found),
+            Err(Errno(libc::ENODEV)) => Ok(None),
+            Err(errno) => Err(errno),
         }
     }
 

@@ -10,6 +10,7 @@
 
 pub mod checksum;
 pub mod ecn;
+pub mod encap;
 pub mod ethernet;
 pub mod flow;
 pub mod ip;
@@ -21,6 +22,7 @@ pub(crate) mod sample;
 pub mod tcp;
 pub mod udp;
 pub mod vnet;
+pub mod vnet_tunnel;
 pub mod vxlan;
 
 /// The offload header says something that the frame behind it is not (counted as `rx.vnet_hdr_bad`).

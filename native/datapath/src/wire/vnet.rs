@@ -79,18 +79,23 @@ impl VnetHeader {
     /// The bytes to write in front of the frame.
     pub fn emit(&self) -> [u8; HEADER_LEN] {
         let flags = if self.needs_csum { NEEDS_CSUM } else { 0 };
+        let gso_type = self.gso_type();
+        let [a, b] = self.hdr_len.to_ne_bytes();
+        let [c, d] = self.gso_size.to_ne_bytes();
+        let [e, f] = self.csum_start.to_ne_bytes();
+        let [g, h] = self.csum_offset.to_ne_bytes();
+        [flags, gso_type, a, b, c, d, e, f, g, h]
+    }
+
+    /// The byte `gso_type`.
+    pub(super) fn gso_type(&self) -> u8 {
         let kind = match self.gso {
             Gso::None => GSO_NONE,
             Gso::TcpV4 => GSO_TCPV4,
             Gso::TcpV6 => GSO_TCPV6,
             Gso::Udp => GSO_UDP_L4,
         };
-        let gso_type = if self.ecn { kind | GSO_ECN } else { kind };
-        let [a, b] = self.hdr_len.to_ne_bytes();
-        let [c, d] = self.gso_size.to_ne_bytes();
-        let [e, f] = self.csum_start.to_ne_bytes();
-        let [g, h] = self.csum_offset.to_ne_bytes();
-        [flags, gso_type, a, b, c, d, e, f, g, h]
+        if self.ecn { kind | GSO_ECN } else { kind }
     }
 
     /// The header for the same frame after its link header grew by `bytes` (a stripped tag: -4). Positions that are not
@@ -113,7 +118,7 @@ impl VnetHeader {
 pub const HEADER_LEN: usize = 10;
 
 // linux/virtio_net.h
-const NEEDS_CSUM: u8 = 1;
+pub(super) const NEEDS_CSUM: u8 = 1;
 const GSO_NONE: u8 = 0;
 const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;

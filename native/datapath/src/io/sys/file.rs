@@ -11,7 +11,7 @@ pub(in crate::io) const MAX_SLICES: usize = 1024;
 /// An interface request with its name set and nothing else.
 ///
 /// Errors: ENAMETOOLONG for more than 15 bytes, EINVAL for an empty name or a NUL in it.
-fn interface_request(ifname: &str) -> Result<libc::ifreq, Errno> {
+pub(super) fn interface_request(ifname: &str) -> Result<libc::ifreq, Errno> {
     if ifname.len() >= libc::IFNAMSIZ {
         return Err(Errno(libc::ENAMETOOLONG));
     }
@@ -26,18 +26,21 @@ fn interface_request(ifname: &str) -> Result<libc::ifreq, Errno> {
     Ok(request)
 }
 
-/// TUNSETIFF: makes or attaches to the device `ifname`.
+/// TUNSETIFF: makes or attaches to the device `ifname`, and returns its name: the kernel puts a free number in place of
+/// `%d`.
 pub(in crate::io) fn tun_attach(
     tun: BorrowedFd<'_>,
     ifname: &str,
     flags: i32,
-) -> Result<(), Errno> {
+) -> Result<String, Errno> {
     let mut request = interface_request(ifname)?;
     // The flags are 16 bits in the kernel; IFF_TUN_EXCL is the sign bit of the C type.
     request.ifr_ifru.ifru_flags = flags as libc::c_short;
     // SAFETY: TUNSETIFF reads and writes one ifreq, which lives for the call.
     check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
-    Ok(())
+    let name = request.ifr_name.iter().take_while(|&&c| c != 0);
+    let name = name.map(|&c| c as u8).collect();
+    String::from_utf8(name).map_err(|_| Errno(libc::EINVAL))
 }
 
 /// TUNSETOFFLOAD: what the kernel may hand to the reader unfinished.
@@ -57,6 +60,28 @@ pub(in crate::io) fn tun_set_offload(tun: BorrowedFd<'_>, mask: u32) -> Result<(
 pub(in crate::io) fn tun_set_vnet_header_len(tun: BorrowedFd<'_>, len: i32) -> Result<(), Errno> {
     // SAFETY: TUNSETVNETHDRSZ reads one int, which lives for the call.
     check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETHDRSZ as _, &raw const len) })?;
+    Ok(())
+}
+
+/// TUNSETVNETLE: the header before each frame is little endian, whatever the machine is.
+pub(in crate::io) fn tun_set_vnet_little_endian(tun: BorrowedFd<'_>) -> Result<(), Errno> {
+    let yes: libc::c_int = 1;
+    // SAFETY: TUNSETVNETLE reads one int, which lives for the call.
+    check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETLE as _, &raw const yes) })?;
+    Ok(())
+}
+
+/// TUNSETCARRIER: whether the device's stack believes that somebody is at the other end.
+pub(in crate::io) fn tun_set_carrier(tun: BorrowedFd<'_>, carrier: bool) -> Result<(), Errno> {
+    let carrier = libc::c_int::from(carrier);
+    // SAFETY: TUNSETCARRIER reads one int, which lives for the call.
+    check(unsafe {
+        libc::ioctl(
+            tun.as_raw_fd(),
+            libc::TUNSETCARRIER as _,
+            &raw const carrier,
+        )
+    })?;
     Ok(())
 }
 

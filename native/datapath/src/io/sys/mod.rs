@@ -2,6 +2,7 @@
 
 pub(super) mod bpf;
 pub(super) mod cmsg;
+pub(super) mod ethtool;
 pub(super) mod event;
 pub(super) mod file;
 pub(super) mod packet;

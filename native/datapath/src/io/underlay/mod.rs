@@ -2,12 +2,13 @@
 //!
 //! `rx` receives on the VXLAN port. `tx` sends from a pool of sockets, each with a source port of its own, because an
 //! ordinary UDP socket cannot choose the source port per datagram and RFC 7348 section 5 wants entropy there.
-//! `ring` receives the same datagrams past the stack, where the kernel lets it. `errors` reads what the network reported
-//! about datagrams sent earlier.
+//! `ring` receives the same datagrams past the stack, and `inject` sends superframes past it that are still whole, where
+//! the kernel lets them. `errors` reads what the network reported about datagrams sent earlier.
 
 mod errors;
 #[cfg(test)]
 mod fallback_tests;
+pub mod inject;
 pub mod ring;
 mod rx;
 mod tx;
