@@ -14,6 +14,8 @@ pub struct Desired {
     pub vtep: VtepSpec,
     /// How the engine runs; honoured at the first apply.
     pub engine: EngineSpec,
+    /// Largest IP packet that the underlay carries, bytes, as far as the kernel knows no better for a VTEP.
+    pub underlay_mtu: u32,
     /// The networks with members here.
     pub networks: Vec<NetworkSpec>,
 }
@@ -33,6 +35,8 @@ pub struct VtepSpec {
     pub ecn: EcnMode,
     /// Whether the outer UDP checksum is filled (RFC 7348 §5 allows zero over IPv4).
     pub udp_checksum: bool,
+    /// Datagrams larger than the path are left to be fragmented, which RFC 7348 §4.3 forbids.
+    pub allow_outer_fragmentation: bool,
     /// Range for the pool of source ports.
     pub source_ports: RangeInclusive<u16>,
     /// Number of sockets in the pool.
@@ -102,6 +106,8 @@ pub struct NetworkSpec {
     pub udp_port: u16,
     /// Administrative state: a network that is down drops what comes for it.
     pub up: bool,
+    /// Lower the MSS in TCP SYNs that leave through a tunnel to what the tunnel takes.
+    pub mss_clamp: bool,
     /// What its bridge does with frames.
     pub rules: BridgeRules,
     /// Limits and ageing of its FDB.

@@ -85,6 +85,7 @@ drop_reasons! {
     VtepUnknown, "rx.vtep_unknown", Underlay, "The sender is not in the network's closed list of peers.";
     VtepLimit, "rx.vtep_limit", Underlay, "The network is open, but already has as many learned peers as it may have.";
     GroAmbiguous, "rx.gro_ambiguous", Underlay, "The kernel gave several datagrams as one, or one as several: which, cannot be told.";
+    PortOversize, "rx.port_oversize", Ingress, "The frame is longer than the MTU of the port where it came in.";
     NetworkDown, "rx.network_down", Ingress, "The network of the port is administratively down.";
     ReadFailed, "rx.read_failed", Ingress, "The kernel had a frame at the port but could not hand it over.";
     VxlanRsvdDrop, "rx.vxlan_rsvd_drop", Ingress, "A reserved bit of the VXLAN header is set and this network drops those.";
@@ -115,6 +116,8 @@ drop_reasons! {
     SockFull, "tx.sock_full", Egress, "The underlay socket could take no more at this moment.";
     Eperm, "tx.eperm", Egress, "The local firewall refused the datagram.";
     TooBig, "tx.too_big", Egress, "The datagram is larger than the path to the VTEP allows.";
+    TooBigNodf, "tx.too_big_nodf", Egress, "As tx.too_big, of an IPv4 packet that may be fragmented, but not by a switch: its sender is not told.";
+    TooBigNoicmp, "tx.too_big_noicmp", Egress, "As tx.too_big, of a frame that is no IP or for many, about which there is no ICMP.";
     LocalDown, "tx.local_down", Egress, "Our own VTEP address is not on any interface at this moment.";
     BatchFull, "tx.batch_full", Egress, "The batch had no room left to build the frame's datagrams.";
     SendFailed, "tx.send_failed", Egress, "The kernel refused the datagram for another reason.";

@@ -42,6 +42,13 @@ pub enum Event {
         inner: Ecn,
         outer: Ecn,
     },
+    /// The path to a VTEP carries another size of IP packets than before, bytes.
+    PathMtu {
+        network: String,
+        remote: IpAddr,
+        from: u32,
+        to: u32,
+    },
     /// The kernel refused a facility, which is now off.
     Downgraded { detail: String },
     /// A defect of ours ended a worker.
@@ -55,7 +62,7 @@ impl Event {
             Self::PortGone { port, .. } | Self::FdbFull { port, .. } => port,
             Self::MacMoved { to, .. } => to,
             Self::SourceMacLocal { from, .. } | Self::EcnOdd { from, .. } => from,
-            Self::VniUnknown { .. } => "underlay",
+            Self::VniUnknown { .. } | Self::PathMtu { .. } => "underlay",
             Self::Downgraded { .. } | Self::Fatal { .. } => "engine",
         }
     }

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod io;
+pub mod note;
 pub mod offload;
 pub mod switch;
 pub mod wire;

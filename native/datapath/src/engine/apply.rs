@@ -196,6 +196,7 @@ impl Builder<'_> {
         Ok(Topology {
             vtep: desired.vtep.clone(),
             underlay,
+            underlay_mtu: desired.underlay_mtu,
             vnis: vnis.map(|(i, n)| ((n.udp_port, n.vni), i)).collect(),
             networks,
             ports: std::mem::take(&mut self.ports),

@@ -38,8 +38,11 @@ impl Worker {
                     destination: key.remote,
                     vni: key.vni,
                 };
+                let mut style = style(topology, port);
+                // The kernel refuses to segment to more than the path takes, but may fragment.
+                style.gso &= self.fits(topology, port, held);
                 self.finish_checksum(held)
-                    .and_then(|()| self.outbox.encapsulate(held, route, style(topology, port)))
+                    .and_then(|()| self.outbox.encapsulate(held, route, style))
             }
             PortIo::Tap { .. } | PortIo::Memory { .. } => {
                 let departing = Departing {

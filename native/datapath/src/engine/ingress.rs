@@ -1,6 +1,7 @@
 //! Into the switch from a TAP or a memory queue; and what is done with a decision, whencesoever the frame came.
 
 use super::outbox::Held;
+use super::too_big::is_oversize;
 use super::topology::{Port, PortIo, Topology};
 use super::worker::{EventKind, Worker};
 use crate::counter::DropReason;
@@ -87,19 +88,29 @@ impl Worker {
         let Some(ethernet) = Ethernet::new(self.outbox.frame(&held)) else {
             return counters.drops.add(DropReason::TooShortInner, held.segments);
         };
+        if is_oversize(port, &held, &ethernet) {
+            self.tell_oversize(topology, port, &held);
+            return counters.drops.add(DropReason::PortOversize, held.segments);
+        }
         let decision = network.bridge.forward(&port.member, &ethernet, now_secs);
         let src = ethernet.src();
         self.tell_learning(topology, port, src, decision.learn);
         let mut frame = held;
+        let mut narrowest = None;
         self.conclude(
             topology,
             port,
             decision,
             frame.segments,
             |worker, target| {
-                worker.emit(topology, target, &mut frame);
+                if worker.passes(topology, target, &frame, &mut narrowest) {
+                    worker.emit(topology, target, &mut frame);
+                }
             },
         );
+        if let Some(room) = narrowest {
+            self.tell_too_big(topology, port, &frame, room);
+        }
     }
 
     /// Checks a frame's offload header against the frame; false if it does not fit.

@@ -174,8 +174,10 @@ impl LearnedVteps {
 /// The keeper's thread: ends when the last worker has.
 pub(crate) fn run(datapath: &Weak<Inner>, requests: &Receiver<Request>) {
     let mut look = Instant::now() + LOOK_INTERVAL;
+    let mut paths = Instant::now() + PATHS_INTERVAL;
     loop {
-        let request = match requests.recv_timeout(look.saturating_duration_since(Instant::now())) {
+        let next = look.min(paths);
+        let request = match requests.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(request) => Some(request),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -190,6 +192,10 @@ pub(crate) fn run(datapath: &Weak<Inner>, requests: &Receiver<Request>) {
             datapath.forget_silent();
             look = Instant::now() + LOOK_INTERVAL;
         }
+        if Instant::now() >= paths {
+            datapath.look_at_paths();
+            paths = Instant::now() + PATHS_INTERVAL;
+        }
     }
 }
 
@@ -199,3 +205,5 @@ pub(crate) const MAX_LEARNED: usize = 256;
 const PARKED: usize = 256;
 /// How long a learned VTEP may be silent, once to twice.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the kernel is asked for the MTU of the paths.
+const PATHS_INTERVAL: Duration = Duration::from_secs(5);

@@ -11,6 +11,7 @@
 //! then closes what is gone. A failed apply changes nothing. There is no way back from `stopped`.
 
 mod apply;
+mod bucket;
 mod congestion;
 mod decap;
 mod egress;
@@ -19,16 +20,20 @@ mod keeper;
 mod merges;
 mod outbox;
 mod outer;
+mod path_mtu;
+mod paths;
 mod report;
 mod running;
 mod spin;
 mod strangers;
+mod too_big;
 mod topology;
 mod worker;
 
 pub use apply::ApplyReport;
 pub use report::{
-    Counters, DropCounts, FdbLine, FdbPlace, FrameCounts, NetworkReport, PortReport, TapReport,
+    Counters, DropCounts, FdbLine, FdbPlace, FrameCounts, NetworkReport, NoteCounts, PortReport,
+    TapReport,
 };
 pub use topology::MemoryPort;
 
@@ -137,6 +142,7 @@ impl Datapath {
             report,
             refused: now_refused,
         } = apply::build(desired, carried, ids)?;
+        self.0.ask_paths(&topology);
         let topology = Arc::new(topology);
         for error in now_refused.iter().filter(|e| !refused.contains(e)) {
             let detail = format!("datapath underlay: {error}; UDP sockets serve");
@@ -307,6 +313,7 @@ impl Inner {
                 view.topology
                     .with_learned(&network.name, key, ids, view.workers())
         {
+            self.ask_paths(&topology);
             let shared = view.shared.clone();
             self.publish(
                 Some(running),
@@ -340,6 +347,19 @@ impl Inner {
                 },
             );
             retire(&view.topology, &topology);
+        }
+    }
+
+    /// Asks the kernel anew what the paths carry: its routes and links may have changed.
+    fn look_at_paths(&self) {
+        if let Some(view) = self.view.load_full() {
+            self.ask_paths(&view.topology);
+        }
+    }
+
+    fn ask_paths(&self, topology: &Topology) {
+        for event in paths::ask(topology) {
+            self.events.push(event);
         }
     }
 

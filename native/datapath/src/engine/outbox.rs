@@ -86,6 +86,13 @@ pub(crate) struct Outbox {
     frames: usize,
 }
 
+impl Held {
+    /// Bytes of the frame, a superframe's whole.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+}
+
 impl Outbox {
     pub(crate) fn new() -> Self {
         Self {
@@ -275,7 +282,8 @@ impl Outbox {
             bytes: run.part.len,
             tag: u32::from(route.port.get()),
         });
-        self.open = Some(socket);
+        // What is sent by itself must stay so: its datagrams may be of a size that the kernel does not segment to.
+        self.open = gso.then_some(socket);
     }
 
     /// Appends to the run that was pushed last, if the datagrams continue it.

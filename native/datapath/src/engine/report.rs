@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::path_mtu::UNLIMITED;
 use super::topology::{Network, Port, PortCounters, PortIo, Topology, Underlay};
 use super::worker::Shared;
 use crate::config::FdbTarget;
 use crate::counter::{DropReason, Drops};
+use crate::note::{Note, Notes};
 use crate::switch::PortId;
 use crate::switch::fdb::{FdbStats, Origin};
 use crate::wire::mac::MacAddr;
@@ -14,6 +16,9 @@ use crate::wire::vxlan::Vni;
 
 /// Drop reasons that have happened, with their counts.
 pub type DropCounts = Vec<(DropReason, u64)>;
+
+/// What else has happened, with its counts.
+pub type NoteCounts = Vec<(Note, u64)>;
 
 /// Everything that is counted, at one moment.
 #[derive(Debug, Clone)]
@@ -24,6 +29,8 @@ pub struct Counters {
     pub datagrams: u64,
     /// Those that no network got.
     pub underlay_drops: DropCounts,
+    /// What happened that concerns no tunnel.
+    pub underlay_notes: NoteCounts,
     /// Those that were counted at tunnels and networks that are no more.
     pub retired_datagrams: u64,
     /// The pool of source ports.
@@ -46,6 +53,7 @@ pub struct NetworkReport {
     pub flooded: u64,
     pub replicated: u64,
     pub consumed: u64,
+    pub generated: u64,
     pub reserved_ignored: u64,
     pub ecn_odd: u64,
     pub ecn_nonip: u64,
@@ -63,6 +71,8 @@ pub struct PortReport {
     pub gone: bool,
     pub tap: Option<TapReport>,
     pub mtu: Option<usize>,
+    /// A tunnel's: the largest outer IP packet that its path carries, as far as is known, bytes.
+    pub path_mtu: Option<u32>,
     pub frames: FrameCounts,
     pub macs: u32,
     pub unreachable: u64,
@@ -87,6 +97,7 @@ pub struct FrameCounts {
     pub tx_frames: u64,
     pub tx_bytes: u64,
     pub drops: DropCounts,
+    pub notes: NoteCounts,
 }
 
 /// A line of a forwarding database.
@@ -133,6 +144,7 @@ pub(super) fn counters(topology: &Topology, shared: &Shared) -> Counters {
             .collect(),
         datagrams: topology.counters.iter().map(|c| c.datagrams.get()).sum(),
         retired_datagrams: topology.retired.get(),
+        underlay_notes: sum_notes(topology.counters.iter().map(|c| &c.notes)),
         underlay_drops: sum_drops(topology.counters.iter().map(|c| &c.drops)),
         source_ports,
         receive_buffer,
@@ -230,6 +242,7 @@ fn network(topology: &Topology, index: usize, network: &Network) -> NetworkRepor
         flooded: sum(|c| c.flooded.get()),
         replicated: sum(|c| c.replicated.get()),
         consumed: sum(|c| c.consumed.get()),
+        generated: sum(|c| c.generated.get()),
         reserved_ignored: sum(|c| c.reserved_ignored.get()),
         ecn_odd: sum(|c| c.ecn_odd.get()),
         ecn_nonip: sum(|c| c.ecn_nonip.get()),
@@ -251,7 +264,8 @@ fn port(port: &Port, network: &Network) -> PortReport {
         gone: port.health.is_gone(),
         tap,
         mtu: port.io.mtu(),
-        frames: frame_counts(&port.counters),
+        path_mtu: Some(port.health.path.limit()).filter(|&mtu| mtu != UNLIMITED),
+        frames: port_counts(port),
         macs: network.bridge.fdb().learned(Some(port.id)),
         unreachable: port.health.unreachable(),
     }
@@ -268,6 +282,14 @@ fn tap_report(tap: &crate::io::tap::Tap) -> TapReport {
     }
 }
 
+/// With what the path to a VTEP counts by itself.
+fn port_counts(port: &Port) -> FrameCounts {
+    let mut counts = frame_counts(&port.counters);
+    let noted = port.health.path.notes().into_iter();
+    counts.notes.extend(noted.filter(|&(_, n)| n > 0));
+    counts
+}
+
 fn frame_counts(blocks: &[PortCounters]) -> FrameCounts {
     FrameCounts {
         rx_frames: blocks.iter().map(|c| c.rx_frames.get()).sum(),
@@ -275,7 +297,17 @@ fn frame_counts(blocks: &[PortCounters]) -> FrameCounts {
         tx_frames: blocks.iter().map(|c| c.tx_frames.get()).sum(),
         tx_bytes: blocks.iter().map(|c| c.tx_bytes.get()).sum(),
         drops: sum_drops(blocks.iter().map(|c| &c.drops)),
+        notes: sum_notes(blocks.iter().map(|c| &c.notes)),
     }
+}
+
+fn sum_notes<'a>(blocks: impl Iterator<Item = &'a Notes> + Clone) -> NoteCounts {
+    let count = |note| blocks.clone().map(|n| n.get(note)).sum();
+    Note::ALL
+        .iter()
+        .map(|&n| (n, count(n)))
+        .filter(|&(_, n)| n > 0)
+        .collect()
 }
 
 fn sum_drops<'a>(blocks: impl Iterator<Item = &'a Drops> + Clone) -> DropCounts {

@@ -159,6 +159,9 @@ pub(super) fn retire(old: &Topology, new: &Topology) {
             for block in &*port.counters {
                 old_network.retired.absorb(block);
             }
+            for (note, times) in port.health.path.notes() {
+                old_network.retired.notes.add(note, times);
+            }
         }
     }
     for network in old

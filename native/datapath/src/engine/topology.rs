@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::apply::{PortIds, tunnel_port};
+use super::bucket::Bucket;
+use super::path_mtu::PathMtu;
 use crate::config::{GroupSpec, NetworkSpec, PortSpec, TunnelKey, TunnelSpec, VtepSpec};
 use crate::counter::{Counter, Drops};
 use crate::error::{Error, ErrorCode};
 use crate::io::memory::{MemoryPair, MemoryUnderlay};
 use crate::io::tap::Tap;
 use crate::io::underlay::{Ring, RingSpec, RxSocket, TxPool};
+use crate::note::{Note, Notes};
 use crate::switch::{Bridge, Member, PortId};
 use crate::wire::vxlan::Vni;
 
@@ -21,6 +24,8 @@ use crate::wire::vxlan::Vni;
 pub(crate) struct Topology {
     pub(crate) vtep: VtepSpec,
     pub(crate) underlay: Underlay,
+    /// Largest outer IP packet where the kernel knows no better, bytes.
+    pub(crate) underlay_mtu: u32,
     pub(crate) networks: Vec<Network>,
     /// Indexed by `PortId`; holes are removed ports.
     pub(crate) ports: Vec<Option<Port>>,
@@ -268,6 +273,10 @@ impl PortIo {
 /// What has befallen a port while it was in use. Any worker writes.
 #[derive(Default)]
 pub(crate) struct Health {
+    /// What the path to the VTEP carries.
+    pub(crate) path: PathMtu,
+    /// Bounds how often senders behind the port are told of packets that are too big.
+    pub(crate) told: Bucket,
     gone: AtomicBool,
     unreachable: AtomicU64,
     unfinished: AtomicU32,
@@ -322,6 +331,7 @@ pub(crate) struct PortCounters {
     pub(crate) tx_frames: Counter,
     pub(crate) tx_bytes: Counter,
     pub(crate) drops: Drops,
+    pub(crate) notes: Notes,
 }
 
 impl PortCounters {
@@ -333,6 +343,9 @@ impl PortCounters {
         self.tx_bytes.add(other.tx_bytes.get());
         for (reason, frames) in other.drops.nonzero() {
             self.drops.add(reason, frames);
+        }
+        for &note in Note::ALL {
+            self.notes.add(note, other.notes.get(note));
         }
     }
 }
@@ -349,6 +362,8 @@ pub(crate) struct NetworkCounters {
     pub(crate) replicated: Counter,
     /// Frames for this host itself.
     pub(crate) consumed: Counter,
+    /// Frames that this host made itself and sent out of a port.
+    pub(crate) generated: Counter,
     /// Frames accepted with reserved VXLAN bits set.
     pub(crate) reserved_ignored: Counter,
     /// Frames accepted although their inner and outer ECN do not go together.
@@ -365,6 +380,7 @@ pub(crate) struct NetworkCounters {
 pub(crate) struct UnderlayCounters {
     pub(crate) datagrams: Counter,
     pub(crate) drops: Drops,
+    pub(crate) notes: Notes,
 }
 
 /// One block per worker.

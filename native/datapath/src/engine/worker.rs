@@ -88,6 +88,8 @@ enum Source {
     /// The packet ring of a receiver.
     Ring(usize),
     SendErrors(usize),
+    /// What a memory underlay has instead of errors at sockets.
+    Reports,
 }
 
 impl Worker {
@@ -176,8 +178,11 @@ impl Worker {
                 Source::Receiver(receiver) => self.serve_receiver(receiver, self.secs(now)),
                 Source::Ring(receiver) if event.error => self.ring_trouble(receiver),
                 Source::Ring(receiver) => self.serve_ring(receiver, self.secs(now)),
-                Source::SendErrors(socket) if event.error => self.send_errors(socket),
+                Source::SendErrors(socket) if event.error => {
+                    self.send_errors(socket, self.secs(now));
+                }
                 Source::SendErrors(_) => {}
+                Source::Reports => self.memory_reports(self.secs(now)),
             }
         }
         self.tick(now);
@@ -229,6 +234,7 @@ impl Worker {
                 network.bridge.fdb().age(self.secs(now), TICKS_PER_SEC);
             }
             self.count_ring_overflows();
+            self.expire_paths(self.secs(now));
         }
     }
 
@@ -272,6 +278,7 @@ impl Worker {
             }
             Underlay::Memory(memory) if self.index == 0 => {
                 watch.add(memory.inward.as_fd(), Source::Receiver(0));
+                watch.add(memory.reports.as_fd(), Source::Reports);
             }
             Underlay::Memory(_) => {}
         }
@@ -296,21 +303,6 @@ impl Worker {
         self.poller
             .wait(ready, Some(timeout))
             .expect("epoll descriptor is open");
-    }
-
-    /// Counts what the network reported about datagrams sent earlier, per VTEP.
-    fn send_errors(&mut self, socket: usize) {
-        let topology = self.topology.clone();
-        let Underlay::Udp { senders, .. } = &topology.underlay else {
-            return;
-        };
-        senders.drain_errors(&mut self.send_scratch, socket, |error| {
-            for port in topology.present_ports() {
-                if matches!(&port.io, PortIo::Tunnel(key) if key.remote.ip() == error.destination.ip()) {
-                    port.health.note_unreachable();
-                }
-            }
-        });
     }
 
     fn owns(&self, port: PortId) -> bool {

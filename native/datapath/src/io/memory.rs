@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::poll::Waker;
+use super::underlay::SendError;
 use crate::error::Error;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -87,8 +88,27 @@ impl<T> MemoryPair<T> {
     }
 }
 
-/// The twin of an underlay: what it receives and what it has sent.
-pub type MemoryUnderlay = MemoryPair<MemoryDatagram>;
+/// The twin of an underlay.
+#[derive(Debug)]
+pub struct MemoryUnderlay {
+    /// What it receives.
+    pub inward: MemoryQueue<MemoryDatagram>,
+    /// What it has sent.
+    pub outward: MemoryQueue<MemoryDatagram>,
+    /// What the network says of datagrams sent earlier.
+    pub reports: MemoryQueue<SendError>,
+}
+
+impl MemoryUnderlay {
+    /// Empty queues of `capacity` items each. Errors: `NO_FILES`.
+    pub fn new(capacity: usize) -> Result<Self, Error> {
+        Ok(Self {
+            inward: MemoryQueue::new(capacity)?,
+            outward: MemoryQueue::new(capacity)?,
+            reports: MemoryQueue::new(capacity)?,
+        })
+    }
+}
 
 /// One UDP datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -196,6 +196,7 @@ fn open_pair() -> Result<(RxSocket, TxPool), Error> {
         ports: 49152..=65535,
         pool: 1,
         ttl: None,
+        fragment: false,
         checksum: true,
         gso: true,
         sendmmsg: true,

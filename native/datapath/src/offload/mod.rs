@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | TAP, superframe | tunnel | [`Superframe::split`]: right datagrams, one after the other, in one buffer |
 //! | TAP, partial checksum | tunnel | [`complete`] |
+//! | TAP, SYN | tunnel | [`clamp_mss`]: no larger segments than the tunnel takes |
 //! | kernel vxlan peer on this machine | TAP | [`carry`]: its unfinished frames go on unfinished |
 //!
 //! Pure: bytes in, bytes out, no I/O, no allocation.
@@ -11,10 +12,12 @@
 mod carry;
 mod complete;
 mod merge;
+mod mss;
 mod split;
 
 pub use crate::wire::Malformed;
 pub use carry::{carry, is_whole_udp};
 pub use complete::{completable, complete};
 pub use merge::{Merge, Offer, Piece, Segment};
+pub use mss::clamp_mss;
 pub use split::{NoRoom, Run, Superframe};

@@ -151,6 +151,19 @@ impl Superframe {
         })
     }
 
+    /// Writes the first segment alone to the start of `out`, as [`split`](Self::split) would, and returns its length.
+    ///
+    /// # Errors
+    /// [`NoRoom`] if `out` is shorter than [`segment_len`](Self::segment_len), or `frame` than the one that was parsed.
+    pub fn first(&self, frame: &[u8], out: &mut [u8]) -> Result<usize, NoRoom> {
+        let len = self.segment_len();
+        let out = out.get_mut(..len).ok_or(NoRoom)?;
+        let (headers, piece) = frame.get(..len).ok_or(NoRoom)?.split_at(self.header_len);
+        let is_last = self.segments() == 1;
+        self.write_segment(headers, piece, Place { index: 0, is_last }, out);
+        Ok(len)
+    }
+
     fn write_segment(&self, headers: &[u8], payload: &[u8], place: Place, segment: &mut [u8]) {
         let (segment_headers, segment_payload) = segment.split_at_mut(self.header_len);
         segment_headers.copy_from_slice(headers);

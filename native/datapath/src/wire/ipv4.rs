@@ -50,6 +50,17 @@ impl<'a> Ipv4<'a> {
         be16(self.0, FRAGMENT) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
     }
 
+    /// Whether it must not be fragmented on its way.
+    pub fn dont_fragment(&self) -> bool {
+        const DONT_FRAGMENT: u16 = 0x4000;
+        be16(self.0, FRAGMENT) & DONT_FRAGMENT != 0
+    }
+
+    /// Where in the larger packet this piece begins, in units of 8 bytes; 0 for a whole packet.
+    pub fn fragment_offset(&self) -> u16 {
+        be16(self.0, FRAGMENT) & 0x1fff
+    }
+
     /// Time to live.
     pub fn ttl(&self) -> u8 {
         self.0[TTL]

@@ -157,6 +157,9 @@ pub const HOP_BY_HOP: u8 = 0;
 /// Number of the fragment header.
 pub const FRAGMENT: u8 = 44;
 
+/// Bytes of the fragment header.
+pub const FRAGMENT_LEN: usize = EXTENSION_UNIT;
+
 const ROUTING: u8 = 43;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION_OPTIONS: u8 = 60;

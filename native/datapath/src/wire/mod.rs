@@ -13,6 +13,7 @@ pub mod ecn;
 pub mod encap;
 pub mod ethernet;
 pub mod flow;
+pub mod icmp;
 pub mod ip;
 pub mod ipv4;
 pub mod ipv6;

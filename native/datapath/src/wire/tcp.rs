@@ -63,6 +63,9 @@ pub const CHECKSUM: usize = 16;
 /// The sender has no more data.
 pub const FIN: u8 = 0x01;
 
+/// The first segment of a connection's direction; may carry the MSS option.
+pub const SYN: u8 = 0x02;
+
 /// The acknowledgment number means something.
 pub const ACK: u8 = 0x10;
 

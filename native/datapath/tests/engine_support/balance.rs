@@ -45,11 +45,11 @@ fn network_imbalance(network: &NetworkReport) -> Option<String> {
     if entered != decided {
         return Some(format!("{entered} frames entered, {decided} were decided"));
     }
-    let copies = network.unicast + network.replicated;
+    let copies = network.unicast + network.replicated + network.generated;
     let left = sum(|b| b.tx_frames) + sum(|b| at_stage(&b.drops, Stage::Egress));
     if copies != left {
         return Some(format!(
-            "{copies} copies decided, {left} left or were dropped"
+            "{copies} copies decided or made, {left} left or were dropped"
         ));
     }
     let at_ports = blocks().find_map(|b| misplaced(&b.drops, &[Stage::Ingress, Stage::Egress]));
@@ -121,6 +121,7 @@ impl Book for Counters {
             enter(own, "flooded", network.flooded);
             enter(own, "replicated", network.replicated);
             enter(own, "consumed", network.consumed);
+            enter(own, "generated", network.generated);
             enter(own, "reserved ignored", network.reserved_ignored);
             enter(own, "ecn odd", network.ecn_odd);
             enter(own, "ecn nonip", network.ecn_nonip);
@@ -137,6 +138,9 @@ impl Book for Counters {
                 enter(own, "tx bytes", block.tx_bytes);
                 for &(reason, n) in &block.drops {
                     enter(own, reason.name(), n);
+                }
+                for &(note, n) in &block.notes {
+                    enter(own, note.name(), n);
                 }
             }
             for &(reason, n) in &network.drops {

@@ -41,6 +41,7 @@ pub fn desired(networks: impl IntoIterator<Item = Network>) -> Desired {
             source_port_pool: 16,
             symmetric_hash: false,
             memory: true,
+            allow_outer_fragmentation: false,
         },
         engine: EngineSpec {
             owner: "engine test".into(),
@@ -55,6 +56,7 @@ pub fn desired(networks: impl IntoIterator<Item = Network>) -> Desired {
             },
             underlay: UnderlayPath::Udp,
         },
+        underlay_mtu: 1500,
         networks: networks.into_iter().map(|network| network.0).collect(),
     }
 }
@@ -70,6 +72,7 @@ pub fn network(name: &str, number: u32) -> Network {
         vni: vni(number),
         udp_port: UDP_PORT,
         up: true,
+        mss_clamp: true,
         rules: BridgeRules {
             learning: true,
             strict_source: true,

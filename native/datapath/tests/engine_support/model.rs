@@ -180,6 +180,12 @@ impl Network {
         frame: &[u8],
     ) -> Result<(Vec<u8>, Vec<Place>), &'static str> {
         let frame = self.admit(frame)?;
+        if let Place::Port(name) = from {
+            let port = self.spec.ports.iter().find(|p| p.name == *name).unwrap();
+            if frame.len() > link_header(&frame) + port.mtu as usize {
+                return Err("rx.port_oversize");
+            }
+        }
         let [dst, src] = [0, 6].map(|at| MacAddr(frame[at..at + 6].try_into().unwrap()));
         if src.0[0] & 1 == 1 {
             return Err("rx.src_mac_mcast");

@@ -225,6 +225,7 @@ pub fn tx_spec(local: impl Into<IpAddr>) -> TxSpec {
         ports: 49152..=65535,
         pool: 1,
         ttl: None,
+        fragment: false,
         checksum: true,
         gso: true,
         sendmmsg: true,

@@ -105,6 +105,7 @@ fn senders(desired: &Desired) -> Result<TxPool, Error> {
         ports: vtep.source_ports.clone(),
         pool: vtep.source_port_pool,
         ttl: vtep.ttl,
+        fragment: vtep.allow_outer_fragmentation,
         checksum: vtep.udp_checksum,
         gso: desired.engine.features.udp_gso,
         sendmmsg: desired.engine.features.sendmmsg,

@@ -34,6 +34,21 @@ pub(in crate::io) fn bind(fd: BorrowedFd<'_>, address: &SocketAddr) -> Result<()
     Ok(())
 }
 
+/// Makes `address` the socket's only peer; any number of times.
+pub(in crate::io) fn connect(fd: BorrowedFd<'_>, address: &SocketAddr) -> Result<(), Errno> {
+    let raw = RawAddress::new(address);
+    let bytes = raw.as_bytes();
+    // SAFETY: the pointer and length describe a valid sockaddr that lives for the call.
+    check(unsafe {
+        libc::connect(
+            fd.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
+}
+
 /// The address that the socket is bound to.
 pub(in crate::io) fn local_address(fd: BorrowedFd<'_>) -> Result<SocketAddr, Errno> {
     let mut bytes = [0u8; RawAddress::CAPACITY];

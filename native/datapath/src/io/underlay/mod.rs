@@ -10,11 +10,13 @@ mod errors;
 mod fallback_tests;
 pub mod inject;
 pub mod ring;
+mod route;
 mod rx;
 mod tx;
 
 pub use errors::{SendError, SendErrorOrigin};
 pub use ring::{Batch as RingBatch, Ring, RingRefusal, RingSpec};
+pub use route::RouteMtu;
 pub use rx::{RxBatch, RxMeta, RxSocket, RxSpec};
 pub use tx::{Burst, MulticastSpec, Part, SendRefusal, Transmit, TxPool, TxScratch, TxSpec};
 

@@ -27,6 +27,8 @@ pub struct TxSpec {
     pub pool: usize,
     /// Outer TTL or hop limit of unicast; `None` = the system's, unless a [`Transmit`] carries its own.
     pub ttl: Option<u8>,
+    /// Let datagrams that are larger than the path be fragmented (DF clear). RFC 7348 §4.3 forbids a VTEP to do so.
+    pub fragment: bool,
     /// UDP checksum. Without it (IPv4 only) the kernel cannot segment, so `gso` is off too.
     pub checksum: bool,
     /// Let the kernel segment runs (`UDP_SEGMENT`), where it can.
@@ -257,8 +259,12 @@ fn open_socket(spec: &TxSpec, local: &SocketAddr) -> Result<OwnedFd, Error> {
     let syscall = |e: Errno| e.into_error(ErrorCode::Io, local.to_string(), "setsockopt");
     socket::refuse_all_input(fd).map_err(syscall)?;
     // RFC 7348 section 4.3: a VTEP must not fragment.
+    let discovery = match spec.fragment {
+        false => libc::IP_PMTUDISC_DO,
+        true => libc::IP_PMTUDISC_DONT,
+    };
     let discover = by_family(ip, libc::IP_MTU_DISCOVER, libc::IPV6_MTU_DISCOVER);
-    require(fd, discover, libc::IP_PMTUDISC_DO, local)?;
+    require(fd, discover, discovery, local)?;
     let report = by_family(ip, libc::IP_RECVERR, libc::IPV6_RECVERR);
     require(fd, report, 1, local)?;
     set_buffer(

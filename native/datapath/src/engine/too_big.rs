@@ -1,0 +1,152 @@
+//! Frames that do not fit: the port where they came in, or the path to a VTEP. Their senders are told by ICMP.
+//!
+//! The answer is a frame that this host makes, sent out of the port where the offender came from and learned by nobody.
+
+use super::egress::{Departing, deliver};
+use super::outbox::Held;
+use super::topology::{Port, PortIo, Topology};
+use super::worker::Worker;
+use crate::counter::DropReason;
+use crate::note::Note;
+use crate::offload::clamp_mss;
+use crate::wire::ethernet::{self, Ethernet};
+use crate::wire::icmp::{self, Answer, V6_LEAST_MTU};
+use crate::wire::vnet::VnetHeader;
+use crate::wire::vxlan;
+use crate::wire::{ipv4, ipv6, udp};
+
+/// Whether a frame that came in at `port` is longer than its MTU allows. The kernel does not see to that: whoever holds
+/// a TAP's other end may raise its MTU, and a raw socket need not keep to it.
+pub(super) fn is_oversize(port: &Port, held: &Held, ethernet: &Ethernet<'_>) -> bool {
+    let mtu = port.io.mtu().unwrap_or(usize::MAX - ethernet::HEADER_LEN);
+    let len = longest(held);
+    // Nearly always it ends here, without a look at tags.
+    len > mtu + ethernet::HEADER_LEN && len - ethernet.network().1 > mtu
+}
+
+impl Worker {
+    /// Whether the frame may go out of `target`. Of one that does not fit the path, the copy is counted as dropped, and
+    /// `narrowest` becomes the largest frame that fits all paths so far. A SYN's MSS is lowered to what fits.
+    pub(super) fn passes(
+        &mut self,
+        topology: &Topology,
+        target: &Port,
+        held: &Held,
+        narrowest: &mut Option<usize>,
+    ) -> bool {
+        if !matches!(target.io, PortIo::Tunnel(_)) {
+            return true;
+        }
+        let room = room(topology, target);
+        let counters = &target.counters[self.index];
+        if longest(held) > room {
+            if topology.vtep.allow_outer_fragmentation {
+                counters.notes.add(Note::Fragmented, held.segments);
+                return true;
+            }
+            let reason = match icmp::answer(self.outbox.frame(held)) {
+                Answer::V4 | Answer::V6 | Answer::Withheld => DropReason::TooBig,
+                Answer::MayFragment => DropReason::TooBigNodf,
+                Answer::Nothing => DropReason::TooBigNoicmp,
+            };
+            counters.drops.add(reason, held.segments);
+            *narrowest = Some(narrowest.map_or(room, |narrowest| narrowest.min(room)));
+            return false;
+        }
+        let is_clamping = topology.networks[target.network].spec.mss_clamp;
+        // A superframe carries data, so it is no SYN.
+        if is_clamping && held.superframe.is_none() {
+            let is_partial = held.vnet.needs_csum;
+            if clamp_mss(self.outbox.frame_mut(held), room, is_partial) {
+                counters.notes.add(Note::MssClamped, 1);
+            }
+        }
+        true
+    }
+
+    /// Whether the frame fits the path to the VTEP.
+    pub(super) fn fits(&self, topology: &Topology, tunnel: &Port, held: &Held) -> bool {
+        longest(held) <= room(topology, tunnel)
+    }
+
+    /// Tells the sender of a frame, which entered at `port`, that only frames of `room` bytes fit its way.
+    pub(super) fn tell_too_big(
+        &mut self,
+        topology: &Topology,
+        port: &Port,
+        held: &Held,
+        room: usize,
+    ) {
+        let offset = Ethernet::new(self.outbox.frame(held)).map_or(0, |e| e.network().1);
+        self.tell(topology, port, held, room.saturating_sub(offset));
+    }
+
+    /// The same where the port itself is what it does not fit.
+    pub(super) fn tell_oversize(&mut self, topology: &Topology, port: &Port, held: &Held) {
+        self.tell(topology, port, held, port.io.mtu().unwrap_or(0));
+    }
+
+    fn tell(&mut self, topology: &Topology, port: &Port, held: &Held, mtu: usize) {
+        let notes = &port.counters[self.index].notes;
+        let told_more = (mtu as u32) < V6_LEAST_MTU;
+        let (sent, mtu) = match icmp::answer(self.outbox.frame(held)) {
+            Answer::V4 => (Note::PtbSent, mtu as u32),
+            Answer::V6 => (Note::Ptb6Sent, (mtu as u32).max(V6_LEAST_MTU)),
+            Answer::Withheld => return notes.add(Note::Suppressed, 1),
+            Answer::MayFragment | Answer::Nothing => return,
+        };
+        let now_us = self.shared.epoch.elapsed().as_micros() as u64;
+        if !port.health.told.take(now_us) {
+            return notes.add(Note::RateLimited, 1);
+        }
+        let frame = self.outbox.frame(held);
+        let offender = match &held.superframe {
+            Some(superframe) => {
+                self.finish.resize(superframe.segment_len(), 0);
+                match superframe.first(frame, &mut self.finish) {
+                    Ok(len) => &self.finish[..len],
+                    Err(_) => frame,
+                }
+            }
+            None => frame,
+        };
+        let mut message = [0; icmp::MAX_LEN];
+        let longest = port.io.mtu().unwrap_or(usize::MAX);
+        let Some(len) = icmp::too_big(offender, mtu, longest, &mut message) else {
+            return notes.add(Note::Suppressed, 1);
+        };
+        // In this order, so that whoever reads what left also reads whence it came.
+        topology.networks[port.network].counters[self.index]
+            .generated
+            .add(1);
+        let departing = Departing {
+            frame: &message[..len],
+            vnet: VnetHeader::NONE,
+            superframe: None,
+            segments: 1,
+        };
+        deliver(port, self.index, &departing, &mut self.finish);
+        notes.add(sent, 1);
+        if sent == Note::Ptb6Sent && told_more {
+            notes.add(Note::Ptb6Least, 1);
+        }
+    }
+}
+
+/// Length of the longest frame that it will be on the wire.
+fn longest(held: &Held) -> usize {
+    match &held.superframe {
+        Some(superframe) => superframe.segment_len(),
+        None => held.len(),
+    }
+}
+
+/// The longest frame that the path to a tunnel's VTEP takes.
+fn room(topology: &Topology, tunnel: &Port) -> usize {
+    let outer = match topology.vtep.address.is_ipv4() {
+        true => ipv4::HEADER_LEN,
+        false => ipv6::HEADER_LEN,
+    };
+    let overhead = outer + udp::HEADER_LEN + vxlan::HEADER_LEN;
+    (tunnel.health.path.limit() as usize).saturating_sub(overhead)
+}
