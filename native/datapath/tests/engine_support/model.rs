@@ -157,6 +157,8 @@ impl Model {
         let ports = &self.networks[network].spec.ports;
         match place {
             Place::Local => {}
+            // Whatever is so long here is no IP.
+            Place::Tunnel(_) if frame.len() > LONGEST => self.drop("tx.too_big_noicmp"),
             Place::Tunnel(key) => {
                 let datagram = vxlan(key.vni.get(), frame);
                 self.datagrams.push((key.remote, datagram));
@@ -329,6 +331,9 @@ fn is_there(spec: &NetworkSpec, place: &Place) -> bool {
         Place::Local => true,
     }
 }
+
+/// What an underlay of 1500 bytes carries behind the headers of IPv4, UDP and VXLAN.
+const LONGEST: usize = 1500 - 20 - 8 - 8;
 
 /// Length of the Ethernet header with a tag, if the frame says that it has one.
 fn link_header(frame: &[u8]) -> usize {

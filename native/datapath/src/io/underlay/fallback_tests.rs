@@ -35,6 +35,7 @@ fn open_pair() -> (RxSocket, TxPool) {
         ports: 49152..=65535,
         pool: 1,
         ttl: None,
+        fragment: false,
         checksum: true,
         gso: true,
         sendmmsg: true,
