@@ -96,7 +96,7 @@ function networkText(network: NetworkView): string {
     open: _______,
     ...rest
   } = network.settings;
-  const peers = network.peers.map((peer) => [peer.address, peer.port, peer.vni]);
+  const peers = network.peers.map((peer) => [peer.address, peer.port, peer.vni, peer.path_mtu]);
   return [
     fields([
       ['network', network.name],
@@ -111,7 +111,7 @@ function networkText(network: NetworkView): string {
     ]),
     ...(peers.length === 0
       ? ['no peers']
-      : ['peers:', indent(table(['address', 'udp', 'vni'], peers))]),
+      : ['peers:', indent(table(['address', 'udp', 'vni', 'path mtu'], peers))]),
     ...(network.ports.length === 0 ? ['no ports'] : ['ports:', indent(portTable(network.ports))]),
     ...portReasons(network.ports),
   ].join('\n');

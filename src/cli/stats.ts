@@ -1,7 +1,7 @@
 // vswitchctl stats
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CountersView, DropView, NetworkCountersView } from '../control/client.js';
+import type { CountersView, DropView, NetworkCountersView, NoteView } from '../control/client.js';
 import { type Register, show } from './context.js';
 import { fields, indent, table } from './table.js';
 
@@ -67,7 +67,7 @@ function networkText(network: NetworkCountersView): string {
         ],
         [
           'out',
-          `${balance.out} = ${network.unicast} unicast + ${network.replicated} copies - ${balance.egress_drops} dropped`,
+          `${balance.out} = ${network.unicast} unicast + ${network.replicated} copies + ${network.generated} made here - ${balance.egress_drops} dropped`,
         ],
         [
           'fdb',
@@ -76,6 +76,11 @@ function networkText(network: NetworkCountersView): string {
       ]),
     ),
     ...dropLines(owned),
+    ...noteLines([
+      ...network.ports.map((port) => ({ at: port.name, notes: port.notes })),
+      { at: 'removed ports', notes: network.retired.notes },
+    ]),
+    ...pathLines(network),
   ].join('\n');
 }
 
@@ -83,6 +88,7 @@ function underlayText({ underlay }: CountersView): string {
   return [
     `underlay: ${underlay.datagrams} datagrams, ${underlay.source_ports.length} source ports, receive buffer ${underlay.receive_buffer} bytes`,
     ...dropLines([{ at: 'underlay', drops: underlay.drops }]),
+    ...noteLines([{ at: 'underlay', notes: underlay.notes }]),
   ].join('\n');
 }
 
@@ -95,6 +101,22 @@ function dropLines(
       .map((drop) => [at, drop.reason, drop.frames, drop.sentence]),
   );
   return rows.length === 0 ? [] : [indent(table(['dropped at', 'reason', 'frames', 'why'], rows))];
+}
+
+function noteLines(
+  places: readonly { readonly at: string; readonly notes: readonly NoteView[] }[],
+): string[] {
+  const rows = places.flatMap(({ at, notes }) =>
+    notes.map(({ note, times, sentence }) => [at, note, times, sentence]),
+  );
+  return rows.length === 0 ? [] : [indent(table(['noted at', 'what', 'times', 'why'], rows))];
+}
+
+function pathLines(network: NetworkCountersView): string[] {
+  const rows = network.ports
+    .filter((port) => port.path_mtu !== undefined)
+    .map((port) => [port.name, port.path_mtu, port.unreachable]);
+  return rows.length === 0 ? [] : [indent(table(['tunnel', 'path mtu', 'unreachable'], rows))];
 }
 
 function imbalances({ networks, underlay }: CountersView): string[] {

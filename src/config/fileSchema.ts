@@ -42,6 +42,7 @@ export const vtepSchema = mapping({
   udp_checksum: flag().default(true),
   source_ports: sourcePortsSchema.prefault({}),
   symmetric_hash: flag().default(false),
+  allow_outer_fragmentation: flag().default(false),
   interface: ifname().optional(),
 }) satisfies z.ZodType<VtepSettings>;
 

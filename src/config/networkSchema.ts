@@ -145,6 +145,7 @@ const settings = {
     .default(0),
   pcp_tos: pcpTos.prefault({}),
   allow_vni_zero: flag().default(false),
+  mss_clamp: oneOf('auto', 'off').default('auto'),
   mtu: mtu().optional(),
   group: groupSchema.optional(),
   fdb: list(fdbSchema, 'FDB entries').default([]),

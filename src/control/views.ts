@@ -5,6 +5,8 @@ import * as z from 'zod';
 
 const count = () => z.number();
 
+const PATH_MTU = 'the largest outer IP packet that the path carries, as far as is known';
+
 export const dropView = z.object({
   reason: z.string(),
   stage: z.enum(['underlay', 'ingress', 'egress']),
@@ -12,6 +14,13 @@ export const dropView = z.object({
   sentence: z.string().meta({ description: 'for an engineer who never saw the code' }),
 });
 export type DropView = z.output<typeof dropView>;
+
+export const noteView = z.object({
+  note: z.string().meta({ description: 'what happened beside dropping' }),
+  times: count(),
+  sentence: z.string(),
+});
+export type NoteView = z.output<typeof noteView>;
 
 export const portView = z.object({
   name: z.string(),
@@ -29,7 +38,13 @@ export const portView = z.object({
 });
 export type PortView = z.output<typeof portView>;
 
-export const peerView = z.object({ address: z.string(), port: z.number(), vni: z.number() });
+export const peerView = z.object({
+  address: z.string(),
+  port: z.number(),
+  vni: z.number(),
+  path_mtu: z.number().optional().meta({ description: PATH_MTU }),
+});
+export type PeerView = z.output<typeof peerView>;
 
 export const networkView = z.object({
   name: z.string(),
@@ -73,7 +88,9 @@ const portCountersView = z.object({
   tx_bytes: count(),
   macs: z.number(),
   unreachable: count(),
+  path_mtu: z.number().optional().meta({ description: PATH_MTU }),
   drops: z.array(dropView),
+  notes: z.array(noteView),
 });
 
 const balanceView = z.object({
@@ -90,10 +107,16 @@ export const networkCountersView = z.object({
   name: z.string(),
   vni: z.number(),
   ports: z.array(portCountersView),
-  retired: z.object({ rx_frames: count(), tx_frames: count(), drops: z.array(dropView) }),
+  retired: z.object({
+    rx_frames: count(),
+    tx_frames: count(),
+    drops: z.array(dropView),
+    notes: z.array(noteView),
+  }),
   unicast: count(),
   flooded: count(),
   replicated: count(),
+  generated: count().meta({ description: 'frames that this host made itself, such as ICMP' }),
   consumed: count(),
   drops: z.array(dropView),
   fdb: z.object({
@@ -127,6 +150,7 @@ export const countersView = z.object({
       description: 'datagrams that were counted at tunnels and networks that are no more',
     }),
     drops: z.array(dropView),
+    notes: z.array(noteView),
     source_ports: z.array(z.number()),
     receive_buffer: z.number(),
     missing: count().meta({

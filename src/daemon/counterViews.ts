@@ -25,6 +25,7 @@ export class CounterViews {
         datagrams: counters.underlay.datagrams,
         retired: counters.underlay.retired,
         drops: this.#drops(counters.underlay.drops),
+        notes: counters.underlay.notes,
         source_ports: counters.underlay.sourcePorts,
         receive_buffer: counters.underlay.receiveBuffer,
         missing,
@@ -50,7 +51,7 @@ export class CounterViews {
 
   #network(network: NetworkCounters): NetworkCountersView {
     const balance = balanceOf(network, (reason) => this.#reasons.get(reason)?.stage);
-    const { name, vni, unicast, flooded, replicated, consumed } = network;
+    const { name, vni, unicast, flooded, replicated, generated, consumed } = network;
     const { macs, learned, moved, aged, evicted, full } = network;
     return {
       name,
@@ -60,10 +61,12 @@ export class CounterViews {
         rx_frames: network.retired.rxFrames,
         tx_frames: network.retired.txFrames,
         drops: this.#drops(network.retired.drops),
+        notes: network.retired.notes,
       },
       unicast,
       flooded,
       replicated,
+      generated,
       consumed,
       drops: this.#drops(network.drops),
       fdb: { macs, learned, moved, aged, evicted, full },
@@ -92,7 +95,9 @@ export class CounterViews {
       tx_bytes: port.txBytes,
       macs: port.macs,
       unreachable: port.unreachable,
+      ...(port.pathMtu === undefined ? {} : { path_mtu: port.pathMtu }),
       drops: this.#drops(port.drops),
+      notes: port.notes,
     };
   }
 

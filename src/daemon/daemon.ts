@@ -21,6 +21,7 @@ import { loadState, prepareState, requireSafeDirectory, statePathOf } from '../s
 import { EventPump } from './events.js';
 import { operationsOf } from './operations.js';
 import { nameOwner } from './udpOwner.js';
+import { watchUnderlay } from './underlayWatch.js';
 
 /** Where the settings come from: a file, or just our own address. */
 export type Source = { readonly config: string } | { readonly vtep: string };
@@ -118,6 +119,7 @@ async function open(opening: Opening): Promise<Daemon> {
   );
   closers.push(() => pump.stop());
   datapath.start(() => pump.wake());
+  closers.push(watchUnderlay(datapath, overlay, log));
 
   const warnings = broken === undefined ? [] : [broken];
   const operations = operationsOf({

@@ -1,10 +1,11 @@
 // How the API shows networks, ports and FDB entries: settings, joined with what the datapath says.
 
-import type { FdbView, NetworkView, PortView } from '../control/views.js';
+import type { FdbView, NetworkView, PeerView, PortView } from '../control/views.js';
 import type { Counters, FdbEntry, PortCounters } from '../datapath/seam.js';
 import { isZeroMac } from '../model/mac.js';
 import { netnsPath } from '../model/netns.js';
 import { type FdbStatic, ifnameOf, type Network, type Port, udpPortOf } from '../model/network.js';
+import { formatVtep } from '../model/vtep.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { defaultMtu, peersOf } from '../overlay/plan.js';
 
@@ -21,10 +22,20 @@ export function viewNetwork(network: Network, overlay: Overlay, counters: Counte
     up,
     open: network.open ?? network.group !== undefined,
     source: overlay.fromFile(name) ? 'file' : 'api',
-    peers: peersOf(network, overlay.base.vtep),
+    peers: viewPeers(network, overlay, counters),
     ports: viewPorts(network, overlay, counters),
     settings,
   };
+}
+
+function viewPeers(network: Network, overlay: Overlay, counters: Counters): PeerView[] {
+  const live = counters.networks.find((item) => item.name === network.name)?.ports ?? [];
+  return peersOf(network, overlay.base.vtep).map((peer) => {
+    const vtep = formatVtep(peer);
+    const name = peer.vni === network.vni ? vtep : `${vtep}/${peer.vni}`;
+    const tunnel = live.find((item) => item.kind === 'tunnel' && item.name === name);
+    return { ...peer, ...(tunnel?.pathMtu === undefined ? {} : { path_mtu: tunnel.pathMtu }) };
+  });
 }
 
 export function viewPorts(network: Network, overlay: Overlay, counters: Counters): PortView[] {

@@ -9,7 +9,7 @@ import { SwitchError } from '../model/error.js';
 import { udpPortOf } from '../model/network.js';
 import { VERSION } from '../model/version.js';
 import type { Overlay, PurgeReport } from '../overlay/overlay.js';
-import { peersOf, underlayMtuOf } from '../overlay/plan.js';
+import { fittingMtu, peersOf, underlayMtuOf } from '../overlay/plan.js';
 import type { Swept } from '../overlay/reconcile.js';
 import { CounterViews } from './counterViews.js';
 import { diagnose } from './doctor.js';
@@ -142,6 +142,7 @@ function statusOf(
   const waiting = ports
     .filter((port) => port.reason)
     .map((port) => `port ${port.name}: ${port.reason}`);
+  const unfit = mtuWarnings(overlay, ports);
   const peers = overlay.networks.flatMap((network) => peersOf(network, vtep));
   const degraded = waiting.length + skipped.length + parts.warnings.length > 0;
   return {
@@ -162,8 +163,23 @@ function statusOf(
     networks: overlay.networks.length,
     ports: { up: count('up'), waiting: count('waiting'), gone: count('gone') },
     peers: new Set(peers.map((peer) => peer.address)).size,
-    warnings: [...parts.warnings, ...config.warnings, ...skipped, ...waiting],
+    warnings: [...parts.warnings, ...config.warnings, ...skipped, ...waiting, ...unfit],
   };
+}
+
+/** What will go wrong with large packets, though nothing is amiss by itself. */
+function mtuWarnings({ base }: Overlay, ports: readonly PortView[]): string[] {
+  const fitting = fittingMtu(base);
+  const tooLarge = ports.filter((port) => (port.mtu ?? 0) > fitting);
+  return [
+    ...tooLarge.map(
+      ({ name, mtu }) =>
+        `port ${name}: its MTU ${mtu} is more than the ${fitting} that the underlay carries`,
+    ),
+    ...(base.vtep.allow_outer_fragmentation
+      ? ['vtep.allow_outer_fragmentation is on: large datagrams are fragmented, against RFC 7348']
+      : []),
+  ];
 }
 
 function flush(

@@ -56,7 +56,7 @@ export interface Counters {
 
 /** Something that happened; which fields are set depends on `type`. */
 export interface DatapathEvent {
-  type: 'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'downgraded' | 'fatal' | 'lost'
+  type: 'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'pathMtu' | 'downgraded' | 'fatal' | 'lost'
   /** Unix milliseconds. */
   at: number
   network?: string
@@ -74,6 +74,8 @@ export interface DatapathEvent {
 export interface DesiredState {
   vtep: VtepSpec
   engine: EngineSpec
+  /** Largest IP packet that the underlay carries, bytes, where the kernel knows no better for a VTEP. */
+  underlayMtu: number
   networks: Array<NetworkSpec>
 }
 
@@ -164,6 +166,9 @@ export interface Interface {
   addresses: Array<string>
 }
 
+/** The interfaces of our network namespace at this moment. Cheap enough for a steady rate. */
+export declare function interfaces(): Array<Interface>
+
 /** Takes the lock of a file; throws LOCKED when another process holds it. */
 export declare function lockFile(path: string): Lock
 
@@ -173,14 +178,13 @@ export interface MemoryDatagram {
   sourcePort: number
   destination: string
   destinationPort: number
-  /** Type of service or traffic class of the IP header; absent = 0. */
-  tos?: number
   payload: Uint8Array
 }
 
 /**
  * One network. As sums over its ports and `retired`, in frames:
- * rxFrames = ingress drops + consumed + unicast + flooded; unicast + replicated = txFrames + egress drops.
+ * rxFrames = ingress drops + consumed + unicast + flooded;
+ * unicast + replicated + generated = txFrames + egress drops.
  */
 export interface NetworkCounters {
   name: string
@@ -191,6 +195,8 @@ export interface NetworkCounters {
   flooded: number
   replicated: number
   consumed: number
+  /** Made by this host itself, such as ICMP. */
+  generated: number
   /** Of datagrams that reached this network but no tunnel of it. */
   drops: Array<DropCount>
   macs: number
@@ -200,10 +206,6 @@ export interface NetworkCounters {
   evicted: number
   full: number
   rsvdIgnored: number
-  /** Frames accepted although their inner and outer ECN do not go together. */
-  ecnOdd: number
-  /** Frames marked as congested outside that have no IP header. */
-  ecnNonip: number
 }
 
 /** One network's part on this host. */
@@ -212,6 +214,8 @@ export interface NetworkSpec {
   vni: number
   udpPort: number
   up: boolean
+  /** Lower the MSS in TCP SYNs that leave through a tunnel to what the tunnel takes. */
+  mssClamp: boolean
   learning: boolean
   /** 0 = never. */
   ageingSecs: number
@@ -238,6 +242,14 @@ export interface NetworkSpec {
   ports: Array<PortSpec>
   tunnels: Array<TunnelSpec>
   fdb: Array<FdbSpec>
+}
+
+/** How often something happened beside dropping, such as `icmp.ptb_sent`; never zero. */
+export interface NoteCount {
+  note: string
+  times: number
+  /** For an engineer who never saw the code. */
+  sentence: string
 }
 
 /** A TAP that carries an owner's mark. */
@@ -271,6 +283,8 @@ export interface PortCounters {
   netns?: string
   mac?: string
   mtu?: number
+  /** Tunnels: the largest outer IP packet that the path carries, as far as is known. */
+  pathMtu?: number
   rxFrames: number
   rxBytes: number
   txFrames: number
@@ -280,6 +294,7 @@ export interface PortCounters {
   /** Tunnels: ICMP unreachable errors seen for this VTEP. */
   unreachable: number
   drops: Array<DropCount>
+  notes: Array<NoteCount>
 }
 
 /** A place where a container attaches. */
@@ -326,6 +341,7 @@ export interface RetiredCounters {
   rxFrames: number
   txFrames: number
   drops: Array<DropCount>
+  notes: Array<NoteCount>
 }
 
 /** Range and size of the pool of source ports. */
@@ -355,6 +371,7 @@ export interface TunnelSpec {
 export interface UnderlayCounters {
   datagrams: number
   drops: Array<DropCount>
+  notes: Array<NoteCount>
   /** Datagrams that were counted at tunnels and networks that are no more. */
   retired: number
   sourcePorts: Array<number>
@@ -376,12 +393,10 @@ export interface VtepSpec {
   scopeInterface?: string
   /** Outer TTL or hop limit; absent = copied from the inner packet. */
   ttl?: number
-  /** Outer type of service or traffic class, of which the upper six bits count; absent = those of the inner packet. */
-  tos?: number
-  /** Outer ECN: of the inner packet, none, or of the inner packet with ECT(0) for CE. */
-  ecn: 'normal' | 'compat' | 'linux'
   /** May be false on an IPv4 underlay only. */
   udpChecksum: boolean
+  /** Datagrams larger than the path are left to be fragmented, which RFC 7348 section 4.3 forbids. */
+  allowOuterFragmentation: boolean
   /** The pool of sockets whose ports carry the flows. */
   sourcePorts: SourcePorts
   /** Both directions of a flow choose the same source port. */

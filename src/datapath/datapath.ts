@@ -8,6 +8,7 @@ import type {
   DatapathEvent,
   DesiredState,
   FdbEntry,
+  Interface,
   NativeDatapath,
   OwnedTap,
   Probe,
@@ -68,6 +69,11 @@ export class Datapath {
   /** Really tries each facility: not for a steady rate. */
   probe(): Probe {
     return guard(() => this.#addon.probe());
+  }
+
+  /** The interfaces of our network namespace: cheap. */
+  interfaces(): Interface[] {
+    return guard(() => this.#addon.interfaces());
   }
 
   dropReasons(): ReturnType<Addon['dropReasons']> {

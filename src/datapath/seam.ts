@@ -5,6 +5,8 @@
 export interface DesiredState {
   vtep: VtepSpec;
   engine: EngineSpec;
+  /** Largest IP packet that the underlay carries, bytes, where the kernel knows no better for a VTEP. */
+  underlayMtu: number;
   networks: NetworkSpec[];
 }
 
@@ -22,6 +24,8 @@ export interface VtepSpec {
   ecn: 'normal' | 'compat' | 'linux';
   /** May be false on an IPv4 underlay only. */
   udpChecksum: boolean;
+  /** Datagrams larger than the path are left to be fragmented. */
+  allowOuterFragmentation: boolean;
   /** The pool of sockets whose ports carry the flows. */
   sourcePorts: { min: number; max: number; pool: number };
   /** Both directions of a flow choose the same source port. */
@@ -51,6 +55,8 @@ export interface NetworkSpec {
   vni: number;
   udpPort: number;
   up: boolean;
+  /** Lower the MSS in TCP SYNs that leave through a tunnel. */
+  mssClamp: boolean;
   learning: boolean;
   /** 0 = never. */
   ageingSecs: number;
@@ -137,6 +143,13 @@ export interface DropCount {
   frames: number;
 }
 
+/** What happened beside dropping, such as 'icmp.ptb_sent'; non-zero only. */
+export interface NoteCount {
+  note: string;
+  times: number;
+  sentence: string;
+}
+
 /** From the switch's view: rx = entered the switch here. */
 export interface PortCounters {
   /** Port name; tunnels: `REMOTE:PORT` (and `/VNI` where it differs from the network's). */
@@ -149,6 +162,8 @@ export interface PortCounters {
   netns?: string;
   mac?: string;
   mtu?: number;
+  /** Tunnels: the largest outer IP packet that the path carries, as far as is known. */
+  pathMtu?: number;
   rxFrames: number;
   rxBytes: number;
   txFrames: number;
@@ -157,22 +172,26 @@ export interface PortCounters {
   /** Tunnels: ICMP unreachable errors seen for this VTEP. */
   unreachable: number;
   drops: DropCount[];
+  notes: NoteCount[];
 }
 
 /**
  * In frames, as sums over the ports and `retired`:
- * rxFrames = ingress drops + consumed + unicast + flooded; unicast + replicated = txFrames + egress drops.
+ * rxFrames = ingress drops + consumed + unicast + flooded;
+ * unicast + replicated + generated = txFrames + egress drops.
  */
 export interface NetworkCounters {
   name: string;
   vni: number;
   ports: PortCounters[];
   /** Folded from ports that were removed. */
-  retired: { rxFrames: number; txFrames: number; drops: DropCount[] };
+  retired: { rxFrames: number; txFrames: number; drops: DropCount[]; notes: NoteCount[] };
   unicast: number;
   flooded: number;
   replicated: number;
   consumed: number;
+  /** Made by this host itself, such as ICMP. */
+  generated: number;
   /** Of datagrams that reached this network but no tunnel of it. */
   drops: DropCount[];
   macs: number;
@@ -192,6 +211,7 @@ export interface NetworkCounters {
 export interface UnderlayCounters {
   datagrams: number;
   drops: DropCount[];
+  notes: NoteCount[];
   /** Datagrams that were counted at tunnels and networks that are no more. */
   retired: number;
   sourcePorts: number[];
@@ -227,6 +247,7 @@ export type EventType =
   | 'vniUnknown'
   | 'sourceMacLocal'
   | 'ecnOdd'
+  | 'pathMtu'
   | 'downgraded'
   | 'fatal'
   | 'lost';
@@ -254,7 +275,15 @@ export interface Probe {
   facilities: { name: string; available: boolean; detail?: string }[];
   /** Kernel vxlan devices in our network namespace. */
   vxlanDevices: { ifname: string; vni: number; udpPort: number; up: boolean }[];
-  interfaces: { ifname: string; mtu: number; up: boolean; addresses: string[] }[];
+  interfaces: Interface[];
+}
+
+/** Of our network namespace. */
+export interface Interface {
+  ifname: string;
+  mtu: number;
+  up: boolean;
+  addresses: string[];
 }
 
 export interface OwnedTap {
@@ -299,6 +328,8 @@ export interface NativeDatapath {
 export interface Addon {
   readonly Datapath: new () => NativeDatapath;
   probe(): Probe;
+  /** Cheap enough for a steady rate. */
+  interfaces(): Interface[];
   dropReasons(): { name: string; stage: 'ingress' | 'egress' | 'underlay'; sentence: string }[];
   /** Throws LOCKED when another process holds it (flock). */
   lockFile(path: string): { release(): void };

@@ -23,6 +23,8 @@ export interface Flows {
   readonly unicast: number;
   readonly flooded: number;
   readonly replicated: number;
+  /** Made by this host itself, such as ICMP. */
+  readonly generated: number;
   readonly consumed: number;
 }
 
@@ -41,7 +43,7 @@ export interface Balance {
   readonly egressDrops: number;
   /** rx - ingress drops - consumed - unicast - flooded */
   readonly ingressMissing: number;
-  /** unicast + replicated - tx - egress drops */
+  /** unicast + replicated + generated - tx - egress drops */
   readonly egressMissing: number;
 }
 
@@ -55,7 +57,7 @@ export function balanceOf(flows: Flows, stageOf: (reason: string) => Stage | und
   const left = sum((port) => port.txFrames);
   const ingressDrops = dropsAt('ingress');
   const egressDrops = dropsAt('egress');
-  const { unicast, flooded, replicated, consumed } = flows;
+  const { unicast, flooded, replicated, generated, consumed } = flows;
   return {
     in: entered,
     out: left,
@@ -63,7 +65,7 @@ export function balanceOf(flows: Flows, stageOf: (reason: string) => Stage | und
     ingressDrops,
     egressDrops,
     ingressMissing: entered - ingressDrops - consumed - unicast - flooded,
-    egressMissing: unicast + replicated - left - egressDrops,
+    egressMissing: unicast + replicated + generated - left - egressDrops,
   };
 }
 

@@ -84,6 +84,8 @@ export interface Network {
   /** Outer DSCP of frames with a VLAN tag, by its PCP; the VTEP's for all others. */
   readonly pcp_tos: Readonly<Partial<Record<Pcp, number | undefined>>>;
   readonly allow_vni_zero: boolean;
+  /** Lower the MSS in TCP SYNs that leave through a tunnel to what the tunnel takes. */
+  readonly mss_clamp: 'auto' | 'off';
   /** Of the inner frame's payload; absent = derived from the underlay. */
   readonly mtu?: number | undefined;
   readonly group?: MulticastGroup | undefined;
@@ -109,6 +111,8 @@ export interface VtepSettings {
   readonly udp_checksum: boolean;
   readonly source_ports: SourcePorts;
   readonly symmetric_hash: boolean;
+  /** Datagrams larger than the path to a VTEP are sent all the same and fragmented (RFC 7348 section 4.3 forbids it). */
+  readonly allow_outer_fragmentation: boolean;
   /** Scope of a link-local IPv6 address. */
   readonly interface?: string | undefined;
 }

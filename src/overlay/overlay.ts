@@ -304,6 +304,14 @@ export class Overlay {
     });
   }
 
+  /** The underlay's link has another MTU: ports that have theirs from it get the new one. */
+  setUnderlayMtu(underlayMtu: number): Promise<ChangeReport> {
+    return this.#serial.run(async () => {
+      const base: Base = { ...this.#base, underlayMtu };
+      return this.#commit(settingsOf(base, this.#runtime, this.#purged), false);
+    });
+  }
+
   /** Takes everything down and forgets all additions, then removes every TAP that bears our mark. */
   purge(): Promise<PurgeReport> {
     return this.#serial.run(async () => {

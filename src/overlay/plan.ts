@@ -56,6 +56,7 @@ export function plan(intent: Intent, waiting: ReadonlySet<string>): DesiredState
   return {
     vtep: planVtep(intent.vtep),
     engine: planEngine(intent),
+    underlayMtu: intent.underlayMtu,
     networks: intent.networks.map((network) => planNetwork(network, intent, waiting)),
   };
 }
@@ -68,6 +69,12 @@ export function underlayMtuOf(
   return interfaces.find((link) => hasAddress(link, address))?.mtu ?? DEFAULT_UNDERLAY_MTU;
 }
 
+/** The largest MTU of a port whose packets fit the underlay whole. */
+export function fittingMtu(intent: Pick<Intent, 'vtep' | 'underlayMtu'>): number {
+  // Loopback has 65536, but no IPv4 packet is longer than 65535.
+  return Math.min(intent.underlayMtu, 65535) - overheadOf(intent.vtep.address);
+}
+
 /** Whether the interface has this (canonical) address; its own may have prefix length and zone. */
 export function hasAddress(
   link: { readonly addresses: readonly string[] },
@@ -78,8 +85,7 @@ export function hasAddress(
 
 /** The MTU that containers of this network get unless told otherwise. */
 export function defaultMtu(network: Network, intent: Pick<Intent, 'vtep' | 'underlayMtu'>): number {
-  // Loopback has 65536, but no IPv4 packet is longer than 65535.
-  return network.mtu ?? Math.min(intent.underlayMtu, 65535) - overheadOf(intent.vtep.address);
+  return network.mtu ?? fittingMtu(intent);
 }
 
 /** Every peer once and complete; our own address is none. */
@@ -114,6 +120,7 @@ function planVtep(vtep: VtepSettings): VtepSpec {
     udpChecksum: vtep.udp_checksum,
     sourcePorts: { ...vtep.source_ports },
     symmetricHash: vtep.symmetric_hash,
+    allowOuterFragmentation: vtep.allow_outer_fragmentation,
     memory: false,
   };
 }
@@ -142,6 +149,7 @@ function planNetwork(network: Network, intent: Intent, waiting: ReadonlySet<stri
     vni: network.vni,
     udpPort,
     up: network.up,
+    mssClamp: network.mss_clamp === 'auto',
     learning: network.learning,
     ageingSecs: network.ageing,
     maxMacs: network.max_macs,

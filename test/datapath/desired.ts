@@ -18,6 +18,7 @@ export function desired(...networks: NetworkSpec[]): DesiredState {
       sourcePorts: { min: 49152, max: 65535, pool: 16 },
       symmetricHash: false,
       memory: true,
+      allowOuterFragmentation: false,
     },
     engine: {
       owner: '/run/vswitchd/test.sock',
@@ -30,6 +31,7 @@ export function desired(...networks: NetworkSpec[]): DesiredState {
       sendmmsg: true,
       underlay: 'udp',
     },
+    underlayMtu: 1500,
     networks,
   };
 }
@@ -41,6 +43,7 @@ export function network(name: string, vni: number, given: Partial<NetworkSpec> =
     vni,
     udpPort: 4789,
     up: true,
+    mssClamp: true,
     learning: true,
     ageingSecs: 300,
     maxMacs: 16_384,

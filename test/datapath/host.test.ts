@@ -138,13 +138,14 @@ const DROP_REASONS = [
   ],
   ...['src_mac_mcast', 'src_mac_zero', 'src_mac_local', 'src_eq_dst', 'dst_mac_zero'],
   ...['l2ctrl_filtered', 'inner_vlan', 'inner_vlan_denied', 'inner_prio_tag'],
-  ...['fdb_static_conflict', 'read_failed'],
+  ...['fdb_static_conflict', 'read_failed', 'port_oversize'],
 ]
   .map((name) => `rx.${name}`)
   .concat(
     [
       ...['hairpin', 'split_horizon', 'no_target', 'uu_suppressed', 'port_mtu', 'port_queue'],
       ...['port_gone', 'port_down', 'port_refused', 'no_route', 'sock_full', 'eperm', 'too_big'],
+      ...['too_big_nodf', 'too_big_noicmp'],
       ...['local_down', 'batch_full', 'send_failed'],
     ].map((name) => `tx.${name}`),
   );

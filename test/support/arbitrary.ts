@@ -30,6 +30,7 @@ export const port: fc.Arbitrary<z.input<typeof portSchema>> = fc.record(
     kind: fc.constantFrom('tap' as const, 'memory' as const),
     netns: optional(fc.constantFrom('c1', '/var/run/netns/x', '4711')),
     mac: optional(mac),
+    mss_clamp: fc.constantFrom('auto', 'off'),
     mtu: optional(fc.integer({ min: 1280, max: 9000 })),
     addresses: fc.array(
       fc.tuple(hostIp, fc.integer({ min: 1, max: 32 })).map((pair) => pair.join('/')),

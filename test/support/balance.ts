@@ -30,6 +30,19 @@ export function drops(counters: CountersView, reason: string): number {
   return framesOf(lists.flat().filter((drop) => drop.reason === reason));
 }
 
+/** How often `note` was made, anywhere. */
+export function notes(counters: CountersView, note: string): number {
+  const lists = [
+    counters.underlay.notes,
+    ...counters.networks.flatMap((network) => [
+      network.retired.notes,
+      ...network.ports.map((port) => port.notes),
+    ]),
+  ];
+  const found = lists.flat().filter((item) => item.note === note);
+  return found.reduce((sum, { times }) => sum + times, 0);
+}
+
 /** The four sums of a network, added up anew: the daemon's own `balance` is what is being judged. */
 function sums(network: NetworkCountersView) {
   const all = [...network.ports, network.retired];
@@ -40,7 +53,7 @@ function sums(network: NetworkCountersView) {
   return {
     entered: sum((port) => port.rx_frames),
     judged: dropped(false) + network.consumed + network.unicast + network.flooded,
-    copies: network.unicast + network.replicated,
+    copies: network.unicast + network.replicated + network.generated,
     left: sum((port) => port.tx_frames) + dropped(true),
   };
 }
@@ -62,6 +75,14 @@ function framesOf(list: readonly DropView[]): number {
 const EGRESS = new Set(
   [
     ...['port_mtu', 'port_queue', 'port_gone', 'port_down', 'port_refused', 'no_route'],
-    ...['sock_full', 'eperm', 'too_big', 'local_down', 'send_failed'],
+    ...[
+      'sock_full',
+      'eperm',
+      'too_big',
+      'too_big_nodf',
+      'too_big_noicmp',
+      'local_down',
+      'send_failed',
+    ],
   ].map((name) => `tx.${name}`),
 );

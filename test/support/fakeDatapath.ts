@@ -87,6 +87,7 @@ export class FakeHost {
         }
       },
       probe: () => host.probe,
+      interfaces: () => host.probe.interfaces,
       dropReasons: () => [...DROP_REASONS],
       lockFile(path) {
         if (host.locks.has(path)) throw nativeError('LOCKED', { subject: path });
@@ -201,8 +202,8 @@ export class FakeDatapath implements NativeDatapath {
           ),
           ...network.tunnels.map((t) => quiet(`${t.remote}:${t.udpPort}`, 'tunnel')),
         ],
-        retired: { rxFrames: 0, txFrames: 0, drops: [] },
-        ...{ unicast: 0, flooded: 0, replicated: 0, consumed: 0, drops: [] },
+        retired: { rxFrames: 0, txFrames: 0, drops: [], notes: [] },
+        ...{ unicast: 0, flooded: 0, replicated: 0, generated: 0, consumed: 0, drops: [] },
         ...{
           macs: 0,
           learned: 0,
@@ -219,7 +220,14 @@ export class FakeDatapath implements NativeDatapath {
     return {
       startedAt: 0,
       workers: [{ turns: 0, sleeps: 0 }],
-      underlay: { datagrams: 0, drops: [], retired: 0, sourcePorts: [50_000], receiveBuffer: 4096 },
+      underlay: {
+        datagrams: 0,
+        drops: [],
+        notes: [],
+        retired: 0,
+        sourcePorts: [50_000],
+        receiveBuffer: 4096,
+      },
       networks,
     };
   }
@@ -322,7 +330,7 @@ function named(desired: DesiredState | undefined): Map<string, string> {
 
 function quiet(name: string, kind: PortCounters['kind']): PortCounters {
   const counts = { rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0, macs: 0, unreachable: 0 };
-  return { name, kind, state: 'up', ...counts, drops: [] };
+  return { name, kind, state: 'up', ...counts, drops: [], notes: [] };
 }
 
 function details(port: PortSpec): Partial<PortCounters> {

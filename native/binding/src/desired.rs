@@ -15,6 +15,8 @@ use napi_derive::napi;
 pub struct DesiredState {
     pub vtep: VtepSpec,
     pub engine: EngineSpec,
+    /// Largest IP packet that the underlay carries, bytes, where the kernel knows no better for a VTEP.
+    pub underlay_mtu: u32,
     pub networks: Vec<NetworkSpec>,
 }
 
@@ -34,6 +36,8 @@ pub struct VtepSpec {
     pub ecn: String,
     /// May be false on an IPv4 underlay only.
     pub udp_checksum: bool,
+    /// Datagrams larger than the path are left to be fragmented, which RFC 7348 section 4.3 forbids.
+    pub allow_outer_fragmentation: bool,
     /// The pool of sockets whose ports carry the flows.
     pub source_ports: SourcePorts,
     /// Both directions of a flow choose the same source port.
@@ -75,6 +79,8 @@ pub struct NetworkSpec {
     pub vni: u32,
     pub udp_port: u32,
     pub up: bool,
+    /// Lower the MSS in TCP SYNs that leave through a tunnel to what the tunnel takes.
+    pub mss_clamp: bool,
     pub learning: bool,
     /// 0 = never.
     pub ageing_secs: u32,
@@ -199,6 +205,7 @@ impl DesiredState {
         let engine = self.engine;
         Ok(own::Desired {
             vtep: self.vtep.convert()?,
+            underlay_mtu: self.underlay_mtu,
             engine: own::EngineSpec {
                 owner: engine.owner,
                 workers: engine.workers as usize,
@@ -236,6 +243,7 @@ impl VtepSpec {
                 other => return Err(bad("vtep ecn", other)),
             },
             udp_checksum: self.udp_checksum,
+            allow_outer_fragmentation: self.allow_outer_fragmentation,
             source_ports: fit(ports.min, "source port")?..=fit(ports.max, "source port")?,
             source_port_pool: ports.pool as usize,
             symmetric_hash: self.symmetric_hash,
@@ -286,6 +294,7 @@ impl NetworkSpec {
             vni: vni(self.vni, &place)?,
             udp_port: fit(self.udp_port, &place)?,
             up: self.up,
+            mss_clamp: self.mss_clamp,
             rules: own::BridgeRules {
                 learning: self.learning,
                 strict_source: self.strict_source,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use datapath::counter::DropReason;
 use datapath::io::lock::LockFile;
+use datapath::io::netlink::{InterfaceAddress, Link};
 use datapath::io::{probe as own, tap};
 use napi::bindgen_prelude::{AsyncTask, Env, Task};
 use napi_derive::napi;
@@ -85,16 +86,24 @@ pub fn probe() -> Probe {
                 })
             })
             .collect(),
-        interfaces: found
-            .interfaces
-            .into_iter()
-            .map(|(link, addresses)| Interface {
-                ifname: link.ifname,
-                mtu: link.mtu,
-                up: link.up,
-                addresses: addresses.iter().map(|a| a.ip.to_string()).collect(),
-            })
-            .collect(),
+        interfaces: found.interfaces.into_iter().map(Into::into).collect(),
+    }
+}
+
+/// The interfaces of our network namespace at this moment. Cheap enough for a steady rate.
+#[napi]
+pub fn interfaces() -> Vec<Interface> {
+    own::interfaces().into_iter().map(Into::into).collect()
+}
+
+impl From<(Link, Vec<InterfaceAddress>)> for Interface {
+    fn from((link, addresses): (Link, Vec<InterfaceAddress>)) -> Self {
+        Self {
+            ifname: link.ifname,
+            mtu: link.mtu,
+            up: link.up,
+            addresses: addresses.iter().map(|a| a.ip.to_string()).collect(),
+        }
     }
 }
 

@@ -22,6 +22,15 @@ pub struct DropCount {
     pub frames: f64,
 }
 
+/// How often something happened beside dropping, such as `icmp.ptb_sent`; never zero.
+#[napi(object)]
+pub struct NoteCount {
+    pub note: String,
+    pub times: f64,
+    /// For an engineer who never saw the code.
+    pub sentence: String,
+}
+
 /// One port. rx = entered the switch here. A superframe of n segments counts n frames.
 #[napi(object)]
 pub struct PortCounters {
@@ -37,6 +46,8 @@ pub struct PortCounters {
     pub netns: Option<String>,
     pub mac: Option<String>,
     pub mtu: Option<u32>,
+    /// Tunnels: the largest outer IP packet that the path carries, as far as is known.
+    pub path_mtu: Option<u32>,
     pub rx_frames: f64,
     pub rx_bytes: f64,
     pub tx_frames: f64,
@@ -46,6 +57,7 @@ pub struct PortCounters {
     /// Tunnels: ICMP unreachable errors seen for this VTEP.
     pub unreachable: f64,
     pub drops: Vec<DropCount>,
+    pub notes: Vec<NoteCount>,
 }
 
 /// Folded from ports that were removed.
@@ -54,10 +66,12 @@ pub struct RetiredCounters {
     pub rx_frames: f64,
     pub tx_frames: f64,
     pub drops: Vec<DropCount>,
+    pub notes: Vec<NoteCount>,
 }
 
 /// One network. As sums over its ports and `retired`, in frames:
-/// rxFrames = ingress drops + consumed + unicast + flooded; unicast + replicated = txFrames + egress drops.
+/// rxFrames = ingress drops + consumed + unicast + flooded;
+/// unicast + replicated + generated = txFrames + egress drops.
 #[napi(object)]
 pub struct NetworkCounters {
     pub name: String,
@@ -68,6 +82,8 @@ pub struct NetworkCounters {
     pub flooded: f64,
     pub replicated: f64,
     pub consumed: f64,
+    /// Made by this host itself, such as ICMP.
+    pub generated: f64,
     /// Of datagrams that reached this network but no tunnel of it.
     pub drops: Vec<DropCount>,
     pub macs: u32,
@@ -88,6 +104,7 @@ pub struct NetworkCounters {
 pub struct UnderlayCounters {
     pub datagrams: f64,
     pub drops: Vec<DropCount>,
+    pub notes: Vec<NoteCount>,
     /// Datagrams that were counted at tunnels and networks that are no more.
     pub retired: f64,
     pub source_ports: Vec<u32>,
@@ -137,7 +154,7 @@ pub struct FdbEntry {
 pub struct DatapathEvent {
     #[napi(
         js_name = "type",
-        ts_type = "'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'downgraded' | 'fatal' | 'lost'"
+        ts_type = "'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'pathMtu' | 'downgraded' | 'fatal' | 'lost'"
     )]
     pub kind: String,
     /// Unix milliseconds.
@@ -184,6 +201,7 @@ impl Counters {
             underlay: UnderlayCounters {
                 datagrams: counters.datagrams as f64,
                 drops: drops(counters.underlay_drops),
+                notes: notes(counters.underlay_notes),
                 retired: counters.retired_datagrams as f64,
                 source_ports: counters.source_ports.into_iter().map(u32::from).collect(),
                 receive_buffer: counters.receive_buffer as u32,
@@ -200,6 +218,7 @@ impl Counters {
             underlay: UnderlayCounters {
                 datagrams: 0.0,
                 drops: Vec::new(),
+                notes: Vec::new(),
                 retired: 0.0,
                 source_ports: Vec::new(),
                 receive_buffer: 0,
@@ -219,11 +238,13 @@ impl From<own::NetworkReport> for NetworkCounters {
                 rx_frames: network.retired.rx_frames as f64,
                 tx_frames: network.retired.tx_frames as f64,
                 drops: drops(network.retired.drops),
+                notes: notes(network.retired.notes),
             },
             unicast: network.unicast as f64,
             flooded: network.flooded as f64,
             replicated: network.replicated as f64,
             consumed: network.consumed as f64,
+            generated: network.generated as f64,
             drops: drops(network.drops),
             macs: network.macs,
             learned: network.fdb.learned as f64,
@@ -251,6 +272,7 @@ impl From<own::PortReport> for PortCounters {
                 .map(|p| p.display().to_string()),
             mac: tap.map(|t| t.mac.to_string()),
             mtu: port.mtu.map(|mtu| mtu as u32),
+            path_mtu: port.path_mtu,
             rx_frames: port.frames.rx_frames as f64,
             rx_bytes: port.frames.rx_bytes as f64,
             tx_frames: port.frames.tx_frames as f64,
@@ -258,6 +280,7 @@ impl From<own::PortReport> for PortCounters {
             macs: port.macs,
             unreachable: port.unreachable as f64,
             drops: drops(port.frames.drops),
+            notes: notes(port.frames.notes),
             name: port.name,
         }
     }
@@ -353,6 +376,19 @@ impl From<Stamped> for DatapathEvent {
                 detail: Some(format!("inner {inner}, outer {outer}")),
                 ..event
             },
+            Event::PathMtu {
+                network,
+                remote,
+                from,
+                to,
+            } => Self {
+                kind: "pathMtu".into(),
+                network: Some(network),
+                remote: Some(remote.to_string()),
+                from: Some(from.to_string()),
+                to: Some(to.to_string()),
+                ..event
+            },
             Event::Downgraded { detail } => Self {
                 kind: "downgraded".into(),
                 detail: Some(detail),
@@ -374,6 +410,15 @@ pub(crate) fn stage_name(stage: Stage) -> &'static str {
         Stage::Ingress => "ingress",
         Stage::Egress => "egress",
     }
+}
+
+fn notes(counts: own::NoteCounts) -> Vec<NoteCount> {
+    let count = |(note, times): (datapath::note::Note, u64)| NoteCount {
+        note: note.name().into(),
+        times: times as f64,
+        sentence: note.sentence().into(),
+    };
+    counts.into_iter().map(count).collect()
 }
 
 fn drops(counts: own::DropCounts) -> Vec<DropCount> {

@@ -39,6 +39,7 @@ describe('a configuration', () => {
         udp_checksum: true,
         source_ports: { min: 49152, max: 65535, pool: 16 },
         symmetric_hash: false,
+        allow_outer_fragmentation: false,
       },
       store: 'local',
       control: { socket: '/run/vswitchd/control.sock' },
@@ -47,7 +48,12 @@ describe('a configuration', () => {
     expect(config.networks[0]).toMatchObject({
       ...{ name: 'net1', vni: 256, up: true, peers: [], learning: true, ageing: 300 },
       ...{ max_macs: 16384, mac_limit: 'refuse', strict_source: true, unknown_unicast: 'flood' },
-      ...{ reserved_bits: 'ignore', inner_vlan: 'discard', priority_tag: 'strip' },
+      ...{
+        reserved_bits: 'ignore',
+        inner_vlan: 'discard',
+        priority_tag: 'strip',
+        mss_clamp: 'auto',
+      },
       ...{ group_fwd_mask: 0, allow_vni_zero: false, fdb: [], ports: [] },
     });
   });

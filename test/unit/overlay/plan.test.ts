@@ -17,7 +17,7 @@ describe('the VTEP and the engine', () => {
   it('are what the file says', () => {
     const desired = plan(
       intentOf(`
-vtep: {address: "fe80::1", interface: eth0, ttl: inherit, tos: inherit, ecn: compat, symmetric_hash: true, source_ports: {min: 2000, max: 2100, pool: 3}}
+vtep: {address: "fe80::1", interface: eth0, ttl: inherit, tos: inherit, ecn: compat, symmetric_hash: true, allow_outer_fragmentation: true, source_ports: {min: 2000, max: 2100, pool: 3}}
 datapath: {workers: 2, features: {udp_gso: off, sendmmsg: off}}
 `),
       new Set(),
@@ -29,6 +29,7 @@ datapath: {workers: 2, features: {udp_gso: off, sendmmsg: off}}
       udpChecksum: true,
       sourcePorts: { min: 2000, max: 2100, pool: 3 },
       symmetricHash: true,
+      allowOuterFragmentation: true,
       memory: false,
     });
     expect(desired.engine).toEqual({
@@ -57,7 +58,7 @@ describe('a network', () => {
       network(
         `up: false, learning: false, ageing: 0, max_macs: 5, mac_limit: evict-oldest, strict_source: false,
          unknown_unicast: drop, reserved_bits: drop, reserved_bits_mask: "f700000000000000", inner_vlan: [7, "100-200"],
-         priority_tag: drop, group_fwd_mask: 0x4008, pcp_tos: {0: 32, 5: 184}, open: true, group: {address: 239.1.1.1, interface: eth0}`,
+         priority_tag: drop, mss_clamp: off, group_fwd_mask: 0x4008, pcp_tos: {0: 32, 5: 184}, open: true, group: {address: 239.1.1.1, interface: eth0}`,
       ),
     ).toEqual({
       ...{
@@ -65,6 +66,7 @@ describe('a network', () => {
         vni: 9,
         udpPort: 4789,
         up: false,
+        mssClamp: false,
         learning: false,
         ageingSecs: 0,
         maxMacs: 5,

@@ -59,14 +59,7 @@ pub fn probe() -> Probe {
             .filter(|l| l.vxlan.is_some())
             .cloned()
             .collect();
-        probe.interfaces = links
-            .into_iter()
-            .map(|link| {
-                let of_link = addresses.iter().filter(|a| a.ifindex == link.ifindex);
-                let of_link = of_link.copied().collect();
-                (link, of_link)
-            })
-            .collect();
+        probe.interfaces = joined(links, &addresses);
     }
     let tap = in_scratch(probe_tap);
     match &tap {
@@ -81,6 +74,24 @@ pub fn probe() -> Probe {
     };
     probe.facilities.extend(probe_underlay());
     probe
+}
+
+/// Every interface of our network namespace with its addresses; none where they cannot be asked for. Cheap.
+pub fn interfaces() -> Vec<(Link, Vec<InterfaceAddress>)> {
+    let Ok(mut netlink) = Netlink::open() else {
+        return Vec::new();
+    };
+    let links = netlink.links().unwrap_or_default();
+    joined(links, &netlink.addresses().unwrap_or_default())
+}
+
+fn joined(links: Vec<Link>, addresses: &[InterfaceAddress]) -> Vec<(Link, Vec<InterfaceAddress>)> {
+    let with_addresses = |link: Link| {
+        let of_link = addresses.iter().filter(|a| a.ifindex == link.ifindex);
+        let of_link = of_link.copied().collect();
+        (link, of_link)
+    };
+    links.into_iter().map(with_addresses).collect()
 }
 
 /// Whether a change of an interface is allowed: setting lo up or down as it is already.
