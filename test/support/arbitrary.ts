@@ -30,7 +30,6 @@ export const port: fc.Arbitrary<z.input<typeof portSchema>> = fc.record(
     kind: fc.constantFrom('tap' as const, 'memory' as const),
     netns: optional(fc.constantFrom('c1', '/var/run/netns/x', '4711')),
     mac: optional(mac),
-    mss_clamp: fc.constantFrom('auto', 'off'),
     mtu: optional(fc.integer({ min: 1280, max: 9000 })),
     addresses: fc.array(
       fc.tuple(hostIp, fc.integer({ min: 1, max: 32 })).map((pair) => pair.join('/')),
@@ -86,6 +85,7 @@ export const network: fc.Arbitrary<z.input<typeof networkSchema>> = fc.record(
       fc.constantFrom('0', '1', '2', '3', '4', '5', '6', '7'),
       fc.nat(63).map((dscp) => dscp * 4),
     ),
+    mss_clamp: fc.constantFrom('auto' as const, 'off' as const),
     mtu: fc.integer({ min: 1280, max: 9000 }),
     ports: fc.uniqueArray(port, { maxLength: 3, selector: (item) => item.name }),
   },
