@@ -27,7 +27,14 @@ describe('idle', () => {
     expect(datapath.counters()).toEqual({
       startedAt: expect.any(Number),
       workers: [],
-      underlay: { datagrams: 0, drops: [], retired: 0, sourcePorts: [], receiveBuffer: 0 },
+      underlay: {
+        datagrams: 0,
+        drops: [],
+        notes: [],
+        retired: 0,
+        sourcePorts: [],
+        receiveBuffer: 0,
+      },
       networks: [],
     });
     expect(Math.abs(datapath.counters().startedAt - Date.now())).toBeLessThan(60_000);

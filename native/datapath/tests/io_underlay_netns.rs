@@ -11,8 +11,8 @@ mod io_support;
 use datapath::error::ErrorCode;
 use datapath::io::Refusal;
 use datapath::io::underlay::{
-    MulticastSpec, RxBatch, RxSocket, RxSpec, SendError, SendErrorOrigin, SendRefusal, TxPool,
-    TxScratch, TxSpec,
+    MulticastSpec, RouteMtu, RxBatch, RxSocket, RxSpec, SendError, SendErrorOrigin, SendRefusal,
+    TxPool, TxScratch, TxSpec,
 };
 use io_support::{Namespace, Outbox, eventually, receive, rx_spec, tx_spec};
 use std::net::{IpAddr, SocketAddr};
@@ -224,8 +224,51 @@ fn root_g122_path_mtu_reports_name_the_destination_and_the_mtu() {
         outbox.push(to(remote), 0, &vec![3; 1401 - overhead], 1400);
         let too_big = Err(SendRefusal::TooBig);
         assert_eq!(results(&outbox, &tx), [too_big, Ok(()), too_big]);
+        let error = error_of(&tx);
+        assert_eq!(error.destination.ip(), ip(remote));
+        assert_eq!(
+            (error.origin, error.mtu),
+            (SendErrorOrigin::Local, Some(1400))
+        );
+        // Whoever asks is told as well.
+        let told = left.within(|| Ok(RouteMtu::open(ip(local), None).unwrap().to(to(remote))));
+        assert_eq!(told, Some(1400));
         assert_eq!(receive(&rx, 1)[0].payload.len(), 1400 - overhead);
         assert_eq!(rx.recv(&mut RxBatch::new(1, 64)), Err(Refusal::WouldBlock));
+    }
+}
+
+#[test]
+fn root_g128_the_mtu_of_a_route_is_asked_of_the_kernel() {
+    let (left, _right) = Namespace::pair("route");
+    let asked = |remote: &str| {
+        left.within(|| Ok(RouteMtu::open(ip("10.1.0.1"), None).unwrap().to(to(remote))))
+    };
+    assert_eq!(asked("10.1.0.2"), Some(1500));
+    assert_eq!(asked("203.0.113.1"), None, "no route");
+    left.ip("route add 10.1.0.2/32 dev u0 mtu 1400");
+    assert_eq!(asked("10.1.0.2"), Some(1400));
+    left.ip("link set u0 mtu 1300");
+    assert_eq!(asked("10.1.0.3"), Some(1300));
+    assert!(left.within(|| Ok(RouteMtu::open(ip("10.1.0.99"), None).is_none())));
+}
+
+#[test]
+fn root_g114_with_leave_to_fragment_what_is_too_big_arrives_whole() {
+    let (left, right) = Namespace::pair("frag");
+    for (local, remote) in [("10.1.0.1", "10.1.0.2"), ("fd01::1", "fd01::2")] {
+        let rx = open_rx(&right, &rx_spec(to(remote)));
+        let mut spec = tx_spec(ip(local));
+        spec.fragment = true;
+        let tx = open_tx(&left, &spec);
+        let mut outbox = Outbox::default();
+        outbox.push(to(remote), 0, &[1; 3000], 3000);
+        // A run of segments that no packet of the link holds goes one by one, and the kernel goes on segmenting others.
+        outbox.push(to(remote), 2000, &[2; 6000], 6000);
+        let results = results(&outbox, &tx);
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        let lens: Vec<_> = receive(&rx, 4).iter().map(|d| d.payload.len()).collect();
+        assert_eq!(lens, [3000, 2000, 2000, 2000]);
     }
 }
 

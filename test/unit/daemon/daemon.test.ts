@@ -151,6 +151,79 @@ describe('a start', () => {
   });
 });
 
+describe('[G128] the MTU of the underlay', () => {
+  /** Changes it behind the daemon's back and lets time pass. */
+  async function changed(fake: FakeDaemon, link: { mtu?: number; addresses?: string[] }) {
+    Object.assign(fake.host.probe.interfaces[0]!, link);
+    await vi.advanceTimersByTimeAsync(5000);
+  }
+
+  async function running(text: string): Promise<FakeDaemon> {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    return await FakeDaemon.running(text, hostWith('c1'));
+  }
+
+  const portMtu = (fake: FakeDaemon) => fake.host.datapath?.desired?.networks[0]?.ports[0]?.mtu;
+
+  it('is followed by the ports that have theirs from it', async () => {
+    const fake = await running(NET1);
+    expect(portMtu(fake)).toBe(1450);
+    await changed(fake, { mtu: 1400 });
+    await vi.waitFor(() => expect(portMtu(fake)).toBe(1350));
+    expect(fake.host.datapath?.desired?.underlayMtu).toBe(1400);
+    expect((await fake.json<StatusView>('status')).underlay_mtu).toBe(1400);
+    expect(fake.messages()).toContain('the underlay has another MTU');
+  });
+
+  it('is taken for the same while the address is gone', async () => {
+    const fake = await running(NET1);
+    const { applies } = fake.host;
+    await changed(fake, { mtu: 9000, addresses: [] });
+    expect([portMtu(fake), fake.host.applies]).toEqual([1450, applies]);
+  });
+
+  it('too small for a port that has its own is a warning', async () => {
+    const fake = await running(NET1.replace('netns: c1', 'netns: c1, mtu: 1450'));
+    const warnings = async () => (await fake.json<StatusView>('status')).warnings;
+    expect(await warnings()).toEqual([]);
+    await changed(fake, { mtu: 1400 });
+    await vi.waitFor(async () =>
+      expect(await warnings()).toEqual([
+        'port c1: its MTU 1450 is more than the 1350 that the underlay carries',
+      ]),
+    );
+    expect(portMtu(fake)).toBe(1450);
+  });
+});
+
+it('[G114] leave to fragment is a warning', async () => {
+  const fake = await FakeDaemon.create(hostWith('c1'));
+  await writeFile(
+    fake.configFile,
+    `vtep: {address: 10.200.0.1, allow_outer_fragmentation: true}\n${NET1}`,
+  );
+  await fake.start();
+  const { warnings, state } = await fake.json<StatusView>('status');
+  expect(warnings).toEqual([expect.stringContaining('allow_outer_fragmentation is on')]);
+  expect(state).toBe('ok');
+});
+
+it('[G122] the path MTU of a peer and what was noted are shown', async () => {
+  const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+  const datapath = fake.host.datapath!;
+  const counters = datapath.counters();
+  const note = { note: 'vtep.pmtu_change', times: 2, sentence: 'The path is another.' };
+  Object.assign(counters.networks[0]!.ports[1]!, { pathMtu: 1300, notes: [note] });
+  datapath.counters = () => counters;
+  const { peers } = await fake.json<NetworkView>('network', 'show', 'net1');
+  expect(peers).toEqual([{ address: '10.200.0.2', port: 4789, vni: 300, path_mtu: 1300 }]);
+  expect((await fake.ctl('network', 'show', 'net1')).out).toMatch(/10\.200\.0\.2 +4789 +300 +1300/);
+  const { out } = await fake.ctl('stats');
+  expect(out).toMatch(/10\.200\.0\.2:4789 +vtep\.pmtu_change +2 +The path is another\./);
+  expect(out).toMatch(/10\.200\.0\.2:4789 +1300 +0/);
+});
+
 describe('a stop', () => {
   it('leaves alone what has taken the place of its socket', async () => {
     const fake = await FakeDaemon.running(NET1, hostWith('c1'));

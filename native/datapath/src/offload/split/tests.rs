@@ -504,6 +504,17 @@ proptest! {
     }
 
     #[test]
+    fn g115_the_first_segment_alone_is_the_first_of_all(sample in any_sample(), size in 1u16..3000) {
+        let frame = sample.partial_frame();
+        let superframe = Superframe::parse(&frame, &gso_header(&sample, size)).unwrap();
+        let first = split(&sample, size).swap_remove(0);
+        let mut out = vec![0xaa; superframe.segment_len()];
+        prop_assert_eq!(superframe.first(&frame, &mut out), Ok(first.len()));
+        prop_assert_eq!(&out, &first);
+        prop_assert_eq!(superframe.first(&frame, &mut out[1..]), Err(NoRoom));
+    }
+
+    #[test]
     fn h138_h144_etherparse_finds_every_segment_right(
         sample in any_sample(),
         size in 1u16..3000,
