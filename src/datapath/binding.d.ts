@@ -56,7 +56,7 @@ export interface Counters {
 
 /** Something that happened; which fields are set depends on `type`. */
 export interface DatapathEvent {
-  type: 'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'pathMtu' | 'downgraded' | 'fatal' | 'lost'
+  type: 'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'pathMtu' | 'downgraded' | 'fatal' | 'lost'
   /** Unix milliseconds. */
   at: number
   network?: string
@@ -178,6 +178,8 @@ export interface MemoryDatagram {
   sourcePort: number
   destination: string
   destinationPort: number
+  /** Type of service or traffic class of the IP header; absent = 0. */
+  tos?: number
   payload: Uint8Array
 }
 
@@ -206,6 +208,10 @@ export interface NetworkCounters {
   evicted: number
   full: number
   rsvdIgnored: number
+  /** Frames accepted although their inner and outer ECN do not go together. */
+  ecnOdd: number
+  /** Frames marked as congested outside that have no IP header. */
+  ecnNonip: number
 }
 
 /** One network's part on this host. */
@@ -393,6 +399,10 @@ export interface VtepSpec {
   scopeInterface?: string
   /** Outer TTL or hop limit; absent = copied from the inner packet. */
   ttl?: number
+  /** Outer type of service or traffic class, of which the upper six bits count; absent = those of the inner packet. */
+  tos?: number
+  /** Outer ECN: of the inner packet, none, or of the inner packet with ECT(0) for CE. */
+  ecn: 'normal' | 'compat' | 'linux'
   /** May be false on an IPv4 underlay only. */
   udpChecksum: boolean
   /** Datagrams larger than the path are left to be fragmented, which RFC 7348 section 4.3 forbids. */
