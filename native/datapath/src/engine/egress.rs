@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use super::outbox::{Held, Route, SendStyle};
+use super::outbox::{Held, Injected, Route, SendStyle};
 use super::outer::OuterRule;
 use super::topology::{Port, PortCounters, PortIo, Topology, Underlay};
 use super::worker::Worker;
@@ -41,8 +41,16 @@ impl Worker {
                 let mut style = style(topology, port);
                 // The kernel refuses to segment to more than the path takes, but may fragment.
                 style.gso &= self.fits(topology, port, held);
-                self.finish_checksum(held)
-                    .and_then(|()| self.outbox.encapsulate(held, route, style))
+                let fits = style.gso;
+                self.finish_checksum(held).and_then(|()| {
+                    if port.health.is_injected()
+                        && fits
+                        && self.inject_tcp(topology, held, route, style)
+                    {
+                        return Ok(());
+                    }
+                    self.outbox.encapsulate(held, route, style)
+                })
             }
             PortIo::Tap { .. } | PortIo::Memory { .. } => {
                 let departing = Departing {
@@ -63,9 +71,30 @@ impl Worker {
     /// Sends everything in the outbox and counts it at its tunnels.
     pub(super) fn flush(&mut self, topology: &Topology) {
         let index = self.index;
-        let scratch = &mut self.send_scratch;
         match &topology.underlay {
-            Underlay::Udp { senders, .. } => {
+            Underlay::Udp {
+                senders, injection, ..
+            } => {
+                let mut is_refused = false;
+                self.outbox.flush_injections(|injected, frame| {
+                    let sent = match injection {
+                        Some(injection) => injection.injector.send(&injected.head, frame),
+                        None => Err(SendRefusal::LocalDown),
+                    };
+                    is_refused |= matches!(sent, Err(SendRefusal::Other(_)));
+                    let Injected {
+                        port,
+                        frames,
+                        bytes,
+                        ..
+                    } = *injected;
+                    let outcome = sent.map_err(reason_of);
+                    count_departure(topology, (index, port), (frames, bytes), outcome);
+                });
+                if is_refused {
+                    self.give_up_injecting(topology);
+                }
+                let scratch = &mut self.send_scratch;
                 self.outbox.flush(|socket, arena, parts, batch| {
                     let burst = Burst {
                         socket,
@@ -262,19 +291,21 @@ fn count_sent(
     transmit: &Transmit,
     outcome: Result<(), DropReason>,
 ) {
-    let Some(port) = topology.port(PortId::new(transmit.tag as u16)) else {
-        return;
-    };
-    let counters = &port.counters[worker];
+    let port = PortId::new(transmit.tag as u16);
     let frames = u64::from(transmit.datagrams);
-    match outcome {
-        Ok(()) => {
-            counters.tx_frames.add(frames);
-            counters
-                .tx_bytes
-                .add(u64::from(transmit.bytes) - frames * vxlan::HEADER_LEN as u64);
-        }
-        Err(reason) => counters.drops.add(reason, frames),
+    let bytes = u64::from(transmit.bytes) - frames * vxlan::HEADER_LEN as u64;
+    count_departure(topology, (worker, port), (frames, bytes), outcome);
+}
+
+/// Counts what became at a tunnel of some frames of so many bytes.
+fn count_departure(
+    topology: &Topology,
+    (worker, port): (usize, PortId),
+    counted: (u64, u64),
+    outcome: Result<(), DropReason>,
+) {
+    if let Some(port) = topology.port(port) {
+        count_delivery(&port.counters[worker], counted, outcome);
     }
 }
 

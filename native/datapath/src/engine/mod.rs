@@ -16,6 +16,7 @@ mod congestion;
 mod decap;
 mod egress;
 mod ingress;
+mod injection;
 mod keeper;
 mod merges;
 mod outbox;
@@ -360,6 +361,9 @@ impl Inner {
     fn ask_paths(&self, topology: &Topology) {
         for event in paths::ask(topology) {
             self.events.push(event);
+        }
+        if let Some(injection) = topology.injection() {
+            injection.ask(topology);
         }
     }
 

@@ -8,13 +8,14 @@
 //!
 //! The arena is borrowed until the flush; nothing in it moves before.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::outer::{OuterHeader, OuterRule};
 use crate::counter::DropReason;
 use crate::io::underlay::{Part, Transmit};
 use crate::offload::Superframe;
 use crate::switch::PortId;
+use crate::wire::encap::{Head, OuterHeader as OuterHead};
 use crate::wire::ethernet::Ethernet;
 use crate::wire::flow::flow_hash;
 use crate::wire::vnet::VnetHeader;
@@ -74,6 +75,29 @@ pub(crate) struct Route {
     pub(crate) vni: Vni,
 }
 
+/// What the outer header of an injected frame takes from this host; the same for all of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Injecting<'a> {
+    pub(crate) local: IpAddr,
+    /// Of the pool, by socket: reports of the network then come to the socket.
+    pub(crate) source_ports: &'a [u16],
+    /// Where nothing else is said.
+    pub(crate) ttl: u8,
+    pub(crate) checksum: bool,
+}
+
+/// A frame for the injector.
+pub(crate) struct Injected {
+    pub(crate) head: Head,
+    offset: usize,
+    len: usize,
+    /// The tunnel.
+    pub(crate) port: PortId,
+    /// Frames that it becomes, and their bytes.
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
+}
+
 /// The arena, and what to send from it.
 pub(crate) struct Outbox {
     arena: Vec<u8>,
@@ -81,6 +105,8 @@ pub(crate) struct Outbox {
     parts: Vec<Part>,
     /// One queue per source-port socket.
     queues: Vec<Vec<Transmit>>,
+    /// Frames for the injector, in order.
+    injected: Vec<Injected>,
     /// Socket of the transmit whose parts were pushed last: the only one that can still grow.
     open: Option<usize>,
     frames: usize,
@@ -100,6 +126,7 @@ impl Outbox {
             used: 0,
             parts: Vec::new(),
             queues: Vec::new(),
+            injected: Vec::new(),
             open: None,
             frames: 0,
         }
@@ -165,13 +192,7 @@ impl Outbox {
             _ => self.build(held, route.vni).ok_or(DropReason::BatchFull)?,
         };
         held.built = Some((route.vni, built));
-        let entropy = *held.entropy.get_or_insert_with(|| {
-            let frame = &self.arena[held.offset..held.offset + held.len];
-            Entropy {
-                hash: flow_hash(frame, style.symmetric_hash),
-                outer: style.outer.apply(frame, held.pcp),
-            }
-        });
+        let entropy = self.entropy(held, style);
         let mut outer = entropy.outer;
         // A group's TTL is its own (RFC 7348 §4.2 wants it bounded).
         if route.destination.ip().is_multicast() {
@@ -204,6 +225,59 @@ impl Outbox {
             first += count;
         }
         Ok(())
+    }
+
+    /// Queues the frame, whole, for the injector; false if the kernel would not do with it what is wanted.
+    pub(crate) fn inject(
+        &mut self,
+        held: &mut Held,
+        route: Route,
+        (style, injecting): (SendStyle, Injecting<'_>),
+    ) -> bool {
+        let entropy = self.entropy(held, style);
+        let ports = injecting.source_ports;
+        let Some(&source_port) = ports.get(entropy.hash as usize % ports.len().max(1)) else {
+            return false;
+        };
+        let header = OuterHead {
+            local: injecting.local,
+            destination: route.destination,
+            source_port,
+            ttl: entropy.outer.ttl.unwrap_or(injecting.ttl),
+            tos: entropy.outer.tos,
+            vni: route.vni,
+            checksum: injecting.checksum,
+        };
+        let Some(head) = header.before(self.frame(held), &held.vnet) else {
+            return false;
+        };
+        let repeated = held.superframe.map_or(0, |s| s.header_len());
+        self.injected.push(Injected {
+            head,
+            offset: held.offset,
+            len: held.len,
+            port: route.port,
+            frames: held.segments,
+            bytes: (held.len as u64) + (held.segments - 1) * repeated as u64,
+        });
+        true
+    }
+
+    /// What decides by which way the frame goes; found out once.
+    fn entropy(&self, held: &mut Held, style: SendStyle) -> Entropy {
+        let frame = &self.arena[held.offset..held.offset + held.len];
+        *held.entropy.get_or_insert_with(|| Entropy {
+            hash: flow_hash(frame, style.symmetric_hash),
+            outer: style.outer.apply(frame, held.pcp),
+        })
+    }
+
+    /// Hands every frame for the injector to `send`. To be followed by [`flush`](Self::flush).
+    pub(crate) fn flush_injections(&mut self, mut send: impl FnMut(&Injected, &[u8])) {
+        for injected in self.injected.drain(..) {
+            let end = injected.offset + injected.len;
+            send(&injected, &self.arena[injected.offset..end]);
+        }
     }
 
     /// Hands every queue that has something to `send` (socket, arena, parts, batch), then starts afresh.

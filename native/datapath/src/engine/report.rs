@@ -127,7 +127,9 @@ pub enum FdbPlace {
 
 pub(super) fn counters(topology: &Topology, shared: &Shared) -> Counters {
     let (source_ports, receive_buffer) = match &topology.underlay {
-        Underlay::Udp { receivers, senders } => {
+        Underlay::Udp {
+            receivers, senders, ..
+        } => {
             let sockets = receivers.iter().flat_map(|r| &r.sockets);
             (
                 senders.ports().to_vec(),

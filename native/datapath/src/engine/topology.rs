@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::apply::{PortIds, tunnel_port};
 use super::bucket::Bucket;
+use super::injection::Injection;
 use super::path_mtu::PathMtu;
 use crate::config::{GroupSpec, NetworkSpec, PortSpec, TunnelKey, TunnelSpec, VtepSpec};
 use crate::counter::{Counter, Drops};
@@ -111,6 +112,8 @@ pub(crate) enum Underlay {
     Udp {
         receivers: Vec<Receiver>,
         senders: Arc<TxPool>,
+        /// What TCP leaves by where it can, if it was asked for and the kernel has it.
+        injection: Option<Arc<Injection>>,
     },
     Memory(Arc<MemoryUnderlay>),
 }
@@ -278,6 +281,7 @@ pub(crate) struct Health {
     /// Bounds how often senders behind the port are told of packets that are too big.
     pub(crate) told: Bucket,
     gone: AtomicBool,
+    injected: AtomicBool,
     unreachable: AtomicU64,
     unfinished: AtomicU32,
     faults: AtomicU32,
@@ -287,6 +291,15 @@ impl Health {
     /// Notes that the device is gone; true for the first to notice.
     pub(crate) fn mark_gone(&self) -> bool {
         !self.gone.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_injected(&self, is_injected: bool) {
+        self.injected.store(is_injected, Ordering::Relaxed);
+    }
+
+    /// Whether TCP to the VTEP goes by the injector.
+    pub(crate) fn is_injected(&self) -> bool {
+        self.injected.load(Ordering::Relaxed)
     }
 
     /// Counts a failed read; false if there were so many that the port is as good as gone.

@@ -88,6 +88,8 @@ enum Source {
     /// The packet ring of a receiver.
     Ring(usize),
     SendErrors(usize),
+    /// Word of routes and interfaces.
+    Routes,
     /// What a memory underlay has instead of errors at sockets.
     Reports,
 }
@@ -182,6 +184,7 @@ impl Worker {
                     self.send_errors(socket, self.secs(now));
                 }
                 Source::SendErrors(_) => {}
+                Source::Routes => self.routes_changed(),
                 Source::Reports => self.memory_reports(self.secs(now)),
             }
         }
@@ -234,6 +237,7 @@ impl Worker {
                 network.bridge.fdb().age(self.secs(now), TICKS_PER_SEC);
             }
             self.count_ring_overflows();
+            self.ask_routes();
             self.expire_paths(self.secs(now));
         }
     }
@@ -261,7 +265,11 @@ impl Worker {
             }
         }
         match &topology.underlay {
-            Underlay::Udp { receivers, senders } => {
+            Underlay::Udp {
+                receivers,
+                senders,
+                injection,
+            } => {
                 for (i, receiver) in receivers.iter().enumerate() {
                     if let Some(socket) = receiver.sockets.get(self.index) {
                         watch.add(socket.as_fd(), Source::Receiver(i));
@@ -271,6 +279,9 @@ impl Worker {
                     if let Some(ring) = &receiver.ring {
                         watch.add(ring.as_fd(), Source::Ring(i));
                     }
+                }
+                if let Some(injection) = injection.as_ref().filter(|_| self.index == 0) {
+                    watch.add(injection.as_fd(), Source::Routes);
                 }
                 for (i, socket) in senders.sockets().enumerate().filter(|_| self.index == 0) {
                     watch.add(socket, Source::SendErrors(i));

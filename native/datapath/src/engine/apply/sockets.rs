@@ -4,9 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::{Desired, GroupSpec, UnderlayPath};
+use crate::engine::injection::Injection;
 use crate::engine::topology::{Group, Receiver, TappedRing, Underlay};
 use crate::error::Error;
 use crate::io::memory::MemoryUnderlay;
+use crate::io::underlay::inject::InjectorSpec;
 use crate::io::underlay::ring::{Place, place};
 use crate::io::underlay::{MulticastSpec, RingSpec, RxSocket, RxSpec, TxPool, TxSpec};
 
@@ -24,9 +26,13 @@ pub(super) fn open(
             _ => Underlay::Memory(Arc::new(MemoryUnderlay::new(MEMORY_DATAGRAMS)?)),
         });
     }
-    let (old_receivers, old_senders) = match old {
-        Some(Underlay::Udp { receivers, senders }) => (receivers.as_slice(), Some(senders)),
-        _ => (&[][..], None),
+    let (old_receivers, old_senders, old_injection) = match old {
+        Some(Underlay::Udp {
+            receivers,
+            senders,
+            injection,
+        }) => (receivers.as_slice(), Some(senders), injection.as_ref()),
+        _ => (&[][..], None, None),
     };
     let place = tapped_place(desired, refused);
     let mut receivers: Vec<Receiver> = Vec::new();
@@ -52,7 +58,13 @@ pub(super) fn open(
         Some(senders) => senders.clone(),
         None => Arc::new(senders(desired)?),
     };
-    Ok(Underlay::Udp { receivers, senders })
+    let place = place.filter(|_| desired.engine.underlay == UnderlayPath::TunnelGso);
+    let injection = place.and_then(|place| injection(desired, &place, old_injection, refused));
+    Ok(Underlay::Udp {
+        receivers,
+        senders,
+        injection,
+    })
 }
 
 /// Sends multicast as the networks' groups want it. Touches sockets that are in use: to be done last.
@@ -94,6 +106,27 @@ fn tap(
     match &receiver.ring {
         Some(ring) if ring.spec() == spec => Some(ring.clone()),
         _ => TappedRing::open(spec).map(Arc::new).map_err(refused).ok(),
+    }
+}
+
+/// The injector: the one that there is, if it is as it should be, or a new one.
+fn injection(
+    desired: &Desired,
+    place: &Place,
+    old: Option<&Arc<Injection>>,
+    refused: &mut dyn FnMut(Error),
+) -> Option<Arc<Injection>> {
+    let spec = InjectorSpec {
+        local: desired.vtep.address,
+        ifindex: place.ifindex,
+        ttl: desired.vtep.ttl,
+    };
+    match old {
+        Some(injection) if injection.spec() == spec => Some(injection.clone()),
+        _ => Injection::open(spec, place)
+            .map(Arc::new)
+            .map_err(refused)
+            .ok(),
     }
 }
 
