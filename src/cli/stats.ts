@@ -86,7 +86,7 @@ function networkText(network: NetworkCountersView): string {
 
 function underlayText({ underlay }: CountersView): string {
   return [
-    `underlay: ${underlay.datagrams} datagrams, ${underlay.source_ports.length} source ports, receive buffer ${underlay.receive_buffer} bytes`,
+    `underlay: ${underlay.datagrams} datagrams, ${underlay.source_ports.length} source ports, receive buffer ${underlay.receive_buffer} bytes, by ${underlay.path}`,
     ...dropLines([{ at: 'underlay', drops: underlay.drops }]),
     ...noteLines([{ at: 'underlay', notes: underlay.notes }]),
   ].join('\n');

@@ -153,6 +153,10 @@ export const countersView = z.object({
     notes: z.array(noteView),
     source_ports: z.array(z.number()),
     receive_buffer: z.number(),
+    path: z.enum(['udp', 'ring', 'tunnel-gso']).meta({
+      description:
+        'by which way datagrams cross the kernel: what is in use, not what was asked for',
+    }),
     missing: count().meta({
       description: 'datagrams - drops - retired - what reached a network; 0 unless lost',
     }),

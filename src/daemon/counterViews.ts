@@ -28,6 +28,7 @@ export class CounterViews {
         notes: counters.underlay.notes,
         source_ports: counters.underlay.sourcePorts,
         receive_buffer: counters.underlay.receiveBuffer,
+        path: counters.underlay.path,
         missing,
       },
       networks,

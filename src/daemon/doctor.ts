@@ -81,6 +81,14 @@ const FACILITIES: Readonly<Record<string, readonly [why: string, fix: string]>> 
   sendmmsg: ['one system call sends many datagrams: speed', 'Linux 3.0 or later'],
   udp_gso: ['one send carries a whole run of datagrams: speed', 'Linux 4.18 or later'],
   udp_gro: ['one read brings a whole run of datagrams: speed', 'Linux 5.0 or later'],
+  ring: [
+    'datapath.underlay: ring receives past the network stack: speed',
+    'Linux 6.6 or later, CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF',
+  ],
+  tunnel_gso: [
+    'datapath.underlay: tunnel-gso sends TCP in superframes: speed',
+    'Linux 6.17 or later, CAP_NET_ADMIN and CAP_BPF',
+  ],
   rcvbuf_force: [
     'large receive buffers: fewer drops in bursts',
     'CAP_NET_ADMIN, or raise net.core.rmem_max',

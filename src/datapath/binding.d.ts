@@ -383,6 +383,8 @@ export interface UnderlayCounters {
   sourcePorts: Array<number>
   /** Granted by the kernel, bytes; 0 without sockets. */
   receiveBuffer: number
+  /** By which way datagrams cross the kernel: what is in use, not what was asked for. */
+  path: 'udp' | 'ring' | 'tunnel-gso'
 }
 
 /** VLAN IDs, both ends included. */

@@ -216,6 +216,8 @@ export interface UnderlayCounters {
   retired: number;
   sourcePorts: number[];
   receiveBuffer: number;
+  /** By which way datagrams cross the kernel: what is in use, not what was asked for. */
+  path: 'udp' | 'ring' | 'tunnel-gso';
 }
 
 export interface Counters {

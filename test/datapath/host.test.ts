@@ -108,8 +108,10 @@ const FACILITIES = [
   'multi_queue',
   'rcvbuf_force',
   'recvmmsg',
+  'ring',
   'sendmmsg',
   'tso',
+  'tunnel_gso',
   'udp_gro',
   'udp_gso',
   'uso',
@@ -118,6 +120,7 @@ const FACILITIES = [
 
 /** What counters, logs and the API have been promised to say. A new one is added here, none is ever renamed. */
 const DROP_REASONS = [
+  ...['ring_overflow', 'outer_ip_bad', 'outer_udp_len', 'outer_udp_csum'],
   ...['sock_overflow', 'truncated', 'too_short_vxlan', 'outer_src_self', 'outer_src_invalid'],
   ...[
     'gro_ambiguous',

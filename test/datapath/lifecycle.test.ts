@@ -34,6 +34,7 @@ describe('idle', () => {
         retired: 0,
         sourcePorts: [],
         receiveBuffer: 0,
+        path: 'udp',
       },
       networks: [],
     });

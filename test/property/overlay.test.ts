@@ -87,7 +87,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const auto = { udp_gso: 'auto', udp_gro: 'auto', vnet_hdr: 'auto' } as const;
 const more = { multi_queue: 'auto', recvmmsg: 'auto', sendmmsg: 'auto' } as const;
-const datapath: DatapathSettings = { workers: 'auto', features: { ...auto, ...more } };
+const datapath: DatapathSettings = {
+  workers: 'auto',
+  underlay: 'auto',
+  features: { ...auto, ...more },
+};
 const file = [
   networkSchema.parse({
     name: 'a',

@@ -227,6 +227,7 @@ export class FakeDatapath implements NativeDatapath {
         retired: 0,
         sourcePorts: [50_000],
         receiveBuffer: 4096,
+        path: 'udp',
       },
       networks,
     };

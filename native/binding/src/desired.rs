@@ -192,12 +192,11 @@ pub struct TunnelRef {
 }
 
 fn underlay(name: &str) -> Result<own::UnderlayPath, Error> {
-    match name {
-        "udp" => Ok(own::UnderlayPath::Udp),
-        "ring" => Ok(own::UnderlayPath::Ring),
-        "tunnel-gso" => Ok(own::UnderlayPath::TunnelGso),
-        other => Err(bad("datapath underlay", other)),
-    }
+    use own::UnderlayPath::{Ring, TunnelGso, Udp};
+    [Udp, Ring, TunnelGso]
+        .into_iter()
+        .find(|path| path.name() == name)
+        .ok_or_else(|| bad("datapath underlay", name))
 }
 
 impl DesiredState {

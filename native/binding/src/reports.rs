@@ -1,5 +1,6 @@
 //! What the datapath tells, as JavaScript reads it.
 
+use datapath::config::UnderlayPath;
 use datapath::counter::Stage;
 use datapath::engine as own;
 use datapath::event::{Event, Stamped};
@@ -110,6 +111,9 @@ pub struct UnderlayCounters {
     pub source_ports: Vec<u32>,
     /// Granted by the kernel, bytes; 0 without sockets.
     pub receive_buffer: u32,
+    /// By which way datagrams cross the kernel: what is in use, not what was asked for.
+    #[napi(ts_type = "'udp' | 'ring' | 'tunnel-gso'")]
+    pub path: String,
 }
 
 /// One worker.
@@ -205,6 +209,7 @@ impl Counters {
                 retired: counters.retired_datagrams as f64,
                 source_ports: counters.source_ports.into_iter().map(u32::from).collect(),
                 receive_buffer: counters.receive_buffer as u32,
+                path: counters.path.name().to_owned(),
             },
             networks: counters.networks.into_iter().map(Into::into).collect(),
         }
@@ -222,6 +227,7 @@ impl Counters {
                 retired: 0.0,
                 source_ports: Vec::new(),
                 receive_buffer: 0,
+                path: UnderlayPath::Udp.name().to_owned(),
             },
             networks: Vec::new(),
         }

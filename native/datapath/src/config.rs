@@ -83,6 +83,17 @@ pub enum UnderlayPath {
     TunnelGso,
 }
 
+impl UnderlayPath {
+    /// As the configuration calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Ring => "ring",
+            Self::TunnelGso => "tunnel-gso",
+        }
+    }
+}
+
 /// Kernel facilities; `false` forces one off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the kernel's own")]

@@ -150,7 +150,7 @@ impl Worker {
         (received, all): (&mut R, Piece),
     ) {
         let end = all.offset + all.len;
-        let stride = arrival.stride as u32;
+        let stride = u32::try_from(arrival.stride).unwrap_or(u32::MAX);
         let mut at = all;
         let mut count = 0;
         // An empty datagram is one all the same.
@@ -370,7 +370,7 @@ impl Arrival {
             source,
             udp_port,
             group: None,
-            stride: usize::from(u16::MAX),
+            stride: usize::MAX,
             ecn: Ecn::NotEct,
             undone: VnetHeader::NONE,
             first: None,

@@ -29,6 +29,8 @@ pub(crate) struct Injection {
     watch: RouteWatch,
     /// Something has changed since the VTEPs were asked about.
     is_stale: AtomicBool,
+    /// The interface segments tunnels, and nothing was refused.
+    is_at_work: AtomicBool,
     /// The kernel has refused a frame; it is never used again.
     is_broken: AtomicBool,
 }
@@ -42,6 +44,7 @@ impl Injection {
             spec,
             ifname: place.ifname.clone(),
             is_stale: AtomicBool::new(false),
+            is_at_work: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
         })
     }
@@ -51,8 +54,14 @@ impl Injection {
         self.spec
     }
 
+    /// Whether the interface is one that this is of use for, and the kernel has refused nothing.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.is_at_work.load(Ordering::Relaxed)
+    }
+
     /// Notes that the kernel has refused a frame; true for the first.
     pub(crate) fn mark_broken(&self) -> bool {
+        self.is_at_work.store(false, Ordering::Relaxed);
         !self.is_broken.swap(true, Ordering::Relaxed)
     }
 
@@ -61,6 +70,7 @@ impl Injection {
         self.is_stale.store(false, Ordering::Relaxed);
         let is_of_use = !self.is_broken.load(Ordering::Relaxed)
             && segments_tunnels(&self.ifname).is_ok_and(|segments| segments);
+        self.is_at_work.store(is_of_use, Ordering::Relaxed);
         let mut paths = PathCheck::open(&self.spec).ok().filter(|_| is_of_use);
         for port in topology.present_ports() {
             if let PortIo::Tunnel(key) = &port.io {

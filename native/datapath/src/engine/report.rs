@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::path_mtu::UNLIMITED;
 use super::topology::{Network, Port, PortCounters, PortIo, Topology, Underlay};
 use super::worker::Shared;
-use crate::config::FdbTarget;
+use crate::config::{FdbTarget, UnderlayPath};
 use crate::counter::{DropReason, Drops};
 use crate::note::{Note, Notes};
 use crate::switch::PortId;
@@ -37,6 +37,8 @@ pub struct Counters {
     pub source_ports: Vec<u16>,
     /// Granted receive buffer, bytes; 0 without sockets.
     pub receive_buffer: usize,
+    /// By which way datagrams cross the kernel: what is in use, not what was asked for.
+    pub path: UnderlayPath,
     /// Every network.
     pub networks: Vec<NetworkReport>,
 }
@@ -150,6 +152,7 @@ pub(super) fn counters(topology: &Topology, shared: &Shared) -> Counters {
         underlay_drops: sum_drops(topology.counters.iter().map(|c| &c.drops)),
         source_ports,
         receive_buffer,
+        path: topology.underlay.path(),
         networks: topology
             .networks
             .iter()

@@ -10,7 +10,9 @@ use super::apply::{PortIds, tunnel_port};
 use super::bucket::Bucket;
 use super::injection::Injection;
 use super::path_mtu::PathMtu;
-use crate::config::{GroupSpec, NetworkSpec, PortSpec, TunnelKey, TunnelSpec, VtepSpec};
+use crate::config::{
+    GroupSpec, NetworkSpec, PortSpec, TunnelKey, TunnelSpec, UnderlayPath, VtepSpec,
+};
 use crate::counter::{Counter, Drops};
 use crate::error::{Error, ErrorCode};
 use crate::io::memory::{MemoryPair, MemoryUnderlay};
@@ -116,6 +118,22 @@ pub(crate) enum Underlay {
         injection: Option<Arc<Injection>>,
     },
     Memory(Arc<MemoryUnderlay>),
+}
+
+impl Underlay {
+    /// By which way datagrams cross the kernel.
+    pub(crate) fn path(&self) -> UnderlayPath {
+        match self {
+            Self::Udp {
+                injection: Some(injection),
+                ..
+            } if injection.is_at_work() => UnderlayPath::TunnelGso,
+            Self::Udp { receivers, .. } if receivers.iter().any(|r| r.ring.is_some()) => {
+                UnderlayPath::Ring
+            }
+            Self::Udp { .. } | Self::Memory(_) => UnderlayPath::Udp,
+        }
+    }
 }
 
 /// The sockets of one UDP port, or of one multicast group on it: one per worker.

@@ -9,7 +9,7 @@ use super::sys::file;
 use super::sys::socket::{self, SocketOption};
 use super::tap::{Offloads, VNET_HEADER_LEN, offload_mask, open_tun};
 use super::underlay::{
-    Burst, Part, RxBatch, RxSocket, RxSpec, Transmit, TxPool, TxScratch, TxSpec,
+    Burst, Part, RxBatch, RxSocket, RxSpec, Transmit, TxPool, TxScratch, TxSpec, inject, ring,
 };
 use crate::error::{Error, ErrorCode};
 use std::fs::File;
@@ -36,7 +36,8 @@ pub struct Probe {
 /// Something that makes the datapath faster and that it can do without.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facility {
-    /// `vnet_hdr`, `tso`, `uso`, `multi_queue`, `recvmmsg`, `sendmmsg`, `udp_gso`, `udp_gro` or `rcvbuf_force`.
+    /// `vnet_hdr`, `tso`, `uso`, `multi_queue`, `recvmmsg`, `sendmmsg`, `udp_gso`, `udp_gro`,
+    /// `rcvbuf_force`, `ring` or `tunnel_gso`.
     pub name: &'static str,
     /// Whether it works here.
     pub available: bool,
@@ -73,6 +74,10 @@ pub fn probe() -> Probe {
             .into(),
     };
     probe.facilities.extend(probe_underlay());
+    let past_the_stack = [("ring", ring::probe()), ("tunnel_gso", inject::probe())];
+    let facilities =
+        past_the_stack.map(|(name, result)| facility(name, result.map_err(|e| e.to_string())));
+    probe.facilities.extend(facilities);
     probe
 }
 

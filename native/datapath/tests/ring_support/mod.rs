@@ -45,12 +45,12 @@ pub struct Taken {
     pub inner: VnetHeader,
 }
 
-/// What is in the ring, at least `count`, in batches of at most `max`.
+/// The next `count` of the ring, in batches of at most `max`.
 pub fn take(ring: &mut Ring, count: usize, max: usize) -> Vec<Result<Taken, RingRefusal>> {
     let mut taken = Vec::new();
     while taken.len() < count {
         wait_for(ring);
-        taken.extend(take_now(ring, max));
+        taken.extend(take_now(ring, max.min(count - taken.len())));
     }
     taken
 }
