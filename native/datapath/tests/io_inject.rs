@@ -16,15 +16,15 @@ mod io_support;
 use datapath::error::ErrorCode;
 use datapath::io::netlink::RouteWatch;
 use datapath::io::underlay::inject::{self, Injector, InjectorSpec, PathCheck, segments_tunnels};
-use datapath::io::underlay::{RxSocket, SendRefusal};
+use datapath::io::underlay::{RxSocket, SendRefusal, TxPool, TxScratch};
 use datapath::offload::Superframe;
-use datapath::wire::encap::OuterHeader;
+use datapath::wire::encap::{MAX_FRAME_LEN, OuterHeader};
 use datapath::wire::vnet::VnetHeader;
 use inject_support::{
     Cutting, Peer, Stack, V4, V6, VNI, has_no_checksum_errors, index_of, injector_for, outer,
     superframe_header, vxlan,
 };
-use io_support::{Namespace, eventually, is_ready, receive, rx_spec, wait_for};
+use io_support::{Namespace, eventually, is_ready, receive, rx_spec, tx_spec, wait_for};
 use std::net::{IpAddr, SocketAddr};
 
 fn ip(text: &str) -> IpAddr {
@@ -50,7 +50,7 @@ fn deliver(cutting: Cutting) {
             assert_eq!(stack.read(data.len()), data);
             let packets = peer.arrived() - before;
             match cutting {
-                Cutting::ByPeer => assert!(packets < 8, "{packets}: it stays whole"),
+                Cutting::Nobody => assert!(packets < 8, "{packets}: it stays whole"),
                 _ => assert!(packets >= 16, "{packets}: 16 segments"),
             }
             // What comes after it in the flow is delivered too.
@@ -64,24 +64,24 @@ fn deliver(cutting: Cutting) {
 
 #[test]
 fn root_a_superframe_reaches_a_kernel_peer_whole() {
-    deliver(Cutting::ByPeer);
+    deliver(Cutting::Nobody);
 }
 
 #[test]
 fn root_where_the_interface_cannot_cut_it_the_kernel_does() {
-    deliver(Cutting::ByKernel);
+    deliver(Cutting::Kernel);
 }
 
 #[test]
 fn root_and_fills_in_every_checksum_where_the_interface_cannot() {
-    deliver(Cutting::ByKernelWithChecksums);
+    deliver(Cutting::SummingKernel);
 }
 
 #[test]
 fn root_h138_the_datagrams_are_those_of_our_own_split() {
     for underlay in [V4, V6] {
         let (left, right) = Namespace::pair("injudp");
-        Cutting::ByKernelWithChecksums.set_up(&left);
+        Cutting::SummingKernel.set_up(&left);
         let injector = injector_for(&left, underlay.local());
         let rx = right.within(|| RxSocket::open(&rx_spec(underlay.vtep())));
         for overlay in [V4, V6] {
@@ -108,11 +108,70 @@ fn root_h138_the_datagrams_are_those_of_our_own_split() {
 }
 
 #[test]
+fn root_h152_the_longest_superframe_stays_whole() {
+    for family in [V4, V6] {
+        let (left, right) = Namespace::pair("injlong");
+        let injector = injector_for(&left, family.local());
+        let rx = right.within(|| RxSocket::open(&rx_spec(family.vtep())));
+        let headers = family.partial_frame(&[]).len();
+        let frame = family.partial_frame(&payload(MAX_FRAME_LEN - headers));
+        let vnet = superframe_header(family, 1300);
+        let head = outer(family, &injector).before(&frame, &vnet).unwrap();
+        assert_eq!(injector.send(&head, &frame), Ok(()));
+        let datagram = receive(&rx, 1).remove(0);
+        assert_eq!(datagram.payload, [&vxlan::header(VNI), &frame[..]].concat());
+    }
+}
+
+/// left - router - right: the second link is narrower than the segments.
+#[test]
+fn root_g122_what_routers_report_comes_to_the_socket_with_that_port() {
+    let (left, router) = Namespace::pair("injmtu");
+    let right = Namespace::new("injmtu");
+    router.join(&right, "u1");
+    router.exec("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+    router.add_address("u1", "10.2.0.9/24");
+    router.add_address("u1", "fd02::9/64");
+    router.ip("link set u1 mtu 1400");
+    left.ip("route add 10.2.0.0/24 via 10.1.0.2");
+    left.ip("-6 route add fd02::/64 via fd01::2");
+    for (family, remote) in [(V4, "10.2.0.2"), (V6, "fd02::2")] {
+        let pool = left.within(|| TxPool::open(&tx_spec(family.local())));
+        let injector = injector_for(&left, family.local());
+        let header = OuterHeader {
+            destination: SocketAddr::new(ip(remote), 4789),
+            source_port: pool.ports()[0],
+            ..outer(family, &injector)
+        };
+        let frame = family.partial_frame(&payload(9000));
+        let head = header.before(&frame, &superframe_header(family, 1340));
+        let head = head.unwrap();
+        assert!((1401..=1500).contains(&head.packet_len()));
+        assert_eq!(injector.send(&head, &frame), Ok(()));
+        let mut reported = None;
+        eventually("a report", || {
+            pool.drain_errors(&mut TxScratch::new(), 0, |error| reported = Some(error));
+            reported.is_some()
+        });
+        let reported = reported.unwrap();
+        assert_eq!(reported.destination, header.destination);
+        assert_eq!(reported.mtu, Some(1400));
+        let spec = InjectorSpec {
+            local: family.local(),
+            ifindex: index_of(&left, "u0"),
+            ttl: None,
+        };
+        let mut check = left.within(|| PathCheck::open(&spec));
+        assert_eq!(check.mtu_to(ip(remote)).unwrap(), Some(1400));
+    }
+}
+
+#[test]
 fn root_small_frames_arrive_as_they_are() {
     for underlay in [V4, V6] {
         for checksum in [true, false] {
             let (left, right) = Namespace::pair("injsmall");
-            Cutting::ByKernelWithChecksums.set_up(&left);
+            Cutting::SummingKernel.set_up(&left);
             let injector = injector_for(&left, underlay.local());
             let rx = right.within(|| RxSocket::open(&rx_spec(underlay.vtep())));
             let header = OuterHeader {
@@ -139,8 +198,7 @@ fn root_small_frames_arrive_as_they_are() {
 #[test]
 fn root_the_route_decides_what_may_be_injected() {
     let (left, right) = Namespace::pair("injroute");
-    left.ip("link add d0 type dummy");
-    left.ip("link set d0 up");
+    left.join(&right, "d0");
     left.add_address("d0", "10.2.0.1/24");
     left.add_address("d0", "fd02::1/64");
     left.ip("route add 10.3.0.0/16 via 10.1.0.2 mtu 1300");

@@ -113,23 +113,23 @@ struct Segment {
 /// Who cuts the superframe, by what the interface is told to do itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cutting {
-    /// Nobody on the way.
-    ByPeer,
+    /// Nobody on the way: it arrives whole.
+    Nobody,
     /// The kernel, in software; the checksums stay partial as on the way to a NIC.
-    ByKernel,
+    Kernel,
     /// The kernel, and it sums as well.
-    ByKernelWithChecksums,
+    SummingKernel,
 }
 
 impl Cutting {
     pub fn set_up(self, namespace: &Namespace) {
-        if self != Self::ByPeer {
+        if self != Self::Nobody {
             namespace.exec(
                 "ethtool -K u0 tso off gso off tx-udp-segmentation off \
                  tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off",
             );
         }
-        if self == Self::ByKernelWithChecksums {
+        if self == Self::SummingKernel {
             namespace.exec("ethtool -K u0 tx off");
         }
     }

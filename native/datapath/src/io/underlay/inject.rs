@@ -7,8 +7,8 @@
 //! A UDP socket can only send datagrams that have been cut already. A TAP with offload headers for tunnels (Linux 6.17)
 //! takes the whole outer frame with the inner superframe, the same as kernel vxlan would make it. A program on that TAP
 //! hands each packet to the underlay interface, and the kernel looks up route and neighbour for it. No sysctl is
-//! touched, nothing is forwarded; the TAP has no address and, its carrier being off, no life of its own. It ends with its descriptor,
-//! and so does the program, so a crash leaves nothing behind.
+//! touched, nothing is forwarded; the TAP has no address and, its carrier being off, no life of its own. It ends with
+//! its descriptor, and so does the program, so a crash leaves nothing behind.
 //!
 //! What falls away with the socket is what the stack does on its way:
 //!

@@ -25,9 +25,17 @@ impl Redirect {
     }
 }
 
-/// `return bpf_redirect_neigh(to, NULL, 0, 0)`
-fn instructions(to: u32) -> [Instruction; 6] {
+/// ```c
+/// bpf_skb_change_type(skb, PACKET_HOST);
+/// return bpf_redirect_neigh(to, NULL, 0, 0);
+/// ```
+///
+/// The type is what the TAP made of the link address, which is none: "for another host". Loopback would keep it, and
+/// its stack drop the packet.
+fn instructions(to: u32) -> [Instruction; 8] {
     [
+        Instruction::new(MOVE, 2, 0).immediate(PACKET_HOST),
+        Instruction::new(CALL, 0, 0).immediate(CHANGE_TYPE),
         Instruction::new(MOVE, 1, 0).immediate(to as i32),
         Instruction::new(MOVE, 2, 0),
         Instruction::new(MOVE, 3, 0),
@@ -48,7 +56,9 @@ fn to_error(errno: Errno, syscall: &'static str) -> Error {
     }
 }
 
-/// `bpf_redirect_neigh` (linux/bpf.h).
+// linux/bpf.h and linux/if_packet.h
+const CHANGE_TYPE: i32 = 32;
+const PACKET_HOST: i32 = 0;
 const REDIRECT_NEIGH: i32 = 152;
 
 // Opcodes (RFC 9669); the first of 64 bits.
