@@ -254,6 +254,12 @@ fn root_the_route_decides_what_may_be_injected() {
     left.ip("rule add from 10.1.0.1 to 10.1.0.2 table 77");
     left.ip("route add 10.1.0.2 dev d0 table 77");
     ask("10.1.0.1", &[("10.1.0.2", None), ("10.1.0.3", Some(1400))]);
+    // Past an IPsec policy, encryption would be passed by as well.
+    left.ip(POLICY);
+    ask("10.1.0.1", &[("10.1.0.3", None)]);
+    ask("fd01::1", &[("fd01::2", None)]);
+    left.ip("xfrm policy flush");
+    ask("10.1.0.1", &[("10.1.0.3", Some(1400))]);
     // An address that is no longer ours leads nowhere.
     ask("10.1.0.77", &[("10.1.0.3", None)]);
 }
@@ -272,6 +278,7 @@ fn root_changes_of_the_way_are_heard() {
         "link set u0 mtu 1400",
         "address del 10.1.0.1/24 dev u0",
         "nexthop add id 7 dev u0",
+        POLICY,
     ] {
         assert!(!watch.take());
         left.ip(change);
@@ -388,6 +395,8 @@ fn root_without_rights_the_reason_is_named() {
     assert!(output.status.success(), "{said}");
 }
 
+const POLICY: &str =
+    "xfrm policy add src 10.1.0.1/32 dst 10.7.0.2/32 dir out tmpl proto esp mode transport";
 const EINVAL: i32 = 22;
 /// Set in the process without capabilities.
 const CHILD: &str = "INJECT_TEST_CHILD";

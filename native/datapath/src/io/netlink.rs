@@ -19,9 +19,11 @@ use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use std::net::IpAddr;
 
+mod ipsec;
 mod route;
 mod watch;
 
+pub use ipsec::IpsecPolicies;
 pub use route::{Route, RouteQuery};
 pub use watch::RouteWatch;
 

@@ -77,6 +77,13 @@ impl Poller {
     }
 }
 
+/// Readable while something in the set is.
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
 /// What [`Poller::wait`] found. Its memory is used again by every wait.
 pub struct Ready {
     events: Vec<libc::epoll_event>,

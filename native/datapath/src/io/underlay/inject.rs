@@ -12,7 +12,8 @@
 //!
 //! What falls away with the socket is what the stack does on its way:
 //!
-//! * netfilter's OUTPUT and POSTROUTING chains, IPsec policies, marks.
+//! * netfilter's OUTPUT and POSTROUTING chains, and marks.
+//! * IPsec: a policy that blocks does so, but one that asks for encryption is passed by; see [`PathCheck`].
 //! * every answer. A write succeeds whatever becomes of the packet: no route, no neighbour, a full queue are all silent.
 //! * the MTU. The kernel sends segments of the size it is told, and drops what the interface does not take; see
 //!   [`Head::packet_len`] and [`PathCheck`].

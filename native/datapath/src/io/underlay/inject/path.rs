@@ -1,6 +1,6 @@
 //! Whether what is injected would arrive: the questions that a socket would have asked.
 
-use super::super::super::netlink::{Netlink, RouteQuery};
+use super::super::super::netlink::{IpsecPolicies, Netlink, RouteQuery};
 use super::super::super::sys::{ethtool, socket};
 use super::InjectorSpec;
 use crate::error::{Error, ErrorCode};
@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 /// ([`RouteWatch`](super::super::super::netlink::RouteWatch)), not per frame.
 pub struct PathCheck {
     netlink: Netlink,
+    policies: IpsecPolicies,
     spec: InjectorSpec,
 }
 
@@ -19,18 +20,23 @@ impl PathCheck {
     pub fn open(spec: &InjectorSpec) -> Result<Self, Error> {
         Ok(Self {
             netlink: Netlink::open()?,
+            policies: IpsecPolicies::open()?,
             spec: *spec,
         })
     }
 
     /// The longest IP packet that may be injected for `destination`: the MTU of the interface, or the route's or path's
     /// if that is known to be less. `None` when nothing may be: the route leaves by another interface, there is none, it
-    /// refuses, or `destination` is this host or a group. Errors: `IO`.
+    /// refuses, or `destination` is this host or a group; and as long as the host has any IPsec policy, because what is
+    /// injected would leave in the clear where one asks for encryption. Errors: `NO_NET_ADMIN`, `IO`.
     ///
     /// Rules that ask for marks, users or ports are not asked as a socket would have asked them.
     pub fn mtu_to(&mut self, destination: IpAddr) -> Result<Option<u32>, Error> {
         let InjectorSpec { local, ifindex, .. } = self.spec;
         if destination.is_multicast() || destination.is_ipv4() != local.is_ipv4() {
+            return Ok(None);
+        }
+        if self.policies.any()? {
             return Ok(None);
         }
         let is_link_local = matches!(destination, IpAddr::V6(ip) if ip.is_unicast_link_local());
