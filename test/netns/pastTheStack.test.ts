@@ -8,8 +8,9 @@ import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import { createKernelVxlan } from '../support/kernelVxlan.js';
 import { expectPing } from '../support/ping.js';
+import type { Scope } from '../support/scope.js';
 import { expectTransfer } from '../support/tcp.js';
-import { type Scope, testScope } from '../support/testScope.js';
+import { testScope } from '../support/testScope.js';
 import { type Container, createContainer, createUnderlay, type Host } from '../support/topology.js';
 import { portArguments, Vswitchd } from '../support/vswitchd.js';
 
@@ -54,6 +55,10 @@ async function expectTraffic([c1, c2]: Pair['containers']): Promise<void> {
     await expectTransfer({ from: c1, to: c2, family, bytes: 20_000_000 });
     await expectTransfer({ from: c2, to: c1, family, bytes: 20_000_000 });
   }
+}
+
+interface Statistics {
+  readonly stats64: { readonly tx: { readonly bytes: number } };
 }
 
 const path = async (vswitchd: Vswitchd) => (await vswitchd.counters()).underlay.path;
@@ -120,15 +125,22 @@ test('a route that moves to another interface takes TCP along, and back', async 
   );
   const [c1, c2] = containers;
   await expectTransfer({ from: c1, to: c2, family: 4, bytes: 1_000_000 });
-  // Another way with the same end: what was injected by the first would be lost on it.
   await one.namespace.ip(`
-    link add name aside type dummy
+    link add name aside type veth peer name aside netns ${two.namespace.name}
     link set dev aside up
-    route add ${two.address[4]}/32 dev aside
   `);
-  await one.namespace.ip(`route del ${two.address[4]}/32 dev aside`);
+  await two.namespace.ip('link set dev aside up');
+  const aside = async () => {
+    const [link] = await one.namespace.ipJson<Statistics[]>('-s', 'link', 'show', 'dev', 'aside');
+    return link?.stats64.tx.bytes ?? 0;
+  };
+  await one.namespace.ip(`route add ${two.address[4]}/32 dev aside`);
   await expectTransfer({ from: c1, to: c2, family: 4, bytes: 1_000_000 });
-  await expectTransfer({ from: c2, to: c1, family: 4, bytes: 1_000_000 });
+  expect(await aside(), 'it went by the new way').toBeGreaterThan(1_000_000);
+  await one.namespace.ip(`route del ${two.address[4]}/32 dev aside`);
+  const before = await aside();
+  await expectTransfer({ from: c1, to: c2, family: 4, bytes: 1_000_000 });
+  expect((await aside()) - before, 'and by the old one again').toBeLessThan(100_000);
   await left.balanced();
   await right.balanced();
 });
