@@ -13,7 +13,7 @@ use datapath::io::probe::{Probe, probe};
 use io_support::Namespace;
 use std::net::IpAddr;
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "vnet_hdr",
     "tso",
     "uso",
@@ -23,6 +23,8 @@ const NAMES: [&str; 9] = [
     "udp_gso",
     "udp_gro",
     "rcvbuf_force",
+    "ring",
+    "tunnel_gso",
 ];
 
 fn names(probe: &Probe) -> Vec<&str> {
