@@ -3,14 +3,16 @@
 //   npm run bench                     everything; writes bench/results/ and bench/README.md
 //   npm run bench -- --quick          one short round, for a first impression; writes nothing
 //   npm run bench -- --work tcp1,small --contestant vswitchd,ovs     some of it; writes nothing
-//   npm run bench -- --control        micro benches of the control path; needs no root, writes nothing
+//   npm run bench -- --core           micro benches of the Rust core; needs no root, writes nothing
+//   npm run bench -- --control        the same of the control path in TypeScript
 //   npm run bench -- --render FILE    writes bench/README.md anew from a file of results
 import { parseArgs } from 'node:util';
 import { SetupError } from '../tools/setup/child.mjs';
 import { main, requireRoot, setup } from '../tools/setup.mjs';
 import { contestants, reference } from './contestants/index.mjs';
 import { removeDeadRuns } from './lab/lab.mjs';
-import { measureControlPath } from './micro/measure.mjs';
+import { measureControlPath } from './micro/control.mjs';
+import { measureCore } from './micro/core.mjs';
 import { Progress } from './progress.mjs';
 import { provenance } from './provenance.mjs';
 import { figuresOf } from './report/figures.mjs';
@@ -31,6 +33,10 @@ const busy = 0.5; // load per CPU
 await main(async () => {
   const options = readArguments();
   if (options.render !== undefined) return render(readResults(options.render));
+  if (options.core) {
+    await setup('native');
+    return measureCore();
+  }
   if (options.control) {
     await setup('packages');
     return measureControlPath();
@@ -57,12 +63,20 @@ await main(async () => {
 
 function readArguments() {
   const [text, flag] = [{ type: 'string' }, { type: 'boolean' }];
-  const options = { quick: flag, control: flag, work: text, contestant: text, render: text };
+  const options = {
+    quick: flag,
+    core: flag,
+    control: flag,
+    work: text,
+    contestant: text,
+    render: text,
+  };
   try {
     const { values } = parseArgs({ options });
     const isWhole = values.work === undefined && values.contestant === undefined;
     return {
       quick: values.quick === true,
+      core: values.core === true,
       control: values.control === true,
       render: values.render,
       works: chosen(works, values.work),
@@ -71,7 +85,7 @@ function readArguments() {
     };
   } catch (error) {
     throw new SetupError(
-      `${error.message}\nusage: npm run bench -- [--quick] [--work NAME,...] [--contestant NAME,...] | --control | --render FILE`,
+      `${error.message}\nusage: npm run bench -- [--quick] [--work NAME,...] [--contestant NAME,...] | --core | --control | --render FILE`,
     );
   }
 }

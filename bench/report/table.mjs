@@ -2,6 +2,7 @@
 import { contestants, reference } from '../contestants/index.mjs';
 import { underlays, works } from '../works/index.mjs';
 import { asText } from './figures.mjs';
+import { markdown } from './markdown.mjs';
 
 /** All tables of a file of results. */
 export function tables(results) {
@@ -115,14 +116,4 @@ function cell(figure) {
   const range = values.length > 1 ? ` (${asText(min)}–${asText(max)})` : '';
   const times = contestant === reference || ratio === null ? '' : ` **×${asText(ratio.median)}**`;
   return `${asText(median)}${range}${times}`;
-}
-
-/** Columns as wide as their widest cell, so that it can be read as it is. */
-function markdown([head, ...rows]) {
-  const widths = head.map((_, i) => Math.max(3, ...[head, ...rows].map((row) => row[i].length)));
-  const line = (cells) => `| ${cells.map((text, i) => text.padEnd(widths[i])).join(' | ')} |`;
-  const rule = widths.map((width, i) =>
-    i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
-  );
-  return [line(head), line(rule), ...rows.map(line)].join('\n');
 }
