@@ -38,7 +38,7 @@ await main(async () => {
     return measureCore();
   }
   if (options.control) {
-    await setup('packages');
+    await setup('control');
     return measureControlPath();
   }
   requireRoot('The benchmark', 'run it with sudo.');

@@ -20,6 +20,7 @@ import { typescript } from './setup/typescript.mjs';
 /** What each goal takes, in order. A step is `{ title, isFresh(), work(command) }`, made when its turn comes. */
 const goals = {
   packages: [npmPackages],
+  control: [npmPackages, typescript],
   native: [() => debianPackages(nativePrograms)],
   build: [() => debianPackages(buildPrograms), npmPackages, nativeAddon, typescript],
   demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
