@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn other_protocols_are_summed_to_the_end_of_the_packet() {
+    fn h151_other_protocols_are_summed_to_the_end_of_the_packet() {
         let mut icmp = Sample::udp_v4(&[8, 0, 0, 0, 1, 2, 3]);
         icmp.transport = Transport::Other(1);
         let mut frame = icmp.frame();
