@@ -23,7 +23,7 @@ import { measurementsOf, sit } from './sitting.mjs';
 import { underlays, works } from './works/index.mjs';
 
 /** `seconds` of each measurement; the search for the lossless rate rises by `step` every `stepMillis`. */
-const thorough = { rounds: 5, seconds: 3, step: 1.15, stepMillis: 200 };
+const thorough = { rounds: 3, seconds: 2, step: 1.15, stepMillis: 200 };
 const quick = { rounds: 1, seconds: 0.5, step: 1.3, stepMillis: 100 };
 /** What a quick run takes unless it is told by name: by variant, and by underlay where not every work. */
 const quickVariants = ['vswitchd-all'];

@@ -38,7 +38,7 @@ async function measureInTurns(lab, sites, { underlay, works, pace, failures, pro
   for (let round = 0; round < pace.rounds; round += 1) {
     for (const work of works) {
       for (const { contestant, site } of turned(sites, round)) {
-        if (!takesPart(contestant, work) || !work.possible(site)) continue;
+        if (!takesPart(contestant, work, underlay) || !work.possible(site)) continue;
         const what = `round ${round + 1} ${work.name}`;
         progress.begins(`${underlay} ${what} ${contestant.name}`);
         const { result, reason } = await attempt(lab, () => work.measure(lab, site, pace));
@@ -52,14 +52,16 @@ async function measureInTurns(lab, sites, { underlay, works, pace, failures, pro
 }
 
 /** How many measurements a sitting takes at most; `possible` may leave some out. */
-export function measurementsOf({ contestants, works, pace }) {
-  const perRound = works.flatMap((work) => contestants.filter((each) => takesPart(each, work)));
+export function measurementsOf({ underlay, contestants, works, pace }) {
+  const perRound = works.flatMap((work) =>
+    contestants.filter((each) => takesPart(each, work, underlay)),
+  );
   return pace.rounds * perRound.length;
 }
 
-/** Variants take part in some works only. */
-function takesPart(contestant, work) {
-  return !contestant.variant || work.variants;
+function takesPart({ variant, works }, work, underlay) {
+  if (variant) return work.variants.includes(underlay);
+  return works === undefined || works.includes(work.name);
 }
 
 async function attempt(lab, work) {

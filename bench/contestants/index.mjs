@@ -5,28 +5,41 @@ import { startKernel } from './kernel.mjs';
 import { startOvs } from './ovs.mjs';
 import { startTinc } from './tinc.mjs';
 import { startVeth } from './veth.mjs';
-import { facilities, startVswitchd } from './vswitchd.mjs';
+import { facilities, startMixed, startVswitchd } from './vswitchd.mjs';
 
 /** The contestant that all are compared with. */
 export const reference = 'kernel';
 
+/** One way from vswitchd to the kernel, the reverse way from the kernel to vswitchd. */
+const mixedWorks = ['tcp1', 'tcp1r', 'small', 'rtt-udp'];
+
 /**
- * In the order of the tables. `variant`: vswitchd without something; it is measured in less. `start(lab, site)`
- * returns `{ pids, localAddress?, alone? }`: the daemons, where c3 is for c1 if not at its address, and whether there
- * is no c3. `present()` is false where its program is missing.
+ * In the order of the tables. `variant`: vswitchd without something; it is measured in less. `works`: what it is
+ * measured in, by name, if not in all. `start(lab, site)` returns `{ pids, localAddress?, alone? }`: the daemons, where
+ * c3 is for c1 if not at its address, and whether there is no c3. `present()` is false where its program is missing.
  */
 export const contestants = [
   { name: 'vswitchd', title: 'vswitchd', start: startVswitchd },
+  throughUnderlay('ring'),
+  throughUnderlay('tunnel-gso'),
   { name: reference, title: 'kernel vxlan + bridge', start: startKernel },
   { name: 'ovs', title: 'Open vSwitch, userspace', start: startOvs },
   { name: 'tinc', title: 'tinc, no cipher', start: startTinc, present: hasTinc },
   { name: 'veth', title: 'bare veth', start: startVeth },
+  { name: 'mixed', title: 'vswitchd to kernel', start: startMixed, works: mixedWorks },
   ...facilities.map((name) => without(`vswitchd-${name}`, `without ${name}`, [name])),
   without('vswitchd-all', 'without all of them', facilities),
 ].map((contestant) => ({ variant: false, present: () => true, ...contestant }));
 
+function throughUnderlay(underlay) {
+  const start = (lab, site) => startVswitchd(lab, site, { underlay });
+  return { name: `vswitchd-${underlay}`, title: `vswitchd, ${underlay}`, start };
+}
+
 function without(name, title, off) {
-  return { name, title, variant: true, start: (lab, site) => startVswitchd(lab, site, off) };
+  const features = Object.fromEntries(off.map((facility) => [facility, 'off']));
+  const start = (lab, site) => startVswitchd(lab, site, { features });
+  return { name, title, variant: true, start };
 }
 
 /**

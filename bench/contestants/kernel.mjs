@@ -12,7 +12,8 @@ export async function startKernel(lab, site) {
   return { pids: [] };
 }
 
-async function buildBridge(lab, host, peer) {
+/** Builds it on `host`. */
+export async function buildBridge(lab, host, peer) {
   const { namespace, address } = host;
   await lab.ip(namespace, [
     `link add name vx0 type vxlan id 256 dstport 4789 local ${address} dev ${underlayIfname}`,

@@ -70,7 +70,7 @@ function variantTable(results) {
   if (variants.length === 0) return undefined;
   const columns = underlays.flatMap((underlay) =>
     works
-      .filter((work) => work.variants && work.underlays.includes(underlay.name))
+      .filter((work) => work.variants.includes(underlay.name))
       .filter((work) =>
         results.figures.some((each) => each.work === work.name && each.underlay === underlay.name),
       )
