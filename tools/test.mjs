@@ -68,16 +68,15 @@ async function lint() {
   return biome && types;
 }
 
-/** Formatting, clippy and the tests of both crates; puts the tests' results into `results`. */
+/**
+ * Formatting and clippy of all Rust, the benchmarks' traffic source too, and the tests of both crates; puts the tests'
+ * results into `results`.
+ */
 async function native(results) {
   await requireCargo();
   const cwd = join(root, 'native');
-  const format = await show('cargo', ['fmt', '--all', '--check'], cwd);
-  const clippy = await show(
-    'cargo',
-    ['clippy', '--quiet', '--workspace', '--all-targets', '--', '--deny', 'warnings'],
-    cwd,
-  );
+  const isTidy = await tidy(cwd);
+  const isBlastTidy = await tidy(join(root, 'bench/blast'));
   const onOutput = (text) => process.stdout.write(text);
   // Names that begin with `root_` need root; a full run has it.
   const filter = process.getuid() === 0 ? [] : ['--', '--skip', 'root_'];
@@ -86,7 +85,14 @@ async function native(results) {
     onOutput,
   });
   results.push(...resultsOfCargo(output));
-  return format && clippy && code === 0;
+  return isTidy && isBlastTidy && code === 0;
+}
+
+/** Whether the workspace in this folder is formatted and clippy has nothing to say. */
+async function tidy(cwd) {
+  const clippy = ['clippy', '--quiet', '--workspace', '--all-targets', '--', '--deny', 'warnings'];
+  const isFormatted = await show('cargo', ['fmt', '--all', '--check'], cwd);
+  return (await show('cargo', clippy, cwd)) && isFormatted;
 }
 
 /** Runs these vitest projects; puts the tests' results into `results`. */

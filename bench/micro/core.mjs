@@ -44,10 +44,11 @@ function measured(folder) {
     });
 }
 
-/** A row for each pair of ours and its peer. */
+/** A row for each pair of ours and its peer, group by group. */
 function table(results) {
-  const rows = results
-    .filter(({ name }) => name === 'ours')
+  const groups = [...new Set(results.map(({ group }) => group))];
+  const rows = groups
+    .flatMap((group) => results.filter((each) => each.group === group && each.name === 'ours'))
     .map(({ group, parameter, nanoseconds }) => {
       const peer = results.find(
         (each) => each.group === group && each.parameter === parameter && each.name !== 'ours',
