@@ -11,7 +11,13 @@ import { expectPing } from '../support/ping.js';
 import type { Scope } from '../support/scope.js';
 import { expectTransfer } from '../support/tcp.js';
 import { testScope } from '../support/testScope.js';
-import { type Container, createContainer, createUnderlay, type Host } from '../support/topology.js';
+import {
+  type Container,
+  createContainer,
+  createUnderlay,
+  type Host,
+  UNDERLAY_IFNAME,
+} from '../support/topology.js';
 import { portArguments, Vswitchd } from '../support/vswitchd.js';
 
 type Path = 'ring' | 'tunnel-gso';
@@ -142,6 +148,28 @@ test('a route that moves to another interface takes TCP along, and back', async 
   await expectTransfer({ from: c1, to: c2, family: 4, bytes: 1_000_000 });
   expect((await aside()) - before, 'and by the old one again').toBeLessThan(100_000);
   await left.balanced();
+  await right.balanced();
+});
+
+test('a ring is given up where the host has IPsec policies, and with its interface', async () => {
+  const scope = testScope();
+  const { hosts, containers } = await pair(scope, 'whole');
+  const [one, two] = hosts;
+  const left = await attach(scope, { host: one, peer: two, container: containers[0] }, 'ring');
+  const right = await attach(scope, { host: two, peer: one, container: containers[1] }, 'ring');
+  const [c1, c2] = containers;
+  await expectTransfer({ from: c1, to: c2, family: 4, bytes: 1_000_000 });
+  // About somebody else, but who knows.
+  const policy = 'xfrm policy add src 10.9.9.9/32 dst 10.9.9.8/32 dir in action block';
+  await one.namespace.ip(policy);
+  await eventually('the ring is given up', async () => (await path(left)) === 'udp');
+  await expectTransfer({ from: c1, to: c2, family: 4, bytes: 1_000_000 });
+  await expectTransfer({ from: c2, to: c1, family: 4, bytes: 1_000_000 });
+  await left.balanced();
+
+  expect(await path(right)).toBe('ring');
+  await two.namespace.ip(`link del dev ${UNDERLAY_IFNAME}`);
+  await eventually('so is the other', async () => (await path(right)) === 'udp');
   await right.balanced();
 });
 

@@ -319,3 +319,28 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
         frame
     })
 }
+
+#[test]
+fn root_an_error_that_is_pending_mixes_up_no_long_frames() {
+    let mut host = Host::new("step").with_rings();
+    let name = io_support::tap::spec(&host.namespace).ifname;
+    let long = |n: u8| good(false, &[n; 3000]);
+    let taken = |host: &mut Host| {
+        let taken = take_now(&mut host.rings[0], 8).into_iter();
+        taken.map(|t| t.unwrap().payload[0]).collect::<Vec<_>>()
+    };
+    host.write(&VnetHeader::NONE, &long(1));
+    host.write(&VnetHeader::NONE, &long(2));
+    // Its reader was told of the ring before the interface went down.
+    host.namespace.ip(&format!("link set {name} down"));
+    assert_eq!(taken(&mut host), [1, 2]);
+    host.namespace.ip(&format!("link set {name} up"));
+    for n in 3..8 {
+        host.write(&VnetHeader::NONE, &long(n));
+        assert_eq!(taken(&mut host), [n]);
+    }
+    assert!(
+        !io_support::is_ready(&host.rings[0]),
+        "nothing is left behind"
+    );
+}

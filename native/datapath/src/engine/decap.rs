@@ -8,7 +8,6 @@ use super::worker::{EventKind, Worker};
 use crate::config::ReservedBits;
 use crate::counter::DropReason;
 use crate::event::Event;
-use crate::io::Refusal;
 use crate::io::underlay::RingRefusal;
 use crate::offload::{Piece, is_whole_udp};
 use crate::switch::Admission;
@@ -85,8 +84,12 @@ impl Worker {
         let Some((receiver, tapped)) = topology.tapped(index) else {
             return;
         };
-        let mut ring = tapped.lock();
+        let mut guard = tapped.lock();
+        let Some(ring) = guard.as_mut() else {
+            return self.stop_watching(tapped);
+        };
         let mut batch = ring.next_batch(RING_BATCH);
+        tapped.took(batch.len());
         for entry in 0..batch.len() {
             let outer = match batch.outer(entry) {
                 Ok(outer) => outer,
@@ -111,35 +114,8 @@ impl Worker {
         }
         self.finish_merges(&topology, &batch);
         drop(batch);
-        drop(ring);
+        drop(guard);
         self.flush(&topology);
-    }
-
-    /// Counts what the rings had no room for.
-    pub(super) fn count_ring_overflows(&self) {
-        let Underlay::Udp { receivers, .. } = &self.topology.underlay else {
-            return;
-        };
-        for ring in receivers.iter().filter_map(|r| r.ring.as_ref()) {
-            let lost = ring.new_overflows();
-            if lost > 0 {
-                self.refuse(&self.topology, DropReason::RingOverflow, lost);
-            }
-        }
-    }
-
-    /// The kernel says that something is wrong with a ring: its interface is down, or gone for good.
-    pub(super) fn ring_trouble(&mut self, index: usize) {
-        let topology = self.topology.clone();
-        if let Some((_, ring)) = topology.tapped(index)
-            && ring.lock().take_error() == Some(Refusal::Gone)
-        {
-            self.stop_watching(ring);
-            self.shared.events.push(Event::Downgraded {
-                detail: "packet ring: its interface is gone, so datagrams come by the socket"
-                    .into(),
-            });
-        }
     }
 
     /// Takes the datagrams apart that came as one.
@@ -163,7 +139,7 @@ impl Worker {
         sitting.topology.counters[self.index].datagrams.add(count);
     }
 
-    fn refuse(&self, topology: &Topology, reason: DropReason, datagrams: u64) {
+    pub(super) fn refuse(&self, topology: &Topology, reason: DropReason, datagrams: u64) {
         let counters = &topology.counters[self.index];
         counters.datagrams.add(datagrams);
         counters.drops.add(reason, datagrams);

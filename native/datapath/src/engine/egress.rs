@@ -40,8 +40,8 @@ impl Worker {
                 };
                 let mut style = style(topology, port);
                 // The kernel refuses to segment to more than the path takes, but may fragment.
-                style.gso &= self.fits(topology, port, held);
-                let fits = style.gso;
+                let fits = self.fits(topology, port, held);
+                style.gso &= fits;
                 self.finish_checksum(held).and_then(|()| {
                     if port.health.is_injected()
                         && fits

@@ -1,14 +1,18 @@
 //! TCP past the sockets, to the VTEPs for which that is right: superframes leave whole, and the kernel or the NIC cuts
 //! them inside the tunnel (`io/underlay/inject.rs`).
 //!
-//! All TCP of such a VTEP goes this way and everything else by the sockets, so no flow is split between them. The
+//! All TCP of such a VTEP goes this way and everything else by the sockets, so no flow is split between them; what the
+//! injector does not take goes by the sockets together with all that follows it in its batch, which leaves later. The
 //! injector answers for nothing: whether a VTEP is reached by the interface that it sends by is asked beforehand, and
 //! again whenever routes or interfaces change. In between nothing is injected.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::outbox::{Held, Injecting, Route, SendStyle};
+use super::paths::link_learned;
 use super::topology::{PortIo, Topology, Underlay};
 use super::worker::Worker;
 use crate::error::Error;
@@ -27,6 +31,10 @@ pub(crate) struct Injection {
     spec: InjectorSpec,
     ifname: String,
     watch: RouteWatch,
+    /// One asks at a time.
+    asking: Mutex<()>,
+    /// Changes that were heard of.
+    changes: AtomicU32,
     /// Something has changed since the VTEPs were asked about.
     is_stale: AtomicBool,
     /// The interface segments tunnels, and nothing was refused.
@@ -43,6 +51,8 @@ impl Injection {
             injector: Injector::open(&spec)?,
             spec,
             ifname: place.ifname.clone(),
+            asking: Mutex::default(),
+            changes: AtomicU32::new(0),
             is_stale: AtomicBool::new(false),
             is_at_work: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
@@ -65,21 +75,40 @@ impl Injection {
         !self.is_broken.swap(true, Ordering::Relaxed)
     }
 
-    /// Finds out for which VTEPs it is right. To be called after the picture has changed and after `is_stale`.
-    pub(crate) fn ask(&self, topology: &Topology) {
+    /// Finds out for which VTEPs it is right, and returns what has changed of the paths to them. To be called after the
+    /// picture has changed and after `is_stale`. Blocking: some 30 us a VTEP.
+    pub(crate) fn ask(&self, topology: &Topology) -> Vec<Event> {
+        let _alone = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = self.changes.load(Ordering::SeqCst);
         self.is_stale.store(false, Ordering::Relaxed);
         let is_of_use = !self.is_broken.load(Ordering::Relaxed)
+            && !topology.vtep.allow_outer_fragmentation
             && segments_tunnels(&self.ifname).is_ok_and(|segments| segments);
-        self.is_at_work.store(is_of_use, Ordering::Relaxed);
         let mut paths = PathCheck::open(&self.spec).ok().filter(|_| is_of_use);
+        let mut asked = HashMap::new();
+        let mut events = Vec::new();
         for port in topology.present_ports() {
-            if let PortIo::Tunnel(key) = &port.io {
-                let reaches = paths
-                    .as_mut()
-                    .is_some_and(|paths| paths.reaches(key.remote.ip()).unwrap_or(false));
-                port.health.set_injected(reaches);
-            }
+            let PortIo::Tunnel(key) = &port.io else {
+                continue;
+            };
+            let mtu = *asked.entry(key.remote.ip()).or_insert_with_key(|&remote| {
+                let paths = paths.as_mut()?;
+                paths.mtu_to(remote).ok().flatten()
+            });
+            // Nobody behind the injector compares with it, so it must be known first.
+            events.extend(mtu.and_then(|mtu| link_learned(topology, port, key, mtu)));
+            port.health.set_injected(mtu.is_some());
         }
+        let reached = asked.values().flatten().count();
+        self.is_at_work.store(
+            is_of_use && (reached > 0 || asked.is_empty()),
+            Ordering::Relaxed,
+        );
+        // What was heard of meanwhile may have made answers wrong; it has made this stale as well.
+        if self.changes.load(Ordering::SeqCst) != changes {
+            stop_injecting(topology);
+        }
+        events
     }
 }
 
@@ -105,6 +134,7 @@ impl Worker {
         if let Some(injection) = topology.injection()
             && injection.watch.take()
         {
+            injection.changes.fetch_add(1, Ordering::SeqCst);
             injection.is_stale.store(true, Ordering::Relaxed);
             stop_injecting(&topology);
         }
@@ -115,7 +145,9 @@ impl Worker {
         if let Some(injection) = self.topology.injection()
             && injection.is_stale.load(Ordering::Relaxed)
         {
-            injection.ask(&self.topology);
+            for event in injection.ask(&self.topology) {
+                self.shared.events.push(event);
+            }
         }
     }
 
@@ -136,6 +168,10 @@ impl Worker {
             return false;
         };
         if !is_tcp(self.outbox.frame(held)) {
+            return false;
+        }
+        if held.segments > MAX_SEGMENTS {
+            self.outbox.keep_to_sockets();
             return false;
         }
         // A superframe of one segment is none.
@@ -167,6 +203,9 @@ impl Worker {
         }
     }
 }
+
+/// Of one superframe. A forged one of 64,000 would hold the kernel, and so the worker, for 40 ms.
+const MAX_SEGMENTS: u64 = 256;
 
 fn stop_injecting(topology: &Topology) {
     for port in topology.present_ports() {

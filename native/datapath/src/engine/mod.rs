@@ -27,6 +27,7 @@ mod report;
 mod running;
 mod spin;
 mod strangers;
+mod tapped;
 mod too_big;
 mod topology;
 mod worker;
@@ -362,8 +363,12 @@ impl Inner {
         for event in paths::ask(topology) {
             self.events.push(event);
         }
-        if let Some(injection) = topology.injection() {
-            injection.ask(topology);
+        let injected = topology
+            .injection()
+            .map(|injection| injection.ask(topology));
+        let given_up = tapped::respect_ipsec(topology);
+        for event in injected.into_iter().flatten().chain(given_up) {
+            self.events.push(event);
         }
     }
 

@@ -105,8 +105,10 @@ pub(crate) struct Outbox {
     parts: Vec<Part>,
     /// One queue per source-port socket.
     queues: Vec<Vec<Transmit>>,
-    /// Frames for the injector, in order.
+    /// Frames for the injector, in order. They leave before all runs.
     injected: Vec<Injected>,
+    /// Nothing more is injected before the flush.
+    only_sockets: bool,
     /// Socket of the transmit whose parts were pushed last: the only one that can still grow.
     open: Option<usize>,
     frames: usize,
@@ -127,6 +129,7 @@ impl Outbox {
             parts: Vec::new(),
             queues: Vec::new(),
             injected: Vec::new(),
+            only_sockets: false,
             open: None,
             frames: 0,
         }
@@ -234,6 +237,9 @@ impl Outbox {
         route: Route,
         (style, injecting): (SendStyle, Injecting<'_>),
     ) -> bool {
+        if self.only_sockets {
+            return false;
+        }
         let entropy = self.entropy(held, style);
         let ports = injecting.source_ports;
         let Some(&source_port) = ports.get(entropy.hash as usize % ports.len().max(1)) else {
@@ -249,6 +255,7 @@ impl Outbox {
             checksum: injecting.checksum,
         };
         let Some(head) = header.before(self.frame(held), &held.vnet) else {
+            self.keep_to_sockets();
             return false;
         };
         let repeated = held.superframe.map_or(0, |s| s.header_len());
@@ -261,6 +268,11 @@ impl Outbox {
             bytes: (held.len as u64) + (held.segments - 1) * repeated as u64,
         });
         true
+    }
+
+    /// A frame of TCP goes by a socket, so what follows must not be injected before it has left.
+    pub(crate) fn keep_to_sockets(&mut self) {
+        self.only_sockets = true;
     }
 
     /// What decides by which way the frame goes; found out once.
@@ -290,6 +302,7 @@ impl Outbox {
         }
         self.parts.clear();
         self.open = None;
+        self.only_sockets = false;
         self.used = 0;
         self.frames = 0;
     }

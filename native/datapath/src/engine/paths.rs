@@ -26,11 +26,9 @@ pub(super) fn ask(topology: &Topology) -> Vec<Event> {
             // The way to a group is by the interface that was chosen for it, not by the routing table.
             let routes = routes.as_ref().filter(|_| !key.remote.ip().is_multicast());
             let known = routes.and_then(|routes| routes.to(key.remote));
-            // Loopback has 65536, but no IPv4 packet is longer than this.
-            known.unwrap_or(topology.underlay_mtu).min(65_535)
+            known.unwrap_or(topology.underlay_mtu)
         });
-        let change = port.health.path.set_link(mtu);
-        events.extend(change.map(|change| told(topology, port, key, change)));
+        events.extend(link_learned(topology, port, key, mtu));
     }
     events
 }
@@ -107,6 +105,18 @@ fn tunnels(topology: &Topology) -> impl Iterator<Item = (&Port, &TunnelKey)> {
         PortIo::Tunnel(key) => Some((port, key)),
         PortIo::Tap { .. } | PortIo::Memory { .. } => None,
     })
+}
+
+/// The host's route to a VTEP takes packets of `mtu` bytes: what has changed by that.
+pub(super) fn link_learned(
+    topology: &Topology,
+    port: &Port,
+    key: &TunnelKey,
+    mtu: u32,
+) -> Option<Event> {
+    // Loopback has 65536, but no IPv4 packet is longer than this.
+    let change = port.health.path.set_link(mtu.min(65_535))?;
+    Some(told(topology, port, key, change))
 }
 
 fn told(topology: &Topology, port: &Port, key: &TunnelKey, change: Change) -> Event {

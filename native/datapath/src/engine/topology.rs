@@ -2,22 +2,21 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::apply::{PortIds, tunnel_port};
 use super::bucket::Bucket;
 use super::injection::Injection;
 use super::path_mtu::PathMtu;
+use super::tapped::TappedRing;
 use crate::config::{
     GroupSpec, NetworkSpec, PortSpec, TunnelKey, TunnelSpec, UnderlayPath, VtepSpec,
 };
 use crate::counter::{Counter, Drops};
-use crate::error::{Error, ErrorCode};
 use crate::io::memory::{MemoryPair, MemoryUnderlay};
 use crate::io::tap::Tap;
-use crate::io::underlay::{Ring, RingSpec, RxSocket, TxPool};
+use crate::io::underlay::{RxSocket, TxPool};
 use crate::note::{Note, Notes};
 use crate::switch::{Bridge, Member, PortId};
 use crate::wire::vxlan::Vni;
@@ -128,7 +127,7 @@ impl Underlay {
                 injection: Some(injection),
                 ..
             } if injection.is_at_work() => UnderlayPath::TunnelGso,
-            Self::Udp { receivers, .. } if receivers.iter().any(|r| r.ring.is_some()) => {
+            Self::Udp { receivers, .. } if receivers.iter().any(Receiver::is_tapped) => {
                 UnderlayPath::Ring
             }
             Self::Udp { .. } | Self::Memory(_) => UnderlayPath::Udp,
@@ -177,6 +176,11 @@ impl Receiver {
         }
     }
 
+    /// Whether its packet ring is at work.
+    pub(crate) fn is_tapped(&self) -> bool {
+        self.ring.as_ref().is_some_and(|ring| ring.is_open())
+    }
+
     /// Datagrams that a socket's queue had no room for since the last call, given the kernel's total.
     pub(crate) fn overflows_since(&self, socket: usize, total: u32) -> u64 {
         let last = self
@@ -184,55 +188,6 @@ impl Receiver {
             .get(socket)
             .map_or(total, |o| o.swap(total, Ordering::Relaxed));
         u64::from(total.wrapping_sub(last))
-    }
-}
-
-/// A packet ring. The first worker reads it, so that a flow stays in order.
-pub(crate) struct TappedRing {
-    ring: Mutex<Ring>,
-    spec: RingSpec,
-    /// The ring's own descriptor once more, to be polled without the lock.
-    polled: OwnedFd,
-    /// What it last said of its overflows, in all.
-    overflows: AtomicU32,
-}
-
-impl TappedRing {
-    /// Errors: `NO_FILES`, `NO_RING` and what else [`Ring::open`] says.
-    pub(crate) fn open(spec: RingSpec) -> Result<Self, Error> {
-        let ring = Ring::open(&spec)?;
-        let polled = ring.as_fd().try_clone_to_owned().map_err(|e| {
-            let error = Error::new(ErrorCode::NoFiles, "packet ring");
-            error.with_detail(e.to_string())
-        })?;
-        Ok(Self {
-            ring: Mutex::new(ring),
-            spec,
-            polled,
-            overflows: AtomicU32::new(0),
-        })
-    }
-
-    /// What it was opened with.
-    pub(crate) fn spec(&self) -> RingSpec {
-        self.spec
-    }
-
-    /// The ring, for the one worker that reads it: nobody else holds it for long.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Packets that it had no room for since the last call.
-    pub(crate) fn new_overflows(&self) -> u64 {
-        let total = self.lock().overflows();
-        u64::from(total.wrapping_sub(self.overflows.swap(total, Ordering::Relaxed)))
-    }
-}
-
-impl AsFd for TappedRing {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.polled.as_fd()
     }
 }
 

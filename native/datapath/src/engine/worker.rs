@@ -236,7 +236,7 @@ impl Worker {
             for network in &self.topology.networks {
                 network.bridge.fdb().age(self.secs(now), TICKS_PER_SEC);
             }
-            self.count_ring_overflows();
+            self.look_at_rings();
             self.ask_routes();
             self.expire_paths(self.secs(now));
         }
@@ -298,7 +298,7 @@ impl Worker {
         Ok(())
     }
 
-    pub(super) fn stop_watching(&mut self, fd: &impl AsFd) {
+    pub(super) fn stop_watching(&self, fd: &impl AsFd) {
         self.poller.remove(fd);
     }
 

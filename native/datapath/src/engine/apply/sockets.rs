@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::config::{Desired, GroupSpec, UnderlayPath};
 use crate::engine::injection::Injection;
-use crate::engine::topology::{Group, Receiver, TappedRing, Underlay};
-use crate::error::Error;
+use crate::engine::tapped::{TappedRing, has_ipsec};
+use crate::engine::topology::{Group, Receiver, Underlay};
+use crate::error::{Error, ErrorCode};
 use crate::io::memory::MemoryUnderlay;
 use crate::io::underlay::inject::InjectorSpec;
 use crate::io::underlay::ring::{Place, place};
@@ -86,6 +87,13 @@ fn tapped_place(desired: &Desired, refused: &mut dyn FnMut(Error)) -> Option<Pla
     if desired.engine.underlay == UnderlayPath::Udp {
         return None;
     }
+    if has_ipsec() {
+        refused(
+            Error::new(ErrorCode::NoRing, vtep.address.to_string())
+                .with_detail("the host has IPsec policies, which a ring would pass by"),
+        );
+        return None;
+    }
     place(vtep.address, vtep.scope_interface.as_deref())
         .map_err(refused)
         .ok()
@@ -104,7 +112,7 @@ fn tap(
         slots: place.slots,
     };
     match &receiver.ring {
-        Some(ring) if ring.spec() == spec => Some(ring.clone()),
+        Some(ring) if ring.serves(&spec) => Some(ring.clone()),
         _ => TappedRing::open(spec).map(Arc::new).map_err(refused).ok(),
     }
 }

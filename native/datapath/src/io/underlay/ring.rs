@@ -152,11 +152,34 @@ impl Ring {
             self.stands_for.push(stands_for);
         }
         if long > 0 {
-            // What is missing afterwards, which nothing should, counts as cut off.
-            let _ = self.long.receive_many(self.socket.as_fd(), long);
+            self.receive_long(long);
         }
         let len = self.stands_for.len();
         Batch { ring: self, len }
+    }
+
+    /// Takes `count` frames out of the queue. What is missing afterwards, which nothing should, counts as cut off.
+    fn receive_long(&mut self, count: usize) {
+        // An error that is pending (the interface was down) comes instead of them, once.
+        for _ in 0..=PENDING_ERRORS {
+            match self.long.receive_many(self.socket.as_fd(), count) {
+                Ok(received) if received == count => return,
+                Err(Errno(errno)) if errno != libc::EAGAIN => {}
+                // Fewer than there are slots for them: or slots to come would be given the frames of others.
+                Ok(_) | Err(_) => break,
+            }
+        }
+        while self.long.receive_many(self.socket.as_fd(), count).is_ok() {}
+    }
+
+    /// Whether no slot is filled.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_queued(self.slot(0)).is_none()
+    }
+
+    /// Whether its interface no longer exists.
+    pub fn is_gone(&self) -> bool {
+        packet::bound_to(self.socket.as_fd()).is_ok_and(|to| to.ifindex < 0)
     }
 
     /// Packets that this ring has ever lost for want of a free slot, superframes as one. Wraps around. A system call: to
@@ -174,9 +197,8 @@ impl Ring {
         let fd = self.socket.as_fd();
         let option = SocketOption(libc::SOL_SOCKET, libc::SO_ERROR);
         let errno = socket::get_int(fd, option).unwrap_or(libc::EBADF);
-        let is_gone = packet::bound_to(fd).is_ok_and(|to| to.ifindex < 0);
         match errno {
-            _ if is_gone => Some(Refusal::Gone),
+            _ if self.is_gone() => Some(Refusal::Gone),
             0 => None,
             libc::ENETDOWN => Some(Refusal::Down),
             other => Some(Refusal::Other(other)),
@@ -355,6 +377,7 @@ const MIN_BLOCK_LEN: usize = 64 << 10;
 const MAX_SLOTS: usize = 1 << 16;
 /// Slots of one batch at most.
 const MAX_BATCH: usize = 1024;
+const PENDING_ERRORS: usize = 2;
 /// Frames longer than a slot in one batch.
 const LONG_FRAMES: usize = 64;
 /// The longest packet that IP has, its link header and what the kernel says of it.

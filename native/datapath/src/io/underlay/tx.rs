@@ -56,6 +56,8 @@ pub struct TxPool {
     gso: AtomicBool,
     downgraded: AtomicBool,
     sendmmsg: AtomicBool,
+    /// Datagrams that are too long for their path are fragmented.
+    fragments: bool,
 }
 
 /// One send: a datagram, or a run of them to one destination.
@@ -163,6 +165,7 @@ impl TxPool {
             gso: AtomicBool::new(false),
             downgraded: AtomicBool::new(false),
             sendmmsg: AtomicBool::new(spec.sendmmsg),
+            fragments: spec.fragment,
         };
         let mut in_use = None;
         for port in rotated(&spec.ports, port_seed(spec.local)) {

@@ -111,7 +111,9 @@ impl TxPool {
             passed |= result.is_ok();
             on_result(single, result);
         });
-        let within_limits = run.datagrams <= MAX_SEGMENTS && errno.0 != libc::EMSGSIZE;
+        // Where datagrams may be fragmented they pass although a run of them cannot.
+        let within_limits =
+            run.datagrams <= MAX_SEGMENTS && errno.0 != libc::EMSGSIZE && !self.fragments;
         if passed && within_limits && self.gso.swap(false, Ordering::Relaxed) {
             self.downgraded.store(true, Ordering::Relaxed);
         }
