@@ -22,6 +22,7 @@ export const contestants = [
   { name: 'vswitchd', title: 'vswitchd', start: startVswitchd },
   throughUnderlay('ring'),
   throughUnderlay('tunnel-gso'),
+  { ...without('vswitchd-spin', 'vswitchd, no spin', ['spin']), variant: false },
   { name: reference, title: 'kernel vxlan + bridge', start: startKernel },
   { name: 'ovs', title: 'Open vSwitch, userspace', start: startOvs },
   { name: 'tinc', title: 'tinc, no cipher', start: startTinc, present: hasTinc },

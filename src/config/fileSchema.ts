@@ -60,6 +60,7 @@ export const datapathSchema = mapping({
     multi_queue: feature(),
     recvmmsg: feature(),
     sendmmsg: feature(),
+    spin: feature(),
   }).prefault({}),
 }) satisfies z.ZodType<DatapathSettings>;
 

@@ -46,6 +46,8 @@ export interface EngineSpec {
   multiQueue: boolean;
   recvmmsg: boolean;
   sendmmsg: boolean;
+  /** Stay awake for a moment after work, as long as that pays. */
+  spin: boolean;
   /** By which way datagrams cross the kernel; where it cannot be, by sockets. */
   underlay: 'udp' | 'ring' | 'tunnel-gso';
 }

@@ -117,7 +117,15 @@ export interface VtepSettings {
   readonly interface?: string | undefined;
 }
 
-export type Feature = 'udp_gso' | 'udp_gro' | 'vnet_hdr' | 'multi_queue' | 'recvmmsg' | 'sendmmsg';
+/** Facilities of the kernel; and `spin`: a worker stays awake for a moment after work, as long as that pays. */
+export type Feature =
+  | 'udp_gso'
+  | 'udp_gro'
+  | 'vnet_hdr'
+  | 'multi_queue'
+  | 'recvmmsg'
+  | 'sendmmsg'
+  | 'spin';
 
 export interface DatapathSettings {
   readonly workers: 'auto' | number;

@@ -136,6 +136,7 @@ function planEngine(intent: Intent): EngineSpec {
     multiQueue: features.multi_queue === 'auto',
     recvmmsg: features.recvmmsg === 'auto',
     sendmmsg: features.sendmmsg === 'auto',
+    spin: features.spin === 'auto',
     underlay: underlay === 'auto' ? 'udp' : underlay,
   };
 }

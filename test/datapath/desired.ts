@@ -29,6 +29,7 @@ export function desired(...networks: NetworkSpec[]): DesiredState {
       multiQueue: true,
       recvmmsg: true,
       sendmmsg: true,
+      spin: true,
       underlay: 'udp',
     },
     underlayMtu: 1500,

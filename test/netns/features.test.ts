@@ -12,7 +12,10 @@ import { fileScope, testScope } from '../support/testScope.js';
 import { type Container, createContainer, createUnderlay, type Host } from '../support/topology.js';
 import { portArguments, Vswitchd } from '../support/vswitchd.js';
 
-const FEATURES = ['udp_gso', 'udp_gro', 'vnet_hdr', 'multi_queue', 'recvmmsg', 'sendmmsg'] as const;
+const FEATURES = [
+  ...['udp_gso', 'udp_gro', 'vnet_hdr', 'multi_queue'],
+  ...['recvmmsg', 'sendmmsg', 'spin'],
+] as const;
 const ALL_OFF = Object.fromEntries(FEATURES.map((feature) => [feature, 'off' as const]));
 
 describe('TCP and ping at the MTU', () => {

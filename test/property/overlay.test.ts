@@ -86,7 +86,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 const auto = { udp_gso: 'auto', udp_gro: 'auto', vnet_hdr: 'auto' } as const;
-const more = { multi_queue: 'auto', recvmmsg: 'auto', sendmmsg: 'auto' } as const;
+const more = { multi_queue: 'auto', recvmmsg: 'auto', sendmmsg: 'auto', spin: 'auto' } as const;
 const datapath: DatapathSettings = {
   workers: 'auto',
   underlay: 'auto',

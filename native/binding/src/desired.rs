@@ -67,6 +67,8 @@ pub struct EngineSpec {
     pub multi_queue: bool,
     pub recvmmsg: bool,
     pub sendmmsg: bool,
+    /// Stay awake for a moment after work, as long as that pays.
+    pub spin: bool,
     /// By which way datagrams cross the kernel; where it cannot be, by sockets.
     #[napi(ts_type = "'udp' | 'ring' | 'tunnel-gso'")]
     pub underlay: String,
@@ -216,6 +218,7 @@ impl DesiredState {
                     recvmmsg: engine.recvmmsg,
                     sendmmsg: engine.sendmmsg,
                 },
+                spin: engine.spin,
                 underlay: underlay(&engine.underlay)?,
             },
             networks: self

@@ -67,6 +67,8 @@ pub struct EngineSpec {
     pub workers: usize,
     /// Facilities that may be used if the kernel has them.
     pub features: Features,
+    /// Stay awake for a moment after work, as long as that pays.
+    pub spin: bool,
     /// By which way datagrams cross the kernel; where it cannot be, by sockets.
     pub underlay: UnderlayPath,
 }

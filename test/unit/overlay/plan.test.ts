@@ -36,7 +36,7 @@ datapath: {workers: 2, features: {udp_gso: off, sendmmsg: off}}
       owner: '/run/x.sock',
       workers: 2,
       ...{ udpGso: false, udpGro: true, vnetHdr: true, multiQueue: true },
-      ...{ recvmmsg: true, sendmmsg: false, underlay: 'udp' },
+      ...{ recvmmsg: true, sendmmsg: false, spin: true, underlay: 'udp' },
     });
   });
 

@@ -156,6 +156,7 @@ impl Datapath {
             None => Arc::new(Shared {
                 events: self.0.events.clone(),
                 epoch: self.0.epoch,
+                spins: desired.engine.spin,
                 meters: (0..workers).map(|_| Meter::default()).collect(),
             }),
         };

@@ -11,25 +11,29 @@ use std::time::Duration;
 /// The adaptive rule.
 #[derive(Debug)]
 pub(crate) struct Spin {
+    is_on: bool,
     score: u8,
     skipped: u8,
-}
-
-impl Default for Spin {
-    fn default() -> Self {
-        Self {
-            score: MAX,
-            skipped: 0,
-        }
-    }
 }
 
 impl Spin {
     /// Longest spin.
     pub(crate) const LIMIT: Duration = Duration::from_micros(50);
 
+    /// If not on it never pays.
+    pub(crate) fn new(is_on: bool) -> Self {
+        Self {
+            is_on,
+            score: MAX,
+            skipped: 0,
+        }
+    }
+
     /// Whether to spin this time.
     pub(crate) fn pays(&mut self) -> bool {
+        if !self.is_on {
+            return false;
+        }
         if self.score >= THRESHOLD {
             return true;
         }
@@ -62,7 +66,7 @@ mod tests {
 
     #[test]
     fn fruitless_spins_become_rare_and_one_success_brings_them_back() {
-        let mut spin = Spin::default();
+        let mut spin = Spin::new(true);
         let mut spins = 0;
         for _ in 0..1000 {
             if spin.pays() {
@@ -74,5 +78,12 @@ mod tests {
         while !spin.pays() {}
         spin.ended(true);
         assert!(spin.pays() && spin.pays());
+    }
+
+    #[test]
+    fn off_it_never_pays() {
+        let mut spin = Spin::new(false);
+        spin.ended(true);
+        assert!((0..100).all(|_| !spin.pays()));
     }
 }

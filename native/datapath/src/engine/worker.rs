@@ -49,6 +49,8 @@ pub(crate) struct Posts {
 pub(crate) struct Shared {
     pub(crate) events: Arc<EventRing>,
     pub(crate) epoch: Instant,
+    /// Workers stay awake for a moment after work, as long as that pays.
+    pub(crate) spins: bool,
     pub(crate) meters: Box<[Meter]>,
 }
 
@@ -103,6 +105,7 @@ impl Worker {
         posts: Posts,
     ) -> Result<Self, crate::error::Error> {
         let next_tick = shared.epoch;
+        let spin = Spin::new(shared.spins);
         let mut worker = Self {
             index,
             shared,
@@ -116,7 +119,7 @@ impl Worker {
             posts,
             poller: Poller::new()?,
             sources: Vec::new(),
-            spin: Spin::default(),
+            spin,
             next_tick,
         };
         worker.watch_sources()?;

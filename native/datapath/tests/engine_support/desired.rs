@@ -54,6 +54,7 @@ pub fn desired(networks: impl IntoIterator<Item = Network>) -> Desired {
                 recvmmsg: true,
                 sendmmsg: true,
             },
+            spin: true,
             underlay: UnderlayPath::Udp,
         },
         underlay_mtu: 1500,
