@@ -12,9 +12,16 @@ const margin = 24;
 const axis = { from: 1 / 32, to: 8 };
 const marks = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8];
 /** Distinct for colour-blind eyes, on white and on black (Okabe and Ito); the shapes differ too. */
-const inks = { vswitchd: '#d55e00', ovs: '#0072b2', tinc: '#009e73', veth: '#8c8c8c' };
+const inks = {
+  vswitchd: '#d55e00',
+  'vswitchd-tunnel-gso': '#cc79a7',
+  ovs: '#0072b2',
+  tinc: '#009e73',
+  veth: '#8c8c8c',
+};
 const shapes = {
   vswitchd: (x, y) => `<circle cx="${x}" cy="${y}" r="6"/>`,
+  'vswitchd-tunnel-gso': (x, y) => `<path d="M${x} ${y + 6}l5.5 -10h-11z"/>`,
   ovs: (x, y) => `<rect x="${x - 4.5}" y="${y - 4.5}" width="9" height="9"/>`,
   tinc: (x, y) => `<path d="M${x} ${y - 6}l5.5 10h-11z"/>`,
   veth: (x, y) => `<path d="M${x} ${y - 6}l6 6-6 6-6-6z"/>`,
@@ -75,8 +82,9 @@ function goodness({ better, ratio: { min, median, max } }) {
 }
 
 function legend(shown) {
+  const step = (width - margin) / shown.length;
   const entries = shown.map(({ name, title }, i) => {
-    const x = margin + i * 205;
+    const x = Math.round(margin + i * step);
     return `<g fill="${inks[name]}">${shapes[name](x + 6, 50)}</g><text x="${x + 20}" y="54">${title}</text>`;
   });
   return (
