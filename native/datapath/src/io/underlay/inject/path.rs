@@ -51,11 +51,6 @@ impl PathCheck {
         let link = self.netlink.link_at(ifindex)?;
         Ok(link.map(|link| link.mtu.min(route.mtu.unwrap_or(u32::MAX))))
     }
-
-    /// Whether what is injected for `destination` leaves as it would by a socket; see [`mtu_to`](Self::mtu_to).
-    pub fn reaches(&mut self, destination: IpAddr) -> Result<bool, Error> {
-        Ok(self.mtu_to(destination)?.is_some())
-    }
 }
 
 /// Whether the interface cuts superframes of TCP inside UDP tunnels itself, or hands them on whole. Otherwise the kernel
