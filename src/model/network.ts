@@ -93,6 +93,14 @@ export interface Network {
   readonly ports: readonly Port[];
 }
 
+/** Where addresses come from; at most one for each family. */
+export interface Pool {
+  readonly subnet: string;
+  readonly gateway?: string | undefined;
+  /** Containers get addresses from here only; within `subnet`. */
+  readonly range?: string | undefined;
+}
+
 /** The pool of sockets whose ports carry the flows. */
 export interface SourcePorts {
   readonly min: number;

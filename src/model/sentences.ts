@@ -175,6 +175,97 @@ export const sentences = {
     why: 'the file system refused it, so the change was taken back',
     fix: 'make room or correct the permissions of its directory',
   },
+  // The store
+  STORE_DOWN: {
+    status: 503,
+    what: 'cannot reach the store {subject}',
+    why: 'it does not answer',
+    fix: 'see that it runs and that this host reaches it; what is attached goes on working meanwhile',
+  },
+  STORE_DENIED: {
+    status: 503,
+    what: 'cannot use the store {subject}',
+    why: 'it refuses us, or its certificate is not trusted',
+    fix: 'correct user, password, token or certificates in the `store` setting',
+  },
+  STORE_REFUSED: {
+    status: 503,
+    what: 'the store {subject} refuses the change',
+    why: 'it answered with an error',
+    fix: 'see the log of the store',
+  },
+  STORE_COMPACTED: {
+    status: 503,
+    what: 'cannot follow the store {subject}',
+    why: 'it has forgotten the revision from which we asked',
+    fix: 'nothing: everything is read anew',
+  },
+  VNI_TAKEN: {
+    status: 409,
+    what: 'cannot give {subject}',
+    why: 'another network has that VNI',
+    fix: 'leave the VNI out, or choose another',
+  },
+  NO_FREE_SUBNET: {
+    status: 409,
+    what: 'cannot give network {subject} a subnet',
+    why: 'every automatic subnet is taken',
+    fix: 'name one with --subnet',
+  },
+  NETWORK_MISMATCH: {
+    status: 409,
+    what: 'cannot join network {subject}',
+    why: 'the store has one of that name that differs',
+    fix: 'make it with the same settings, or choose another name',
+  },
+  NETWORK_IN_USE: {
+    status: 409,
+    what: 'cannot remove network {subject}',
+    why: 'it has endpoints',
+    fix: 'see `vswitchctl endpoint ls`, and detach them first',
+  },
+  ADDRESS_TAKEN: {
+    status: 409,
+    what: 'cannot give the address {subject}',
+    why: 'somebody has it',
+    fix: 'choose another, or leave the choice to us',
+  },
+  ADDRESS_OUTSIDE: {
+    status: 409,
+    what: 'cannot give the address {subject}',
+    why: 'it is no host address of the network',
+    fix: 'choose one of its subnet',
+  },
+  NO_FREE_ADDRESS: {
+    status: 409,
+    what: 'cannot give an address of network {subject}',
+    why: 'every address of its subnet is taken',
+    fix: 'detach what is not needed, or see `vswitchctl host ls` for hosts that are gone',
+  },
+  NO_POOL: {
+    status: 409,
+    what: 'cannot give an address of network {subject}',
+    why: 'it has no subnet of that kind',
+    fix: 'name the address, or make the network with --subnet',
+  },
+  HOST_UNKNOWN: {
+    status: 404,
+    what: 'there is no host {subject}',
+    why: 'the store has none with that VTEP address',
+    fix: 'see `vswitchctl host ls`',
+  },
+  HOST_ALIVE: {
+    status: 409,
+    what: 'cannot forget host {subject}',
+    why: 'it is alive',
+    fix: 'stop its vswitchd first',
+  },
+  TAP_GONE: {
+    status: 409,
+    what: 'cannot attach {subject}',
+    why: 'its TAP is neither in the sandbox nor on the host any more',
+    fix: 'restart the container',
+  },
   // What the API is asked for
   BAD_REQUEST: {
     status: 400,
