@@ -23,14 +23,19 @@ export interface SharedState {
 }
 
 /**
- * `lost`: its lease has ended, but it left endpoints. Its entries are withdrawn; for a while it may
- * still send and is flooded to, because a host that only lost the store goes on forwarding.
+ * `lost`: its lease has ended, but it left endpoints, addresses or memberships. Its entries are
+ * withdrawn; for a while it may still send and is flooded to, because a host that only lost the
+ * store goes on forwarding.
  */
 export interface SharedHost {
   readonly address: string;
+  /** UDP port of its VTEP. */
   readonly port: number;
+  /** For people; its address when nobody knows it any more. */
   readonly name: string;
   readonly state: 'live' | 'lost';
+  /** Flooded to and allowed to send: while it is live, and for 10 minutes of this host's clock after. */
+  readonly heard: boolean;
 }
 
 /** A container on this host as the others shall see it. */
