@@ -2,7 +2,8 @@
 // change. Three of them are the same to their users: `local` (one file), `etcd` and `consul`.
 //
 // Keys are relative to the prefix of the store's URL, without leading slash: `networks/net1`. They
-// hold letters, digits and `-_.:/`. Values are JSON (see records.ts), at most 256 KiB.
+// hold letters, digits and `-_.:/`. Values are JSON (see records.ts), at most 256 KiB. What others wrote
+// below the prefix may have any key and value; it is read as it is, bytes that are no UTF-8 replaced.
 //
 // Every call ends within `STORE_PATIENCE_MS`: it answers or throws a `SwitchError` with code
 //   STORE_DOWN        not reachable, too slow, or it lost its quorum; the call may have had its effect
@@ -39,18 +40,18 @@ export type Condition =
   | { readonly key: string; readonly absent: true }
   | { readonly key: string; readonly revision: Revision };
 
-/** With `lease`, the key goes when the lease ends. */
+/** With `lease`, the key goes when the lease ends. A key is written either always with a lease or never. */
 export type Write =
   | { readonly key: string; readonly value: string; readonly lease?: LeaseId }
   | { readonly key: string; readonly remove: true };
 
-/** At most `TRANSACTION_MAX` conditions and writes together; a key is written at most once. */
+/** At most `TRANSACTION_MAX` conditions and writes together; a key stands in each of them at most once. */
 export interface Transaction {
   readonly conditions: readonly Condition[];
   readonly writes: readonly Write[];
 }
 
-/** Consul takes 64 operations at once, etcd 128. */
+/** etcd and Consul take 128 operations at once; on Consul a write with a lease is two. */
 export const TRANSACTION_MAX = 64;
 
 export type LeaseId = string;
@@ -65,10 +66,12 @@ export interface Store {
   snapshot(): Promise<Snapshot>;
 
   /**
-   * Calls `onChanges` with what changed after `from`, in order, every change once, batches as they come;
-   * the second argument is the revision reached. Returns when `signal` aborts. Throws when the
-   * connection is lost, or `STORE_COMPACTED` when the store no longer knows `from`: then a new snapshot
-   * is the way on. A silent dead connection is found out within seconds, not minutes.
+   * Calls `onChanges` with what changed after `from`, in order, nothing twice, batches as they come; the
+   * second argument is the revision reached. A transaction is never torn over two batches; of a key that
+   * changed several times in between, only the last may be told. Returns when `signal` aborts or the store
+   * is closed. Throws when the connection is lost, or `STORE_COMPACTED` when the store no longer knows
+   * `from`: then a new snapshot is the way on. A silent dead connection is found out within seconds, not
+   * minutes.
    */
   watch(
     from: Snapshot,
@@ -76,7 +79,7 @@ export interface Store {
     signal: AbortSignal,
   ): Promise<void>;
 
-  /** All writes or none. False: a condition did not hold. */
+  /** All writes or none. False: a condition did not hold, or a lease has ended. */
   commit(transaction: Transaction): Promise<boolean>;
 
   /** A lease that ends `ttlSecs` (at least 10) after it was granted or last renewed; Consul may take up to twice that. */
