@@ -3,7 +3,14 @@
 
 import { closest } from 'fastest-levenshtein';
 import * as z from 'zod';
-import { formatCidr, isHostAddress, parseCidr, parseIp } from '../model/ip.js';
+import {
+  formatCidr,
+  isHostAddress,
+  isMulticast,
+  parseCidr,
+  parseIp,
+  subnetOf,
+} from '../model/ip.js';
 import { isGroupMac, isZeroMac, type Mac, parseMac } from '../model/mac.js';
 
 /** A whole number from `min` to `max`. */
@@ -105,6 +112,13 @@ export const cidr = () =>
     },
     CIDR_PATTERN,
   );
+
+export const subnet = () =>
+  text('a subnet such as 10.0.0.0/24 (no host bits)', (raw) => {
+    const value = parseCidr(raw);
+    if (value === undefined || isMulticast(value)) return undefined;
+    return subnetOf(value).address === value.address ? formatCidr(value) : undefined;
+  });
 
 /** The address of one station. */
 export const stationMac = () =>

@@ -2,7 +2,7 @@
 // and in the state file. Defaults stand here and nowhere else.
 
 import * as z from 'zod';
-import { formatCidr, isMulticast, parseCidr, parseIp, subnetOf } from '../model/ip.js';
+import { isMulticast, parseIp } from '../model/ip.js';
 import { isGroupMac, type Mac, parseMac } from '../model/mac.js';
 import type { FdbStatic, MulticastGroup, Network, Peer, Port } from '../model/network.js';
 import { VNI_MAX, VNI_MIN } from '../model/vni.js';
@@ -18,6 +18,7 @@ import {
   name,
   oneOf,
   stationMac,
+  subnet,
   text,
   tos,
   udpPort,
@@ -109,12 +110,6 @@ const reservedBitsMask = text(
   },
 );
 
-const subnet = text('a subnet such as 10.0.0.0/24 (no host bits)', (raw) => {
-  const value = parseCidr(raw);
-  if (value === undefined || isMulticast(value)) return undefined;
-  return subnetOf(value).address === value.address ? formatCidr(value) : undefined;
-});
-
 const pcpTos = mapping({
   ...{ 0: tos().optional(), 1: tos().optional(), 2: tos().optional(), 3: tos().optional() },
   ...{ 4: tos().optional(), 5: tos().optional(), 6: tos().optional(), 7: tos().optional() },
@@ -126,7 +121,7 @@ const GROUP_FWD = 'bits 3-15 of 0-65535: 01:80:c2:00:00:00, 01 and 02 are never 
 const settings = {
   name: name(),
   port: udpPort().optional(),
-  subnet: subnet.optional(),
+  subnet: subnet().optional(),
   up: flag().default(true),
   peers: list(peerSchema, 'VTEPs').default([]),
   open: flag().optional(),

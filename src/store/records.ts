@@ -12,7 +12,24 @@
 // Only the host is under a lease: what belongs to a dead host counts no longer, but stays reserved
 // for it, so that a host that was cut off for a minute finds its addresses still its own.
 
+import * as z from 'zod';
+import {
+  cidr,
+  hostAddress,
+  list,
+  mapping,
+  name,
+  oneOf,
+  stationMac,
+  subnet,
+  udpPort,
+} from '../config/leaf.js';
+import { networkSchema } from '../config/networkSchema.js';
+import { problemsOf } from '../config/problem.js';
+import { problemText } from '../model/error.js';
+import { isHostAddress, parseIp } from '../model/ip.js';
 import type { Network, Pool } from '../model/network.js';
+import { parseVni } from '../model/vni.js';
 
 export const RECORD_VERSION = 1;
 
@@ -57,6 +74,7 @@ export interface MemberRecord {
   readonly docker_id: string;
 }
 
+/** `gateway` and `reserved` addresses are the network's and go with it; the others are a host's. */
 export type AddressUse = 'endpoint' | 'gateway' | 'reserved';
 
 export interface AddressRecord {
@@ -78,3 +96,213 @@ export interface EndpointRecord {
   /** Other names under which containers of the network find it. */
   readonly aliases: readonly string[];
 }
+
+/** A record and where it stands. */
+export type Item =
+  | { readonly kind: 'host'; readonly vtep: string; readonly record: HostRecord }
+  | { readonly kind: 'network'; readonly network: string; readonly record: NetworkRecord }
+  | { readonly kind: 'vni'; readonly vni: number; readonly record: ClaimRecord }
+  | { readonly kind: 'subnet'; readonly subnet: string; readonly record: ClaimRecord }
+  | {
+      readonly kind: 'member';
+      readonly network: string;
+      readonly vtep: string;
+      readonly record: MemberRecord;
+    }
+  | {
+      readonly kind: 'address';
+      readonly network: string;
+      readonly ip: string;
+      readonly record: AddressRecord;
+    }
+  | {
+      readonly kind: 'endpoint';
+      readonly network: string;
+      readonly id: string;
+      readonly record: EndpointRecord;
+    };
+
+export interface Garbage {
+  readonly kind: 'garbage';
+  readonly why: string;
+}
+
+type AnyRecord = Item['record'];
+
+/** Where each record stands. */
+export const keys = {
+  host: (vtep: string) => `hosts/${vtep}`,
+  network: (network: string) => `networks/${network}`,
+  vni: (vni: number) => `vnis/${vni}`,
+  /** `subnet` as CIDR text. */
+  subnet: (subnet: string) => `subnets/${subnet.replace('/', '_')}`,
+  member: (network: string, vtep: string) => `members/${network}/${vtep}`,
+  address: (network: string, ip: string) => `addresses/${network}/${ip}`,
+  endpoint: (network: string, id: string) => `endpoints/${network}/${id}`,
+} as const;
+
+/** The value under a record's key. Equal records have equal text. */
+export function encode(record: AnyRecord): string {
+  return JSON.stringify(sorted(record));
+}
+
+/** Reads what stands under a key. Never throws. */
+export function decode(key: string, value: string): Item | Garbage {
+  const read = readerOf(key);
+  if (read === undefined) return garbage('no record of ours has such a key');
+  let raw: unknown;
+  try {
+    raw = JSON.parse(value);
+  } catch {
+    return garbage('it is no JSON');
+  }
+  return read(raw);
+}
+
+type Reader = (raw: unknown) => Item | Garbage;
+
+/** `undefined`: no record has such a key. */
+function readerOf(key: string): Reader | undefined {
+  const [folder, first = '', ...rest] = key.split('/');
+  const second = rest.join('/');
+  switch (folder) {
+    case 'hosts':
+      return isHost(key.slice(6))
+        ? reader(hostSchema, (record) => ({ kind: 'host', vtep: key.slice(6), record }))
+        : undefined;
+    case 'networks':
+      return isName(first) && rest.length === 0
+        ? reader(networkRecordSchema, (record) => networkItem(first, record))
+        : undefined;
+    case 'vnis': {
+      const vni = parseVni(first);
+      return vni === undefined || rest.length > 0
+        ? undefined
+        : reader(claimSchema, (record) => ({ kind: 'vni', vni, record }));
+    }
+    case 'subnets': {
+      const text = first.replace('_', '/');
+      return isSubnet(text) && rest.length === 0
+        ? reader(claimSchema, (record) => ({ kind: 'subnet', subnet: text, record }))
+        : undefined;
+    }
+    case 'members':
+      return isName(first) && isHost(second)
+        ? reader(memberSchema, (record) => ({
+            kind: 'member',
+            network: first,
+            vtep: second,
+            record,
+          }))
+        : undefined;
+    case 'addresses':
+      return isName(first) && isHost(second)
+        ? reader(addressSchema, (record) => ({
+            kind: 'address',
+            network: first,
+            ip: second,
+            record,
+          }))
+        : undefined;
+    case 'endpoints':
+      return isName(first) && second !== ''
+        ? reader(endpointSchema, (record) => ({
+            kind: 'endpoint',
+            network: first,
+            id: second,
+            record,
+          }))
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function reader<T>(schema: z.ZodType<T>, place: (record: T) => Item | Garbage): Reader {
+  return (raw) => {
+    const { data, error } = schema.safeParse(raw);
+    if (error !== undefined) {
+      return garbage(problemsOf(error.issues, raw).slice(0, 3).map(problemText).join('; '));
+    }
+    return place(data);
+  };
+}
+
+function networkItem(network: string, record: NetworkRecord): Item | Garbage {
+  const { network: settings } = record;
+  if (settings.name !== network) return garbage(`its network is called ${settings.name}`);
+  if (settings.ports.length + settings.fdb.length > 0) {
+    return garbage('its network has ports or FDB entries');
+  }
+  return { kind: 'network', network, record };
+}
+
+function garbage(why: string): Garbage {
+  return { kind: 'garbage', why };
+}
+
+const isName = (text: string) => name().safeParse(text).success;
+
+/** Only canonical text, so that one thing has one key. */
+function isHost(text: string): boolean {
+  const ip = parseIp(text);
+  return ip !== undefined && ip.address === text && isHostAddress(ip);
+}
+
+function isSubnet(text: string): boolean {
+  return subnet().safeParse(text).data === text;
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
+}
+
+const version = z.literal(RECORD_VERSION, { error: String(RECORD_VERSION) });
+const word = () => z.string({ error: 'text of 1-255 characters' }).min(1).max(255);
+
+const hostSchema = mapping({
+  version,
+  name: word(),
+  port: udpPort(),
+  machine: word(),
+  lease: word(),
+}) satisfies z.ZodType<HostRecord>;
+
+/** A subnet with its gateway and range; both lie in it. */
+export const poolSchema = mapping({
+  subnet: subnet(),
+  gateway: hostAddress().optional(),
+  range: subnet().optional(),
+}) satisfies z.ZodType<Pool>;
+
+const networkRecordSchema = mapping({
+  version,
+  id: word(),
+  network: networkSchema,
+  pools: list(poolSchema, 'pools'),
+  owner: oneOf('people', 'docker', 'docker-cluster'),
+  docker_id: word().optional(),
+  removing: z.literal(true, { error: 'true' }).optional(),
+}) satisfies z.ZodType<NetworkRecord>;
+
+const claimSchema = mapping({ version, network: name() }) satisfies z.ZodType<ClaimRecord>;
+
+const memberSchema = mapping({ version, docker_id: word() }) satisfies z.ZodType<MemberRecord>;
+
+const addressSchema = mapping({
+  version,
+  host: hostAddress(),
+  use: oneOf('endpoint', 'gateway', 'reserved'),
+}) satisfies z.ZodType<AddressRecord>;
+
+const endpointSchema = mapping({
+  version,
+  host: hostAddress(),
+  mac: stationMac(),
+  addresses: list(cidr(), 'addresses with prefix length'),
+  name: word().optional(),
+  aliases: list(word(), 'names'),
+}) satisfies z.ZodType<EndpointRecord>;
