@@ -13,6 +13,11 @@ export declare class Datapath {
   start(wake: () => void): void
   /** Takes up to `max` events, and behind them, if any were lost since the last call, one that says how many. */
   drain(max: number): Array<DatapathEvent>
+  /**
+   * Makes the TAP of a port with a sandbox in our own network namespace: marked, down, without addresses, as the
+   * apply with that port will want to adopt it. One that is there with the same mark is fine.
+   */
+  makeTap(tap: NewTap): Promise<void>
   /** A copy of every counter. */
   counters(): Counters
   /** A copy of the forwarding database of one network, or of all. */
@@ -160,6 +165,13 @@ export interface GroupSpec {
   ttl: number
 }
 
+/** Whose frames may enter at a port. */
+export interface GuardSpec {
+  macs: Array<string>
+  /** Without prefix length; the link-local addresses of the MACs are allowed beside them. */
+  addresses: Array<string>
+}
+
 /** An interface of our network namespace. */
 export interface Interface {
   ifname: string
@@ -252,6 +264,14 @@ export interface NetworkSpec {
   fdb: Array<FdbSpec>
 }
 
+/** The TAP of a port with a sandbox. */
+export interface NewTap {
+  port: string
+  ifname: string
+  mac: string
+  mtu: number
+}
+
 /** How often something happened beside dropping, such as `icmp.ptb_sent`; never zero. */
 export interface NoteCount {
   note: string
@@ -322,6 +342,13 @@ export interface PortSpec {
   floodBroadcast: boolean
   hairpin: boolean
   maxMacs: number
+  /** What may be sent from it; absent = anything. */
+  guard?: GuardSpec
+  /**
+   * TAP only: path of the network namespace to which somebody else moves it. It is made by `makeTap`, and apply
+   * adopts it by its mark, there or in our own; name, MAC and addresses are theirs to change.
+   */
+  sandbox?: string
 }
 
 /** Tries everything. Takes milliseconds and leaves nothing behind. */
@@ -341,8 +368,11 @@ export interface Probe {
   interfaces: Array<Interface>
 }
 
-/** Removes a TAP for good; false when it was not there, or is not that of this owner's port. */
-export declare function removeTap(netns: string | undefined | null, ifname: string, owner: string, port: string): Promise<boolean>
+/**
+ * Removes a TAP for good; false when it was not there, or is not that of this owner's port. Without `ifname` it is one
+ * that somebody else moves: whatever its name, in `netns` or else in our own.
+ */
+export declare function removeTap(netns: string | undefined | null, ifname: string | undefined | null, owner: string, port: string): Promise<boolean>
 
 /** Folded from ports that were removed. */
 export interface RetiredCounters {

@@ -10,6 +10,7 @@ import type {
   FdbEntry,
   Interface,
   NativeDatapath,
+  NewTap,
   OwnedTap,
   Probe,
 } from './seam.js';
@@ -46,6 +47,11 @@ export class Datapath {
   /** Takes up to `max` events. */
   drain(max: number): DatapathEvent[] {
     return guard(() => this.#native.drain(max));
+  }
+
+  /** Makes the TAP of a port with a sandbox in our own namespace, for `apply` to adopt. */
+  makeTap(tap: NewTap): Promise<void> {
+    return guardAsync(() => this.#native.makeTap(tap));
   }
 
   counters(): Counters {
@@ -93,6 +99,11 @@ export class Datapath {
   /** Removes a TAP for good; false when it was not there or bears not the mark of owner and port. */
   removeTap(tap: OwnedTap, owner: string): Promise<boolean> {
     return guardAsync(() => this.#addon.removeTap(tap.netns, tap.ifname, owner, tap.port));
+  }
+
+  /** The same for the port of a sandbox: the TAP is there or in our own namespace, under any name. */
+  removeRoamingTap(sandbox: string, port: string, owner: string): Promise<boolean> {
+    return guardAsync(() => this.#addon.removeTap(sandbox, undefined, owner, port));
   }
 }
 

@@ -108,6 +108,30 @@ export interface PortSpec {
   floodBroadcast: boolean;
   hairpin: boolean;
   maxMacs: number;
+  /** What may be sent from it; absent = anything. */
+  guard?: GuardSpec;
+  /**
+   * TAP only: path of the network namespace to which somebody else (Docker) moves it, and from which
+   * he brings it back. Made by `makeTap`; apply only adopts it, by its mark: in the sandbox, which need
+   * not be there yet, or else in our own namespace (none: TAP_GONE). Name, MAC, addresses and up
+   * state are not touched; `netns` is absent. Neither a move nor another `sandbox` reopens it.
+   */
+  sandbox?: string;
+}
+
+/** Whose frames may enter at a port: sources of Ethernet, IP, ARP and neighbor discovery. */
+export interface GuardSpec {
+  macs: string[];
+  /** Without prefix length; the link-local addresses of the MACs are allowed beside them. */
+  addresses: string[];
+}
+
+/** The TAP of a port with a sandbox. */
+export interface NewTap {
+  port: string;
+  ifname: string;
+  mac: string;
+  mtu: number;
 }
 
 /** Identity: all but `flood`. */
@@ -312,6 +336,12 @@ export interface NativeDatapath {
   apply(desired: DesiredState): Promise<ApplyReport>;
   /** `wake` means that the event ring is no longer empty; it does not keep the process alive. */
   start(wake: () => void): void;
+  /**
+   * Makes the TAP of a port with a sandbox in our own namespace: marked, down, as the apply with that
+   * port will adopt it. One that is there with our mark is fine; else IFNAME_TAKEN. After the first
+   * apply only: that says with how many queues.
+   */
+  makeTap(tap: NewTap): Promise<void>;
   drain(max: number): DatapathEvent[];
   counters(): Counters;
   fdb(network?: string): FdbEntry[];
@@ -339,10 +369,13 @@ export interface Addon {
   lockFile(path: string): { release(): void };
   /** All namespaces of this machine reachable through /run/netns and /proc. */
   ownedTaps(owner: string): Promise<OwnedTap[]>;
-  /** Only a TAP that bears exactly the mark of `owner` and `port`. False: was not there, or is another's. */
+  /**
+   * Only a TAP that bears exactly the mark of `owner` and `port`. False: was not there, or is another's.
+   * Without `ifname`, for ports with a sandbox: whatever its name, in `netns` or else in our own.
+   */
   removeTap(
     netns: string | undefined,
-    ifname: string,
+    ifname: string | undefined,
     owner: string,
     port: string,
   ): Promise<boolean>;

@@ -12,6 +12,7 @@ import type {
   FdbEntry,
   NativeDatapath,
   NetworkCounters,
+  NewTap,
   OwnedTap,
   PortCounters,
   PortSpec,
@@ -96,6 +97,7 @@ export class FakeHost {
       },
       ownedTaps: async (owner) => host.taps.filter((tap) => tap.owner === owner),
       async removeTap(netns, ifname, owner, port) {
+        if (ifname === undefined) return host.#removeRoaming(netns, owner, port);
         const namespace = host.#namespaceOf(netns, `TAP ${ifname}`);
         const at = host.taps.findIndex(
           (tap) =>
@@ -116,6 +118,11 @@ export class FakeHost {
     const code = this.broken.get(port.name);
     if (code !== undefined) throw nativeError(code, { subject, syscall: 'ioctl', errno: 16 });
     if (port.kind !== 'tap') return;
+    if (port.sandbox !== undefined) {
+      if (this.#roaming(port.sandbox, owner, port.name) < 0)
+        throw nativeError('TAP_GONE', { subject });
+      return;
+    }
     const namespace = this.#namespaceOf(port.netns, subject);
     const ifname = port.ifname ?? '';
     const there = this.taps.find((tap) => tap.namespace === namespace && tap.ifname === ifname);
@@ -124,6 +131,31 @@ export class FakeHost {
     if (there !== undefined) return;
     const place = port.netns === undefined ? {} : { netns: port.netns };
     this.taps.push({ ...place, ifname, port: port.name, owner, namespace });
+  }
+
+  /** Makes the TAP of a port with a sandbox. */
+  makeTap({ port, ifname }: NewTap, owner: string): void {
+    const there = this.taps.find((tap) => tap.namespace === undefined && tap.ifname === ifname);
+    if (there === undefined) this.taps.push({ ifname, port, owner, namespace: undefined });
+    else if (there.owner !== owner || there.port !== port)
+      throw nativeError('IFNAME_TAKEN', { subject: `port ${port}` });
+  }
+
+  #removeRoaming(sandbox: string | undefined, owner: string, port: string): boolean {
+    const at = this.#roaming(sandbox, owner, port);
+    if (at >= 0) this.taps.splice(at, 1);
+    return at >= 0;
+  }
+
+  /** Index of the TAP that somebody else moves: in the sandbox or at home, under any name. */
+  #roaming(sandbox: string | undefined, owner: string, port: string): number {
+    const places = new Set([
+      sandbox === undefined ? undefined : this.namespaces.get(sandbox),
+      undefined,
+    ]);
+    return this.taps.findIndex(
+      (tap) => places.has(tap.namespace) && tap.owner === owner && tap.port === port,
+    );
   }
 
   #namespaceOf(path: string | undefined, subject: string): string | undefined {
@@ -175,6 +207,11 @@ export class FakeDatapath implements NativeDatapath {
     }
     this.desired = structuredClone(desired);
     return reportOf(old, desired);
+  }
+
+  async makeTap(tap: NewTap): Promise<void> {
+    if (this.desired === undefined) throw nativeError('BAD_VALUE', { subject: 'datapath' });
+    this.#host.makeTap(tap, this.desired.engine.owner);
   }
 
   start(wake: () => void): void {

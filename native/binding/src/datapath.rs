@@ -9,7 +9,7 @@ use napi::bindgen_prelude::{AsyncTask, Env, Function, Task, Uint8Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
-use crate::desired::DesiredState;
+use crate::desired::{DesiredState, NewTap};
 use crate::failure::thrown;
 use crate::reports::{ApplyReport, Counters, DatapathEvent, FdbEntry};
 
@@ -91,6 +91,16 @@ impl Datapath {
             });
         }
         events
+    }
+
+    /// Makes the TAP of a port with a sandbox in our own network namespace: marked, down, without addresses, as the
+    /// apply with that port will want to adopt it. One that is there with the same mark is fine.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn make_tap(&self, tap: NewTap) -> AsyncTask<MakeTap> {
+        AsyncTask::new(MakeTap {
+            inner: self.inner.clone(),
+            tap,
+        })
     }
 
     /// A copy of every counter.
@@ -223,6 +233,27 @@ impl Task for Apply {
 
     fn resolve(&mut self, _env: Env, report: Self::Output) -> napi::Result<ApplyReport> {
         Ok(report.into())
+    }
+}
+
+/// `makeTap`, off the main thread.
+pub struct MakeTap {
+    inner: Arc<::datapath::Datapath>,
+    tap: NewTap,
+}
+
+impl Task for MakeTap {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        let place = self.tap.place().map_err(thrown)?;
+        let made = self.inner.make_tap(&self.tap.port, self.tap.mtu, &place);
+        made.map_err(thrown)
+    }
+
+    fn resolve(&mut self, _env: Env, _output: ()) -> napi::Result<()> {
+        Ok(())
     }
 }
 

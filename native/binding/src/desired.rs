@@ -156,6 +156,28 @@ pub struct PortSpec {
     pub flood_broadcast: bool,
     pub hairpin: bool,
     pub max_macs: u32,
+    /// What may be sent from it; absent = anything.
+    pub guard: Option<GuardSpec>,
+    /// TAP only: path of the network namespace to which somebody else moves it. It is made by `makeTap`, and apply
+    /// adopts it by its mark, there or in our own; name, MAC and addresses are theirs to change.
+    pub sandbox: Option<String>,
+}
+
+/// Whose frames may enter at a port.
+#[napi(object)]
+pub struct GuardSpec {
+    pub macs: Vec<String>,
+    /// Without prefix length; the link-local addresses of the MACs are allowed beside them.
+    pub addresses: Vec<String>,
+}
+
+/// The TAP of a port with a sandbox.
+#[napi(object)]
+pub struct NewTap {
+    pub port: String,
+    pub ifname: String,
+    pub mac: String,
+    pub mtu: u32,
 }
 
 /// A remote VTEP; address, UDP port and VNI are its identity.
@@ -358,6 +380,7 @@ impl PortSpec {
                     .iter()
                     .map(|cidr| cidr_of(cidr, &place))
                     .collect::<Result<_, _>>()?,
+                sandbox: self.sandbox.map(PathBuf::from),
             }),
             other => return Err(bad(&place, other)),
         };
@@ -369,6 +392,29 @@ impl PortSpec {
             flood_broadcast: self.flood_broadcast,
             hairpin: self.hairpin,
             max_macs: self.max_macs,
+            guard: self.guard.map(|guard| guard.convert(&place)).transpose()?,
+        })
+    }
+}
+
+impl GuardSpec {
+    fn convert(self, place: &str) -> Result<own::GuardSpec, Error> {
+        Ok(own::GuardSpec {
+            macs: all(&self.macs, place)?,
+            addresses: all(&self.addresses, place)?,
+        })
+    }
+}
+
+impl NewTap {
+    pub(crate) fn place(&self) -> Result<own::TapPort, Error> {
+        let mac = parse(&self.mac, &format!("port {}", self.port))?;
+        Ok(own::TapPort {
+            netns: None,
+            ifname: self.ifname.clone(),
+            mac: Some(mac),
+            addresses: Vec::new(),
+            sandbox: None,
         })
     }
 }
@@ -427,6 +473,10 @@ fn vni(value: u32, place: &str) -> Result<Vni, Error> {
 
 fn fit<T: TryFrom<u32>>(value: u32, place: &str) -> Result<T, Error> {
     T::try_from(value).map_err(|_| bad(place, &value.to_string()))
+}
+
+fn all<T: FromStr>(texts: &[String], place: &str) -> Result<Vec<T>, Error> {
+    texts.iter().map(|text| parse(text, place)).collect()
 }
 
 fn parse<T: FromStr>(text: &str, place: &str) -> Result<T, Error> {

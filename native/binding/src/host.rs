@@ -165,11 +165,12 @@ pub fn owned_taps(owner: String) -> AsyncTask<FindTaps> {
     AsyncTask::new(FindTaps { owner })
 }
 
-/// Removes a TAP for good; false when it was not there, or is not that of this owner's port.
+/// Removes a TAP for good; false when it was not there, or is not that of this owner's port. Without `ifname` it is one
+/// that somebody else moves: whatever its name, in `netns` or else in our own.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn remove_tap(
     netns: Option<String>,
-    ifname: String,
+    ifname: Option<String>,
     owner: String,
     port: String,
 ) -> AsyncTask<RemoveTap> {
@@ -207,7 +208,7 @@ impl Task for FindTaps {
 /// `removeTap`, off the main thread.
 pub struct RemoveTap {
     netns: Option<PathBuf>,
-    ifname: String,
+    ifname: Option<String>,
     owner: String,
     port: String,
 }
@@ -221,7 +222,12 @@ impl Task for RemoveTap {
             owner: &self.owner,
             port: &self.port,
         };
-        tap::remove(self.netns.as_deref(), &self.ifname, mark).map_err(thrown)
+        let netns = self.netns.as_deref();
+        let removed = match &self.ifname {
+            Some(ifname) => tap::remove(netns, ifname, mark),
+            None => tap::remove_roaming(netns, mark),
+        };
+        removed.map_err(thrown)
     }
 
     fn resolve(&mut self, _env: Env, removed: bool) -> napi::Result<bool> {

@@ -225,6 +225,17 @@ pub struct PortSpec {
     pub hairpin: bool,
     /// Learned entries behind it.
     pub max_macs: u32,
+    /// What may be sent from it; `None` is anything.
+    pub guard: Option<GuardSpec>,
+}
+
+/// Whose frames may enter at a port: port security.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GuardSpec {
+    /// Source MACs.
+    pub macs: Vec<MacAddr>,
+    /// Source addresses; the link-local addresses of the MACs (RFC 4291 appendix A) are allowed beside them.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// What is behind a port.
@@ -247,6 +258,9 @@ pub struct TapPort {
     pub mac: Option<MacAddr>,
     /// Its addresses with prefix lengths.
     pub addresses: Vec<(IpAddr, u8)>,
+    /// Set where somebody else moves the TAP (Docker does): path of the namespace that it is moved to and back from,
+    /// which need not be there yet. `netns` is `None` then, and name, MAC and addresses are theirs to change.
+    pub sandbox: Option<PathBuf>,
 }
 
 /// A remote VTEP; its three values together are its identity.

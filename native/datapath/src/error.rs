@@ -107,6 +107,8 @@ error_codes! {
     IfnameTaken = "IFNAME_TAKEN",
     /// The TAP is held open by another process.
     TapBusy = "TAP_BUSY",
+    /// A TAP that somebody else moves is in none of the namespaces where it may be.
+    TapGone = "TAP_GONE",
     /// The kernel refuses this MTU.
     MtuImpossible = "MTU_IMPOSSIBLE",
     /// Another socket holds the UDP port.

@@ -290,6 +290,7 @@ fn a_refused_apply_leaves_everything_running_as_it_was() {
             ifname: "eth0".into(),
             mac: None,
             addresses: Vec::new(),
+            sandbox: None,
         });
     });
     let limited = network("n", 256).port("q").peer(C).with(|n| {

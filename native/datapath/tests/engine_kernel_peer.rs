@@ -49,6 +49,7 @@ impl Bed {
             ifname: "eth0".into(),
             mac: None,
             addresses: vec![(RECEIVER.ip(), 24)],
+            sandbox: None,
         });
         let net = network("net", 256)
             .peer(KERNEL)

@@ -4,6 +4,7 @@
 pub(super) mod entries;
 mod report;
 mod sockets;
+pub(super) mod taps;
 
 pub use report::ApplyReport;
 
@@ -15,7 +16,7 @@ use super::keeper::LearnedVteps;
 use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker};
 use crate::config::{Desired, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec};
 use crate::error::{Error, ErrorCode};
-use crate::io::tap::{Mark, Offloads, Tap, TapSpec, remove};
+use crate::io::tap::{Mark, Tap, TapSpec, remove};
 use crate::switch::{Bridge, Fdb, Member, PortId};
 use crate::wire::mac::MacAddr;
 
@@ -115,6 +116,10 @@ fn check(desired: &Desired) -> Result<(), Error> {
         }
         if let Some(port) = network.ports.iter().find(|p| !ports.insert(&p.name)) {
             return bad(format!("port {}", port.name), "this name is used twice");
+        }
+        if let Some(port) = network.ports.iter().find(|p| taps::is_nowhere(&p.kind)) {
+            let detail = "it has a sandbox, so it begins in our own namespace";
+            return bad(format!("port {}", port.name), detail);
         }
         let foreign = |t: &&TunnelSpec| t.key.remote.is_ipv4() != desired.vtep.address.is_ipv4();
         if let Some(tunnel) = network.tunnels.iter().find(foreign) {
@@ -420,30 +425,8 @@ impl Builder<'_> {
     }
 
     fn tap_spec(&self, spec: &PortSpec, place: &TapPort) -> TapSpec {
-        let features = self.desired.engine.features;
-        TapSpec {
-            netns: place.netns.clone(),
-            ifname: place.ifname.clone(),
-            mac: place.mac.map(|mac| mac.0),
-            mtu: spec.mtu,
-            addresses: place.addresses.clone(),
-            alias: Mark {
-                owner: &self.desired.engine.owner,
-                port: &spec.name,
-            }
-            .alias(),
-            queues: if features.multi_queue {
-                self.carried.workers
-            } else {
-                1
-            },
-            vnet_hdr: features.vnet_hdr,
-            offloads: Offloads {
-                checksum: true,
-                tso: true,
-                uso: true,
-            },
-        }
+        let engine = &self.desired.engine;
+        taps::spec(engine, self.carried.workers, &spec.name, spec.mtu, place)
     }
 
     /// Takes back what this apply has done to the outside.
@@ -466,7 +449,7 @@ fn same_place(io: &PortIo, spec: &PortSpec) -> bool {
     match (io, &spec.kind) {
         (PortIo::Tap { spec: was, .. }, PortKind::Tap(place)) => matches!(
             &was.kind,
-            PortKind::Tap(old) if (&old.netns, &old.ifname) == (&place.netns, &place.ifname)
+            PortKind::Tap(old) if taps::is_same(old, place)
         ),
         (PortIo::Memory { .. }, PortKind::Memory) => true,
         _ => false,

@@ -44,10 +44,11 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 
-use crate::config::Desired;
+use crate::config::{Desired, TapPort};
 use crate::error::{Error, ErrorCode};
 use crate::event::{Event, EventRing, Stamped, Wake};
 use crate::io::memory::MemoryUnderlay;
+use crate::io::tap::Tap;
 use crate::switch::Origin;
 
 use apply::{Carried, PortIds, Previous};
@@ -201,6 +202,25 @@ impl Datapath {
     /// Takes up to `max` events, and how many were lost since the last call.
     pub fn drain(&self, max: usize) -> (Vec<Stamped>, u64) {
         self.0.events.drain(max)
+    }
+
+    /// Makes the TAP of a port with a sandbox in our own namespace, as the next apply with that port
+    /// will want to adopt it: marked, down, without addresses. One that is there with the same mark is fine. Errors:
+    /// `BAD_VALUE` before the first apply, `STOPPED`, and as [`Tap::make`].
+    pub fn make_tap(&self, port: &str, mtu: u32, place: &TapPort) -> Result<(), Error> {
+        let spec = {
+            let state = self.0.lock();
+            if state.is_stopped {
+                return Err(Error::new(ErrorCode::Stopped, "datapath"));
+            }
+            let (Some(desired), Some(view)) = (&state.desired, self.0.view.load_full()) else {
+                return Err(
+                    Error::new(ErrorCode::BadValue, "datapath").with_detail("nothing applied")
+                );
+            };
+            apply::taps::spec(&desired.engine, view.workers(), port, mtu, place)
+        };
+        Tap::make(&spec).map_err(|e| e.about(format!("port {port}")))
     }
 
     /// A copy of every counter; `None` before the first apply.

@@ -278,11 +278,11 @@ fn port(port: &Port, network: &Network) -> PortReport {
 
 fn tap_report(tap: &crate::io::tap::Tap) -> TapReport {
     let mac = MacAddr(tap.mac());
-    let spec = tap.spec();
+    let (ifname, netns) = tap.place();
     TapReport {
-        ifname: spec.ifname,
+        ifname,
         ifindex: tap.ifindex,
-        netns: spec.netns,
+        netns,
         mac,
     }
 }

@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 
 mod owned;
 mod queue;
+mod roaming;
 
 pub use owned::{Mark, OwnedTap, owned, remove};
 pub(super) use queue::open_tun;
 pub use queue::{TapQueue, VNET_HEADER_LEN};
+pub use roaming::remove_roaming;
 
 /// What a TAP should be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,9 @@ pub struct TapSpec {
     pub vnet_hdr: bool,
     /// What the container's stack may leave undone; only with `vnet_hdr`.
     pub offloads: Offloads,
+    /// Set where somebody else moves the device: path of the namespace that it is moved to. It is made by
+    /// [`Tap::make`], and `open` only adopts it; `netns` is `None`.
+    pub sandbox: Option<PathBuf>,
 }
 
 /// What the stack behind a TAP leaves to its reader. Writers may always leave the same undone.
@@ -83,7 +88,10 @@ impl Tap {
     /// Makes the device, or attaches to the one that carries the same alias: that keeps its addresses and routes, and
     /// only gets what is missing. When this fails nothing is left behind that was not there before.
     ///
-    /// Errors: `NETNS_GONE`, `NO_NET_ADMIN`, `NO_TUN`, `IFNAME_TAKEN` when the name belongs to an interface with
+    /// A device with a sandbox is never made here, only looked for, first in the sandbox, then in our own namespace,
+    /// and gets nothing but its MTU.
+    ///
+    /// Errors: `TAP_GONE` when a device with a sandbox is in neither; `NETNS_GONE`, `NO_NET_ADMIN`, `NO_TUN`, `IFNAME_TAKEN` when the name belongs to an interface with
     /// another alias or of another kind, `TAP_BUSY` when another descriptor holds it, `MTU_IMPOSSIBLE`, `NO_FILES`,
     /// `BAD_VALUE`, `IO`.
     pub fn open(spec: &TapSpec) -> Result<Self, Error> {
@@ -91,7 +99,10 @@ impl Tap {
         let namespace = spec.netns.as_deref().map(netns::identity).transpose()?;
         let deadline = Instant::now() + BUSY_PATIENCE;
         loop {
-            let opened = netns::within(spec.netns.as_deref(), || Self::open_here(spec, namespace));
+            let opened = match &spec.sandbox {
+                Some(sandbox) => roaming::adopt(spec, sandbox),
+                None => netns::within(spec.netns.as_deref(), || Self::open_here(spec, namespace)),
+            };
             match opened {
                 // The last holder may be just ending: a process that is killed closes one descriptor after the other.
                 Err(error) if error.code == ErrorCode::TapBusy && Instant::now() < deadline => {
@@ -105,7 +116,18 @@ impl Tap {
     /// Changes MTU, MAC and addresses from those of `was` to those of `spec`: addresses that only `was` has are taken
     /// away. Everything else must be the same. Errors: as `open`; a failure may leave a part changed, which the way
     /// back (`was` and `spec` exchanged) mends.
+    ///
+    /// Of a device with a sandbox only the MTU is changed. Its sandbox may be another now: nothing is moved by us.
     pub fn reconfigure(&self, was: &TapSpec, spec: &TapSpec) -> Result<(), Error> {
+        if let Some(sandbox) = &spec.sandbox {
+            if was.mtu != spec.mtu {
+                roaming::resize(spec, sandbox).map_err(|e| named(e, spec))?;
+            }
+            let mut live = self.live();
+            live.spec = spec.clone();
+            live.mtu = spec.mtu;
+            return Ok(());
+        }
         if self.netns_gone() {
             return Err(named(Error::new(ErrorCode::NetnsGone, ""), spec));
         }
@@ -278,19 +300,8 @@ pub(super) fn offload_mask(offloads: Offloads) -> u32 {
 /// Brings the interface to what `spec` says and returns it as it is then.
 fn configure(netlink: &mut Netlink, link: &Link, spec: &TapSpec) -> Result<Link, Error> {
     let ifindex = link.ifindex;
-    if link.alias.as_deref() != Some(spec.alias.as_str()) {
-        netlink.set_alias(ifindex, &spec.alias)?;
-    }
-    if let Some(mac) = spec.mac.filter(|&mac| link.mac != Some(mac)) {
-        netlink.set_mac(ifindex, mac)?;
-    }
-    if link.mtu != spec.mtu {
-        netlink.set_mtu(ifindex, spec.mtu)?;
-    }
-    if spec.vnet_hdr {
-        // Only faster; kernels that do not let it be set keep 64 KiB.
-        let _ = netlink.set_gso_max_size(ifindex, GSO_MAX_SIZE);
-    }
+    identify(netlink, link, spec)?;
+    size(netlink, link, spec)?;
     if !link.up {
         netlink.set_up(ifindex, true)?;
     }
@@ -298,6 +309,29 @@ fn configure(netlink: &mut Netlink, link: &Link, spec: &TapSpec) -> Result<Link,
         add_address(netlink, &spec.ifname, on(ifindex, address))?;
     }
     present(netlink, &spec.ifname)
+}
+
+/// Writes the mark on the interface and gives it its MAC.
+fn identify(netlink: &mut Netlink, link: &Link, spec: &TapSpec) -> Result<(), Error> {
+    if link.alias.as_deref() != Some(spec.alias.as_str()) {
+        netlink.set_alias(link.ifindex, &spec.alias)?;
+    }
+    match spec.mac.filter(|&mac| link.mac != Some(mac)) {
+        Some(mac) => netlink.set_mac(link.ifindex, mac),
+        None => Ok(()),
+    }
+}
+
+/// Limits how long its packets and superframes may be.
+fn size(netlink: &mut Netlink, link: &Link, spec: &TapSpec) -> Result<(), Error> {
+    if link.mtu != spec.mtu {
+        netlink.set_mtu(link.ifindex, spec.mtu)?;
+    }
+    if spec.vnet_hdr {
+        // Only faster; kernels that do not let it be set keep 64 KiB.
+        let _ = netlink.set_gso_max_size(link.ifindex, GSO_MAX_SIZE);
+    }
+    Ok(())
 }
 
 /// Adds an address; IPv6 that somebody disabled for the whole namespace (Docker does) is enabled on this interface.
@@ -338,6 +372,7 @@ fn named(error: Error, spec: &TapSpec) -> Error {
     let place = spec
         .netns
         .as_deref()
+        .or(spec.sandbox.as_deref())
         .map_or(String::new(), |path| format!(" in {}", path.display()));
     let subject = format!("{}{place}", spec.ifname);
     if error.detail.is_some() || error.subject.is_empty() || error.subject == spec.ifname {

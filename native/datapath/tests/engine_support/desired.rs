@@ -113,6 +113,7 @@ impl Network {
             flood_broadcast: true,
             hairpin: false,
             max_macs: 1024,
+            guard: None,
         };
         change(&mut port);
         self.0.ports.push(port);

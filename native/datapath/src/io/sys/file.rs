@@ -38,6 +38,18 @@ pub(in crate::io) fn tun_attach(
     request.ifr_ifru.ifru_flags = flags as libc::c_short;
     // SAFETY: TUNSETIFF reads and writes one ifreq, which lives for the call.
     check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) })?;
+    name_in(&request)
+}
+
+/// TUNGETIFF: the name that the device has now. Errors: EBADFD when it is gone.
+pub(in crate::io) fn tun_name(tun: BorrowedFd<'_>) -> Result<String, Errno> {
+    let mut request = interface_request("?")?;
+    // SAFETY: TUNGETIFF writes one ifreq, which lives for the call.
+    check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETIFF as _, &raw mut request) })?;
+    name_in(&request)
+}
+
+fn name_in(request: &libc::ifreq) -> Result<String, Errno> {
     let name = request.ifr_name.iter().take_while(|&&c| c != 0);
     let name = name.map(|&c| c as u8).collect();
     String::from_utf8(name).map_err(|_| Errno(libc::EINVAL))
