@@ -14,7 +14,7 @@ export interface DockerNetwork {
   readonly mtu?: number | undefined;
   /** VTEPs for use without a store. */
   readonly peers: readonly string[];
-  /** `auto` where our own IPAM driver shall choose. */
+  /** `auto`: those of the network as it is, or one that we choose. Others must be the network's own. */
   readonly pools: readonly Pool[] | 'auto';
   /** Only what the container's own address says may be sent. */
   readonly port_security: boolean;
@@ -55,6 +55,11 @@ export interface DockerHost {
    * VNI_TAKEN, STORE_*.
    */
   join(network: DockerNetwork): Promise<OverlayNetwork>;
+  /**
+   * The subnet that a new IPv4 network would get now: free in the store and on this host, and none of
+   * `except`. Two hosts that ask at once are given different ones, as far as chance can do that. Throws NO_FREE_SUBNET.
+   */
+  freeSubnet(except: readonly string[]): Promise<string>;
   /** Docker has removed the network here (local scope) or everywhere (global). Unknown ones are no error. */
   leave(name: string): Promise<void>;
 

@@ -116,9 +116,9 @@ export const sentences = {
   },
   SOCKET_UNUSABLE: {
     status: 409,
-    what: 'cannot open the control socket {subject}',
+    what: 'cannot open the socket {subject}',
     why: 'the path cannot be used',
-    fix: 'choose a directory that this user may write with --socket',
+    fix: 'choose a path in a directory that this user may write',
   },
   NO_DAEMON: {
     status: 503,
@@ -265,6 +265,49 @@ export const sentences = {
     what: 'cannot attach {subject}',
     why: 'its TAP is neither in the sandbox nor on the host any more',
     fix: 'restart the container',
+  },
+  // Docker
+  DRIVER_OPTIONS: {
+    status: 400,
+    what: 'cannot make the network',
+    why: 'its driver options are refused',
+    fix: 'correct what is listed',
+  },
+  DRIVER_REFUSES: {
+    status: 400,
+    what: 'cannot make {subject}',
+    why: 'the driver does not offer it',
+    fix: 'leave it out',
+  },
+  ENGINE_AWAY: {
+    status: 503,
+    what: 'cannot ask Docker about {subject}',
+    why: 'its API does not answer',
+    fix: 'see that dockerd runs, and that `docker.engine` names its socket',
+  },
+  ENGINE_UNKNOWN: {
+    status: 404,
+    what: 'cannot use {subject}',
+    why: 'Docker does not know it (any more)',
+    fix: 'make it again with `docker network create`',
+  },
+  POOL_UNCLEAR: {
+    status: 409,
+    what: 'cannot give an address of the pool {subject}',
+    why: 'no network, or more than one, has that subnet',
+    fix: 'make the network again with `--ipam-opt network=NAME`',
+  },
+  POOL_HELD: {
+    status: 409,
+    what: 'cannot give the pool {subject}',
+    why: 'another `docker network create` holds it, or it overlaps with a route of this host',
+    fix: 'try again, or name another with --subnet',
+  },
+  TOO_SLOW: {
+    status: 504,
+    what: 'cannot finish {subject}',
+    why: 'it took longer than Docker may be kept waiting',
+    fix: 'see `vswitchctl status`, and try again',
   },
   // What the API is asked for
   BAD_REQUEST: {

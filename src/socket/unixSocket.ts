@@ -1,4 +1,4 @@
-// The control socket as a file: whose it is, how it comes to be, and that only ours is ever removed.
+// A unix socket as a file: whose it is, how it comes to be, and that only ours is ever removed.
 
 import { chmod, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -26,13 +26,13 @@ export async function checkSocketFree(socket: string): Promise<void> {
     if (!there.isSocket()) {
       throw new SwitchError('SOCKET_UNUSABLE', socket, {
         why: 'something that is no socket has this name, and is left alone',
-        fix: 'choose another path with --socket, or move it away',
+        fix: 'choose another path, or move it away',
       });
     }
     if (await isAnswered(socket)) {
       throw new SwitchError('SOCKET_UNUSABLE', socket, {
         why: 'another program answers on it',
-        fix: 'stop that program, or choose another path with --socket',
+        fix: 'stop that program, or choose another path',
       });
     }
   } catch (error) {
