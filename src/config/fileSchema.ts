@@ -17,6 +17,7 @@ import {
   whole,
 } from './leaf.js';
 import { networkSchema } from './networkSchema.js';
+import { storeSchema } from './storeSchema.js';
 
 // RFC 7348 section 5 asks for the dynamic range; below 1024 are other people's services.
 const sourcePortsSchema = mapping({
@@ -64,16 +65,6 @@ export const datapathSchema = mapping({
   }).prefault({}),
 }) satisfies z.ZodType<DatapathSettings>;
 
-/** Where hosts share networks. Also the value of `--store`. */
-export const storeSchema = z.string({ error: 'local' }).superRefine((url, context) => {
-  if (url === 'local') return;
-  const later = /^(etcd|consul):\/\//.test(url);
-  context.addIssue({
-    code: 'custom',
-    message: later ? 'local; etcd and consul come with a later version' : 'local',
-  });
-});
-
 /** A socket path fits sockaddr_un with its terminating zero: 107 bytes (unix(7)). */
 export const socketSchema = text('an absolute path of at most 107 bytes', (raw) =>
   raw.startsWith('/') && Buffer.byteLength(raw) <= 107 ? raw : undefined,
@@ -84,7 +75,7 @@ const controlSchema = mapping({ socket: socketSchema.default(DEFAULT_SOCKET) });
 /** Everything but the networks, which are parsed one by one so that each has its say. */
 export const fileShape = {
   vtep: vtepSchema,
-  store: storeSchema.default('local'),
+  store: storeSchema.prefault('local'),
   control: controlSchema.prefault({}),
   datapath: datapathSchema.prefault({}),
   networks: list(networkSchema, 'networks').default([]),

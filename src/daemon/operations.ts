@@ -158,7 +158,7 @@ function statusOf(
       ...(vtep.interface === undefined ? {} : { interface: vtep.interface }),
     },
     underlay_mtu: underlayMtu,
-    store: config.config.store,
+    store: config.config.store.url,
     workers: counters.workers.length,
     networks: overlay.networks.length,
     ports: { up: count('up'), waiting: count('waiting'), gone: count('gone') },

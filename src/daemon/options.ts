@@ -2,7 +2,8 @@
 
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { socketSchema, storeSchema } from '../config/fileSchema.js';
+import { socketSchema } from '../config/fileSchema.js';
+import { storeSchema } from '../config/storeSchema.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
 import { statePathOf } from '../store/stateFile.js';

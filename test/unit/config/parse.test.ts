@@ -41,7 +41,7 @@ describe('a configuration', () => {
         symmetric_hash: false,
         allow_outer_fragmentation: false,
       },
-      store: 'local',
+      store: { kind: 'local', url: 'local' },
       control: { socket: '/run/vswitchd/control.sock' },
       datapath: { workers: 'auto', features: { udp_gso: 'auto', sendmmsg: 'auto' } },
     });
@@ -330,15 +330,6 @@ describe('keys and words', () => {
     '[N240] %s is an unknown key',
     (text) => {
       expect(problemsOf(`${VTEP}${text}\n`).length).toBeGreaterThan(0);
-    },
-  );
-
-  it.each(['etcd://h:2379/p', 'consul://h:8500/p'])(
-    'store %s comes with a later version',
-    (url) => {
-      expect(problemsOf(`${VTEP}store: ${url}\n`)).toMatchObject([
-        { path: 'store', line: 2, allowed: expect.stringContaining('later version') },
-      ]);
     },
   );
 

@@ -181,7 +181,7 @@ describe('the command line of vswitchd', () => {
   it.each([
     [[]],
     [['--config', 'a', '--vtep', '10.0.0.1']],
-    [['--vtep', '10.0.0.1', '--store', 'etcd://h/']],
+    [['--vtep', '10.0.0.1', '--store', 'redis://h/']],
     [['--vtep', '10.0.0.1', '--socket', `/${'x'.repeat(120)}`]],
     [['--vtep', '10.0.0.1', '--log-level', 'loud']],
     [['--vtep', '10.0.0.1', 'extra']],
