@@ -197,6 +197,18 @@ export interface MemoryDatagram {
   payload: Uint8Array
 }
 
+/** What the control plane knows of one address of a network. */
+export interface NeighborSpec {
+  ip: string
+  mac: string
+  /** Where its owner is: behind a local port (never answered for), or elsewhere. */
+  local: boolean
+  /** live: answered. stale: forwarded (arp.stale). dead: its host is gone, forwarded (arp.owner_dead). */
+  state: 'live' | 'stale' | 'dead'
+  /** R flag of neighbor advertisements. */
+  router: boolean
+}
+
 /**
  * One network. As sums over its ports and `retired`, in frames:
  * rxFrames = ingress drops + consumed + unicast + flooded;
@@ -262,6 +274,11 @@ export interface NetworkSpec {
   ports: Array<PortSpec>
   tunnels: Array<TunnelSpec>
   fdb: Array<FdbSpec>
+  /**
+   * Who has which address, each address once; ARP and ND about those elsewhere are answered. Empty = ARP and ND are
+   * left alone.
+   */
+  neighbors: Array<NeighborSpec>
 }
 
 /** The TAP of a port with a sandbox. */

@@ -85,6 +85,8 @@ export interface NetworkSpec {
   ports: PortSpec[];
   tunnels: TunnelSpec[];
   fdb: FdbSpec[];
+  /** Who has which address, each address once; ARP and ND about those elsewhere are answered. Empty = ARP and ND are left alone. */
+  neighbors: NeighborSpec[];
 }
 
 export interface VlanRange {
@@ -153,6 +155,18 @@ export interface FdbTarget {
   port?: string;
   tunnel?: { remote: string; udpPort: number; vni: number };
   local?: boolean;
+}
+
+/** What the control plane knows of one address of a network. */
+export interface NeighborSpec {
+  ip: string;
+  mac: string;
+  /** Where its owner is: behind a local port (never answered for), or elsewhere. */
+  local: boolean;
+  /** live: answered. stale: forwarded (arp.stale). dead: its host is gone, forwarded (arp.owner_dead). */
+  state: 'live' | 'stale' | 'dead';
+  /** R flag of neighbor advertisements. */
+  router: boolean;
 }
 
 /** Names are `network NAME`, `port NAME`, `tunnel NETWORK REMOTE:PORT/VNI`. */

@@ -176,6 +176,7 @@ function planNetwork(network: Network, intent: Intent, waiting: ReadonlySet<stri
         (entry) => !isZeroMac(entry.mac) && (entry.port === undefined || names.has(entry.port)),
       )
       .map((entry) => planFdb(entry, network, udpPort)),
+    neighbors: [],
   };
 }
 

@@ -62,6 +62,7 @@ export function network(name: string, vni: number, given: Partial<NetworkSpec> =
     ports: [],
     tunnels: [],
     fdb: [],
+    neighbors: [],
     ...given,
   };
 }

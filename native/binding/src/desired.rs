@@ -112,6 +112,9 @@ pub struct NetworkSpec {
     pub ports: Vec<PortSpec>,
     pub tunnels: Vec<TunnelSpec>,
     pub fdb: Vec<FdbSpec>,
+    /// Who has which address, each address once; ARP and ND about those elsewhere are answered. Empty = ARP and ND are
+    /// left alone.
+    pub neighbors: Vec<NeighborSpec>,
 }
 
 /// VLAN IDs, both ends included.
@@ -213,6 +216,20 @@ pub struct TunnelRef {
     pub remote: String,
     pub udp_port: u32,
     pub vni: u32,
+}
+
+/// What the control plane knows of one address of a network.
+#[napi(object)]
+pub struct NeighborSpec {
+    pub ip: String,
+    pub mac: String,
+    /// Where its owner is: behind a local port (never answered for), or elsewhere.
+    pub local: bool,
+    /// live: answered. stale: forwarded (arp.stale). dead: its host is gone, forwarded (arp.owner_dead).
+    #[napi(ts_type = "'live' | 'stale' | 'dead'")]
+    pub state: String,
+    /// R flag of neighbor advertisements.
+    pub router: bool,
 }
 
 fn underlay(name: &str) -> Result<own::UnderlayPath, Error> {
@@ -361,6 +378,11 @@ impl NetworkSpec {
                 .into_iter()
                 .map(|f| f.convert(&place))
                 .collect::<Result<_, _>>()?,
+            neighbors: self
+                .neighbors
+                .into_iter()
+                .map(|n| n.convert(&place))
+                .collect::<Result<_, _>>()?,
             name: self.name,
         })
     }
@@ -448,6 +470,23 @@ impl FdbSpec {
             mac: parse(&self.mac, place)?,
             control,
             target,
+        })
+    }
+}
+
+impl NeighborSpec {
+    fn convert(self, place: &str) -> Result<own::NeighborSpec, Error> {
+        Ok(own::NeighborSpec {
+            ip: parse(&self.ip, place)?,
+            mac: parse(&self.mac, place)?,
+            local: self.local,
+            state: match self.state.as_str() {
+                "live" => own::NeighborState::Live,
+                "stale" => own::NeighborState::Stale,
+                "dead" => own::NeighborState::Dead,
+                other => return Err(bad(place, other)),
+            },
+            router: self.router,
         })
     }
 }

@@ -140,6 +140,9 @@ pub struct NetworkSpec {
     pub tunnels: Vec<TunnelSpec>,
     /// Entries that learning may not touch.
     pub fdb: Vec<FdbSpec>,
+    /// Who has which address, each address once. ARP and ND about those elsewhere are answered; empty: ARP and ND are
+    /// left alone.
+    pub neighbors: Vec<NeighborSpec>,
 }
 
 /// Forwarding rules of a bridge.
@@ -301,4 +304,30 @@ pub enum FdbTarget {
     Tunnel(TunnelKey),
     /// This host itself: frames are consumed.
     Local,
+}
+
+/// What the control plane knows of one address of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NeighborSpec {
+    /// The address.
+    pub ip: IpAddr,
+    /// The station that has it.
+    pub mac: MacAddr,
+    /// Its owner is behind a port of this host, so it answers for itself.
+    pub local: bool,
+    /// How much the knowledge is worth.
+    pub state: NeighborState,
+    /// Its owner is a router (R flag of neighbor advertisements, RFC 4861 §4.4).
+    pub router: bool,
+}
+
+/// What knowledge of a neighbor is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NeighborState {
+    /// The control plane vouches for it.
+    Live,
+    /// The control plane has not been heard of for long, so the owner is asked itself.
+    Stale,
+    /// The owner's host is gone: nobody answers for it.
+    Dead,
 }

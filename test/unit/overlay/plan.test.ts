@@ -84,7 +84,7 @@ describe('a network', () => {
       ],
       ...{ priorityTag: 'drop', groupForwardMask: 0x4008, openPeers: true },
       group: { address: '239.1.1.1', interface: 'eth0', ttl: 1 },
-      ...{ ports: [], tunnels: [], fdb: [] },
+      ...{ ports: [], tunnels: [], fdb: [], neighbors: [] },
     });
   });
 

@@ -113,6 +113,15 @@ pub fn strip_tag(frame: &mut [u8]) -> &mut [u8] {
     &mut frame[TAG_LEN..]
 }
 
+/// The header of a frame without tags.
+pub fn emit(dst: MacAddr, src: MacAddr, ethertype: u16) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    header[..6].copy_from_slice(&dst.0);
+    header[6..ETHERTYPE].copy_from_slice(&src.0);
+    header[ETHERTYPE..].copy_from_slice(&ethertype.to_be_bytes());
+    header
+}
+
 fn is_tpid(ethertype: u16) -> bool {
     ethertype == TPID_CUSTOMER || ethertype == TPID_SERVICE
 }
@@ -131,6 +140,9 @@ pub const TPID_SERVICE: u16 = 0x88a8;
 
 /// IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
+
+/// ARP.
+pub const ETHERTYPE_ARP: u16 = 0x0806;
 
 /// IPv6.
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
@@ -162,6 +174,7 @@ mod tests {
         assert_eq!(ethernet.ethertype(), 0x88cc);
         assert_eq!(ethernet.network(), (0x88cc, 14));
         assert_eq!(ethernet.tag(), None);
+        assert_eq!(emit(DST, SRC, 0x88cc), frame[..]);
     }
 
     #[test]

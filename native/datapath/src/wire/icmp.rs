@@ -10,7 +10,7 @@
 use super::be16;
 use super::checksum::Sum;
 use super::ethernet::{Ethernet, HEADER_LEN};
-use super::ip::Ip;
+use super::ip::{Ip, PROTOCOL_ICMPV6};
 use super::ipv4;
 use super::ipv6;
 
@@ -88,7 +88,7 @@ pub fn too_big(frame: &[u8], mtu: u32, longest: usize, out: &mut [u8; MAX_LEN]) 
         Ip::V6(_) => {
             let [a, b, c, d] = mtu.to_be_bytes();
             icmp[..ICMP_LEN].copy_from_slice(&[2, 0, 0, 0, a, b, c, d]);
-            let pseudo = Sum::pseudo_header(ip.addresses(), ICMPV6, icmp.len());
+            let pseudo = Sum::pseudo_header(ip.addresses(), PROTOCOL_ICMPV6, icmp.len());
             fill(icmp, pseudo);
             write_v6(header, ip.addresses(), icmp.len());
         }
@@ -109,7 +109,7 @@ fn write_v4(header: &mut [u8], addresses: &[u8], len: usize) {
 fn write_v6(header: &mut [u8], addresses: &[u8], payload_len: usize) {
     let (src, dst) = addresses.split_at(16);
     let [high, low] = (payload_len as u16).to_be_bytes();
-    header[..8].copy_from_slice(&[0x60, 0, 0, 0, high, low, ICMPV6, TTL]);
+    header[..8].copy_from_slice(&[0x60, 0, 0, 0, high, low, PROTOCOL_ICMPV6, TTL]);
     header[8..24].copy_from_slice(dst);
     header[24..40].copy_from_slice(src);
 }
@@ -155,7 +155,7 @@ fn is_icmp_error(ip: &Ip<'_>) -> bool {
     let kind = ip.bytes().get(transport.offset);
     match (ip, transport.protocol) {
         (Ip::V4(_), ICMP) => kind.is_none_or(|kind| matches!(kind, 3 | 4 | 5 | 11 | 12)),
-        (Ip::V6(_), ICMPV6) => kind.is_none_or(|kind| matches!(kind, 0..=127 | 137)),
+        (Ip::V6(_), PROTOCOL_ICMPV6) => kind.is_none_or(|kind| matches!(kind, 0..=127 | 137)),
         _ => false,
     }
 }
@@ -171,7 +171,6 @@ const V4_LEN: usize = 576;
 const V6_LEN: usize = 1280;
 const TTL: u8 = 64;
 const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
 
 #[cfg(test)]
 mod tests;

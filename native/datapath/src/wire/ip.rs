@@ -125,6 +125,9 @@ pub const PROTOCOL_TCP: u8 = 6;
 /// Protocol number of UDP.
 pub const PROTOCOL_UDP: u8 = 17;
 
+/// Protocol number of ICMP for IPv6.
+pub const PROTOCOL_ICMPV6: u8 = 58;
+
 #[cfg(test)]
 mod tests {
     use super::*;

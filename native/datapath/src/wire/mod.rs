@@ -8,6 +8,7 @@
 //! No I/O, no allocation, no `unsafe`. Nothing here panics on any input; the few functions that write into a header
 //! say which length they need.
 
+pub mod arp;
 pub mod checksum;
 pub mod ecn;
 pub mod encap;
@@ -18,6 +19,7 @@ pub mod ip;
 pub mod ipv4;
 pub mod ipv6;
 pub mod mac;
+pub mod nd;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod tcp;

@@ -94,6 +94,7 @@ pub fn network(name: &str, number: u32) -> Network {
         ports: Vec::new(),
         tunnels: Vec::new(),
         fdb: Vec::new(),
+        neighbors: Vec::new(),
     })
 }
 
