@@ -84,6 +84,12 @@ it('finds no TAP of an owner who has none', async () => {
   expect(
     await datapath.removeTap({ ifname: 'x', netns: '/run/netns/vs-none', port: 'p1' }, 'nobody'),
   ).toBe(false);
+  expect(await datapath.removeRoamingTap('/run/netns/vs-none', 'p1', 'nobody')).toBe(false);
+});
+
+it('makes no TAP before it knows with how many queues', async () => {
+  const tap = { port: 'p1', ifname: 'vs-none', mac: '02:42:0a:00:00:01', mtu: 1450 };
+  await expect(datapath.makeTap(tap)).rejects.toMatchObject({ code: 'BAD_VALUE' });
 });
 
 it('without rights says what it lacks', async () => {

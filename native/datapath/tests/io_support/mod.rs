@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod roaming;
 pub mod tap;
 
 use datapath::error::Error;
