@@ -135,6 +135,7 @@ const DROP_REASONS = [
     'group_mismatch',
     'vni_down',
     'vtep_unknown',
+    'vtep_vni_denied',
     'vtep_limit',
   ],
   ...[

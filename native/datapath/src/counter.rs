@@ -83,6 +83,7 @@ drop_reasons! {
     GroupMismatch, "rx.group_mismatch", Underlay, "The datagram came to a multicast group that belongs to another network.";
     VniDown, "rx.vni_down", Underlay, "The network is administratively down.";
     VtepUnknown, "rx.vtep_unknown", Underlay, "The sender is not in the network's closed list of peers.";
+    VtepVniDenied, "rx.vtep_vni_denied", Underlay, "The sender is a peer of other networks here, but not of the one whose VNI it used.";
     VtepLimit, "rx.vtep_limit", Underlay, "The network is open, but already has as many learned peers as it may have.";
     GroAmbiguous, "rx.gro_ambiguous", Underlay, "The kernel gave several datagrams as one, or one as several: which, cannot be told.";
     PortOversize, "rx.port_oversize", Ingress, "The frame is longer than the MTU of the port where it came in.";

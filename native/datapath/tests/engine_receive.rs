@@ -255,9 +255,22 @@ fn m216_a_peer_of_one_network_is_a_stranger_to_another() {
     let mut rig = Rig::new(&desired([first, second]));
     rig.datagram(A, 2, &hello());
     rig.datagram(C, 1, &hello());
+    rig.datagram(STRANGER, 1, &hello());
     rig.assert_drops(&[
+        ("network n1", "rx.vtep_vni_denied", 1),
         ("network n1", "rx.vtep_unknown", 1),
-        ("network n2", "rx.vtep_unknown", 1),
+        ("network n2", "rx.vtep_vni_denied", 1),
     ]);
     assert!(rig.taken("p1").is_empty() && rig.taken("p2").is_empty());
+    let counters = rig.settle();
+    assert_eq!(counters.network("n1").macs + counters.network("n2").macs, 0);
+}
+
+#[test]
+fn m216_a_peer_on_another_udp_port_is_no_peer_at_all() {
+    let first = network("n1", 1).port("p1").peer(A);
+    let second = network("n2", 2).port("p2").with(|n| n.udp_port = 8472);
+    let mut rig = Rig::new(&desired([first, second]));
+    rig.payload(A, 8472, &vxlan(2, &hello()));
+    rig.assert_drops(&[("network n2", "rx.vtep_unknown", 1)]);
 }

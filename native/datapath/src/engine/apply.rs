@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::keeper::LearnedVteps;
-use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker};
+use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker, vteps_of};
 use crate::config::{Desired, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec};
 use crate::error::{Error, ErrorCode};
 use crate::io::tap::{Mark, Tap, TapSpec, remove};
@@ -203,6 +203,7 @@ impl Builder<'_> {
             underlay,
             underlay_mtu: desired.underlay_mtu,
             vnis: vnis.map(|(i, n)| ((n.udp_port, n.vni), i)).collect(),
+            vteps: vteps_of(&networks),
             networks,
             ports: std::mem::take(&mut self.ports),
             counters: match &self.carried.previous {

@@ -14,7 +14,9 @@ impl Worker {
     /// A datagram whose sender has no tunnel: dropped in a closed network, parked in an open one.
     pub(super) fn stranger(&mut self, network: &Network, arrival: &Arrival, bytes: &[u8]) {
         let drops = &network.counters[self.index].drops;
+        let sender = (network.spec.udp_port, arrival.source.ip());
         let refusal = match network.spec.open_peers {
+            false if self.topology.vteps.contains(&sender) => DropReason::VtepVniDenied,
             false => DropReason::VtepUnknown,
             // Who sends no proper frame shall not have a tunnel for it.
             true if !is_proper(&bytes[vxlan::HEADER_LEN..]) => DropReason::VtepUnknown,

@@ -1,6 +1,6 @@
 //! What the workers see: one immutable picture of networks, ports and sockets, replaced whole by `apply`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -33,6 +33,8 @@ pub(crate) struct Topology {
     pub(crate) ports: Vec<Option<Port>>,
     /// (UDP port, VNI) -> index into `networks`.
     pub(crate) vnis: HashMap<(u16, Vni), usize>,
+    /// Every VTEP that is a peer of any network, with that network's UDP port.
+    pub(crate) vteps: HashSet<(u16, IpAddr)>,
     pub(crate) counters: Arc<[UnderlayCounters]>,
     /// Datagrams that were counted at tunnels and networks that are no more.
     pub(crate) retired: Arc<Counter>,
@@ -79,6 +81,8 @@ impl Topology {
         network.bridge = network.bridge.with(port.member.clone());
         network.tunnels.insert(key.remote.ip(), id);
         network.learned_vteps += 1;
+        let udp_port = network.spec.udp_port;
+        changed.vteps.insert((udp_port, key.remote.ip()));
         let at = usize::from(id.get());
         if changed.ports.len() <= at {
             changed.ports.resize_with(at + 1, || None);
@@ -103,8 +107,18 @@ impl Topology {
             network.tunnels.retain(|_, tunnel| *tunnel != id);
             network.learned_vteps = network.learned_vteps.saturating_sub(1);
         }
+        changed.vteps = vteps_of(&changed.networks);
         changed
     }
+}
+
+pub(super) fn vteps_of(networks: &[Network]) -> HashSet<(u16, IpAddr)> {
+    let of_one = |n: &Network| {
+        let udp_port = n.spec.udp_port;
+        let remotes = n.tunnels.keys();
+        remotes.map(|&ip| (udp_port, ip)).collect::<Vec<_>>()
+    };
+    networks.iter().flat_map(of_one).collect()
 }
 
 /// Where datagrams come from and go to.

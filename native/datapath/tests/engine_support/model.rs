@@ -108,7 +108,12 @@ impl Model {
         }
         let from = |t: &&datapath::config::TunnelSpec| t.key.remote.ip() == source.ip();
         let Some(tunnel) = spec.tunnels.iter().find(from) else {
-            return self.drop("rx.vtep_unknown");
+            let on_this_socket = |n: &&Network| n.spec.udp_port == udp_port;
+            let mut others = self.networks.iter().filter(on_this_socket);
+            return match others.any(|n| n.spec.tunnels.iter().any(|t| from(&t))) {
+                true => self.drop("rx.vtep_vni_denied"),
+                false => self.drop("rx.vtep_unknown"),
+            };
         };
         let place = Place::Tunnel(tunnel.key);
         self.enter(network, place, frame);
