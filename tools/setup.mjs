@@ -1,6 +1,6 @@
 // Makes everything that a command needs and is not there yet. Needs Node, npm and Rust, nothing else.
 //
-//   node tools/setup.mjs [build | demo | test]     (default: test)
+//   node tools/setup.mjs [build | demo | docker | test]     (default: test)
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -9,6 +9,7 @@ import {
   buildPrograms,
   debianPackages,
   demoPrograms,
+  dockerPrograms,
   nativePrograms,
   testPrograms,
 } from './setup/debian.mjs';
@@ -24,6 +25,7 @@ const goals = {
   native: [() => debianPackages(nativePrograms)],
   build: [() => debianPackages(buildPrograms), npmPackages, nativeAddon, typescript],
   demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
+  docker: [() => debianPackages(dockerPrograms), npmPackages, nativeAddon, typescript],
   test: [() => debianPackages(testPrograms), npmPackages, rawSocket, nativeAddon, typescript],
 };
 

@@ -5,6 +5,7 @@
 //   npm start -- --down      takes it down
 import { parseArgs } from 'node:util';
 import { stands, takeDown } from './demo/lab.mjs';
+import { perform } from './demo/perform.mjs';
 import { invitation, tell } from './demo/story.mjs';
 import { SetupError } from './setup/child.mjs';
 import { main, requireRoot, setup } from './setup.mjs';
@@ -29,31 +30,12 @@ function readArguments() {
   }
 }
 
-/** Tells the story; whatever happens, Ctrl-C included, nothing is left unless the story was told and `keep` is set. */
 async function demo(keep) {
-  const abort = new AbortController();
-  let signalled;
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(name, () => {
-      signalled ??= name;
-      abort.abort();
-    });
-  }
-  let told = false;
-  try {
-    await tell(abort.signal);
-    told = true;
-  } catch (error) {
-    if (signalled === undefined) throw error;
-    console.error(`\nEnded by ${signalled}, cleaning up.`);
-  } finally {
-    if (!(told && keep)) await takeDown();
-  }
-  if (!told) return 130;
-  if (keep) invitation();
-  else
+  const { told, code } = await perform({ tell, takeDown, keep });
+  if (told && keep) invitation();
+  else if (told)
     console.log(
       '\nDone. Everything that the demo made is gone again; `npm start -- --keep` leaves it standing.',
     );
-  return 0;
+  return code;
 }

@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { kill, killAllIn, until } from '../lab/namespace.mjs';
 import { root, run, SetupError } from '../setup/child.mjs';
 import { configOf, folder, hosts, namespaces } from './plan.mjs';
 
-const patienceMillis = 20_000;
 const stopMillis = 5_000;
 const pollMillis = 50;
 
@@ -63,15 +63,6 @@ export async function startDaemon(host, signal) {
   }
 }
 
-/** Waits until `condition()` holds; `what` says for what, in the error after a while. */
-export async function until(what, condition, signal) {
-  for (const deadline = Date.now() + patienceMillis; !(await condition()); ) {
-    if (Date.now() > deadline)
-      throw new SetupError(`Waited ${patienceMillis / 1000} s until ${what}.`);
-    await pause(pollMillis, undefined, { signal });
-  }
-}
-
 /** Runs `vswitchctl` against a host's daemon; `{ code, output }`. */
 export function control(host, args, signal) {
   const program = `${root}dist/bin/vswitchctl.js`;
@@ -82,8 +73,7 @@ export function control(host, args, signal) {
 export async function takeDown() {
   for (const host of hosts) await stopDaemon(host);
   for (const namespace of await existingNamespaces()) {
-    const { output } = await run('ip', ['netns', 'pids', namespace]);
-    for (const pid of output.split('\n').filter(Boolean)) kill(Number(pid), 'SIGKILL');
+    await killAllIn(namespace);
     await must(['ip', 'netns', 'delete', namespace]);
   }
   rmSync(folder, { recursive: true, force: true });
@@ -113,13 +103,5 @@ function commandLine(pid) {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   } catch {
     return [];
-  }
-}
-
-function kill(pid, signal) {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (error.code !== 'ESRCH') throw error;
   }
 }

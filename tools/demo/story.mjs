@@ -1,9 +1,10 @@
 // What the demo shows, step by step. Each step checks what it shows and throws when it is not so.
 import { spawn } from 'node:child_process';
-import { styleText } from 'node:util';
+import { until } from '../lab/namespace.mjs';
 import { root, run, SetupError, which } from '../setup/child.mjs';
-import { build, control, must, startDaemon, until } from './lab.mjs';
+import { build, control, must, startDaemon } from './lab.mjs';
 import { folder, hosts, namespaces } from './plan.mjs';
+import { heading, say, sayCommand, sayOutput } from './voice.mjs';
 
 const [host1, host2] = hosts;
 const forbiddenKinds = ['vxlan', 'bridge', 'openvswitch', 'geneve'];
@@ -118,25 +119,15 @@ export function invitation() {
   say(`Configuration and logs are in ${folder}. Take it down with: npm start -- --down`);
 }
 
-let headings = 0;
-
-function heading(text) {
-  headings += 1;
-  console.log(`\n${styleText('bold', `${headings}. ${text}`)}`);
-}
-
-function say(text) {
-  console.log(`   ${text}`);
-}
-
 function inside(namespace, ...command) {
   return ['ip', 'netns', 'exec', namespace, ...command];
 }
 
 /** Runs a command and shows it with its output; `{ code, output }`. */
-async function showing([program, ...args], signal) {
-  say(styleText('cyan', `$ ${[program, ...args].join(' ')}`));
-  return indented(await run(program, args, { signal }));
+async function showing(command, signal) {
+  const [program, ...args] = command;
+  sayCommand(command.join(' '));
+  return told(await run(program, args, { signal }));
 }
 
 /** The same for a command that must succeed; returns its output. */
@@ -147,13 +138,13 @@ async function shown(command, signal) {
 }
 
 async function shownControl(host, args, signal) {
-  say(styleText('cyan', `$ vswitchctl --socket ${host.socket} ${args.join(' ')}`));
-  const { code, output } = indented(await control(host, args, signal));
+  sayCommand(`vswitchctl --socket ${host.socket} ${args.join(' ')}`);
+  const { code, output } = told(await control(host, args, signal));
   if (code !== 0) throw new SetupError(`\`vswitchctl ${args.join(' ')}\` failed.`);
   return output;
 }
 
-function indented(result) {
-  for (const line of result.output.trimEnd().split('\n')) if (line !== '') say(`  ${line}`);
+function told(result) {
+  sayOutput(result.output);
   return result;
 }

@@ -26,8 +26,8 @@ export function which(name) {
 
 /**
  * Runs a program to its end and never throws for its exit code. `onOutput` receives its output (stdout and stderr
- * as they come) and without it nothing is shown. Returns `{ code, output }`; a death by a kill is code 1. Rejects when
- * the program cannot be started or `signal` (an AbortSignal) ends it.
+ * as they come) and without it nothing is shown. Returns `{ code, output, stdout }`; a death by a kill is code 1. Rejects
+ * when the program cannot be started or `signal` (an AbortSignal) ends it.
  */
 export function run(command, args, { cwd = root, env = {}, onOutput, signal } = {}) {
   return new Promise((resolve, reject) => {
@@ -38,6 +38,10 @@ export function run(command, args, { cwd = root, env = {}, onOutput, signal } = 
       signal,
     });
     let output = '';
+    let stdout = '';
+    child.stdout.on('data', (text) => {
+      stdout += text;
+    });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
       stream.on('data', (text) => {
@@ -46,6 +50,6 @@ export function run(command, args, { cwd = root, env = {}, onOutput, signal } = 
       });
     }
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? 1, output }));
+    child.on('close', (code) => resolve({ code: code ?? 1, output, stdout }));
   });
 }

@@ -14,7 +14,13 @@ const packageOf = {
   tcpdump: 'tcpdump',
   tcpreplay: 'tcpreplay',
   nft: 'nftables',
+  iptables: 'iptables',
   tincd: 'tinc',
+  docker: 'docker.io',
+  dockerd: 'docker.io',
+  etcd: 'etcd-server',
+  etcdctl: 'etcd-client',
+  busybox: 'busybox-static',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket is built by node-gyp. */
@@ -23,11 +29,13 @@ export const nativePrograms = ['c++', 'ip'];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
 const peerPrograms = ['ovs-vsctl', 'tshark', 'tcpdump', 'tcpreplay', 'ethtool', 'nft'];
 export const testPrograms = [...demoPrograms, ...peerPrograms];
+const labPrograms = ['docker', 'dockerd', 'etcd', 'etcdctl', 'busybox', 'iptables'];
+export const dockerPrograms = [...demoPrograms, ...labPrograms, 'tshark', 'tcpdump'];
 
 /** Makes sure that these programs are there, by apt-get where that is possible. */
 export function debianPackages(programs) {
   const missing = programs.filter((program) => which(program) === undefined);
-  const packages = missing.map((program) => packageOf[program]);
+  const packages = [...new Set(missing.map((program) => packageOf[program]))];
   return {
     title: `Installing Debian packages: ${packages.join(' ')}`,
     isFresh: () => missing.length === 0,
