@@ -2,9 +2,8 @@
 
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { SwitchError } from '../model/error.js';
+import { isUntrusted } from './storeAccess.js';
 
-/** What TLS libraries say when a certificate, theirs or ours, is not accepted. */
-const UNTRUSTED = /certificate|altname|self[- ]signed|\balert\b|SSL routines/i;
 /** etcd gives these the code of a malformed request. */
 const UNKNOWN_USER = /authentication failed|user name is empty|permission denied/;
 
@@ -25,7 +24,7 @@ function codeOf(code: status | undefined, detail: string) {
     case status.INVALID_ARGUMENT:
       return UNKNOWN_USER.test(detail) ? 'STORE_DENIED' : 'STORE_REFUSED';
     case status.UNAVAILABLE:
-      return UNTRUSTED.test(detail) ? 'STORE_DENIED' : 'STORE_DOWN';
+      return isUntrusted(detail) ? 'STORE_DENIED' : 'STORE_DOWN';
     case status.RESOURCE_EXHAUSTED:
     case status.FAILED_PRECONDITION:
     case status.NOT_FOUND:

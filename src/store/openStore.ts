@@ -1,6 +1,7 @@
 // The store that the settings name.
 
 import type { StoreSettings } from '../config/storeSchema.js';
+import { ConsulStore } from './consulStore.js';
 import { EtcdStore } from './etcdStore.js';
 import { openLocalStore, type Timer } from './localStore.js';
 import type { Store } from './store.js';
@@ -24,5 +25,5 @@ export async function openStore(
 ): Promise<{ readonly store: Store; readonly broken?: string }> {
   if (settings.kind === 'local') return await openLocalStore(path, timer);
   const access = await readAccess(settings);
-  return { store: new EtcdStore(access) };
+  return { store: settings.kind === 'etcd' ? new EtcdStore(access) : new ConsulStore(access) };
 }

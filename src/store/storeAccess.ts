@@ -35,6 +35,11 @@ export async function readAccess(settings: RemoteStore): Promise<StoreAccess> {
   };
 }
 
+/** Whether that is what TLS libraries say when a certificate, theirs or ours, is not accepted. */
+export function isUntrusted(text: string): boolean {
+  return /certificate|altname|self[-_ ]signed|\balert\b|SSL routines/i.test(text);
+}
+
 /** Editors end a file with a newline, which is no part of the secret. */
 function secretOf(content: Buffer | undefined): string {
   return content?.toString('utf8').replace(/\r?\n$/, '') ?? '';
