@@ -140,6 +140,10 @@ const DROP_REASONS = [
   ],
   ...[
     'network_down',
+    'spoof_mac',
+    'spoof_ip',
+    'dhcp_guard',
+    'ra_guard',
     'vxlan_rsvd_drop',
     'too_short_inner',
     'inner_ip_short',

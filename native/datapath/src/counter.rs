@@ -94,6 +94,10 @@ drop_reasons! {
     InnerIpShort, "rx.inner_ip_short", Ingress, "The frame says IP but is shorter than an IP header.";
     EcnCeNotect, "rx.ecn_ce_notect", Ingress, "The underlay marked congestion on a packet whose transport does not understand that, so dropping it is what tells its sender (RFC 6040).";
     VnetHdrBad, "rx.vnet_hdr_bad", Ingress, "The offload header does not fit the frame behind it.";
+    SpoofMac, "rx.spoof_mac", Ingress, "The source MAC is not one of those that may send from this port.";
+    SpoofIp, "rx.spoof_ip", Ingress, "An address that the sender claims (IP, ARP or neighbor discovery) is not one of this port's, or cannot be read.";
+    DhcpGuard, "rx.dhcp_guard", Ingress, "An answer of a DHCP server came from a port where none may be.";
+    RaGuard, "rx.ra_guard", Ingress, "A router advertisement or redirect came from a port where no router may be.";
     SrcMacMcast, "rx.src_mac_mcast", Ingress, "The source MAC is a multicast address.";
     SrcMacZero, "rx.src_mac_zero", Ingress, "The source MAC is all zero.";
     SrcMacLocal, "rx.src_mac_local", Ingress, "The source MAC belongs to one of our own ports: a loop or a forgery.";

@@ -17,7 +17,7 @@ use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker, v
 use crate::config::{Desired, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec};
 use crate::error::{Error, ErrorCode};
 use crate::io::tap::{Mark, Tap, TapSpec, remove};
-use crate::switch::{Bridge, Fdb, Member, PortId};
+use crate::switch::{Bridge, Fdb, Guard, Member, PortId};
 use crate::wire::mac::MacAddr;
 
 /// The state that an apply starts from.
@@ -316,10 +316,9 @@ impl Builder<'_> {
             max_macs: spec.max_macs,
             mac,
         };
-        Ok((
-            self.port(old, network, spec.name.clone(), member, io),
-            stale,
-        ))
+        let mut port = self.port(old, network, spec.name.clone(), member, io);
+        port.guard = spec.guard.as_ref().map(|guard| Arc::new(Guard::new(guard)));
+        Ok((port, stale))
     }
 
     fn tunnel(&mut self, network: usize, owner: &NetworkSpec, spec: TunnelSpec) -> Port {
@@ -352,6 +351,7 @@ impl Builder<'_> {
             network,
             member,
             io,
+            guard: None,
             counters,
             health,
         }
@@ -479,6 +479,7 @@ pub(super) fn tunnel_port(
             mac: None,
         },
         io: PortIo::Tunnel(spec.key),
+        guard: None,
         counters: per_worker(workers),
         health: Arc::default(),
     }

@@ -88,6 +88,11 @@ impl Worker {
         let Some(ethernet) = Ethernet::new(self.outbox.frame(&held)) else {
             return counters.drops.add(DropReason::TooShortInner, held.segments);
         };
+        if let Some(guard) = &port.guard
+            && let Err(reason) = guard.check(&ethernet)
+        {
+            return counters.drops.add(reason, held.segments);
+        }
         if is_oversize(port, &held, &ethernet) {
             self.tell_oversize(topology, port, &held);
             return counters.drops.add(DropReason::PortOversize, held.segments);

@@ -18,7 +18,7 @@ use crate::io::memory::{MemoryPair, MemoryUnderlay};
 use crate::io::tap::Tap;
 use crate::io::underlay::{RxSocket, TxPool};
 use crate::note::{Note, Notes};
-use crate::switch::{Bridge, Member, PortId};
+use crate::switch::{Bridge, Guard, Member, PortId};
 use crate::wire::vxlan::Vni;
 
 /// The picture.
@@ -228,6 +228,8 @@ pub(crate) struct Port {
     pub(crate) network: usize,
     pub(crate) member: Member,
     pub(crate) io: PortIo,
+    /// What may be sent from it; `None` is anything.
+    pub(crate) guard: Option<Arc<Guard>>,
     /// One block per worker.
     pub(crate) counters: Arc<[PortCounters]>,
     pub(crate) health: Arc<Health>,

@@ -2,8 +2,10 @@
 
 pub mod bridge;
 pub mod fdb;
+pub mod guard;
 pub mod port;
 
 pub use bridge::{Admission, Bridge, Decision, FloodClass, Verdict};
 pub use fdb::{Fdb, Learn, Origin};
+pub use guard::Guard;
 pub use port::{Member, PortId};

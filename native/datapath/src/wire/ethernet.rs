@@ -122,7 +122,8 @@ pub fn emit(dst: MacAddr, src: MacAddr, ethertype: u16) -> [u8; HEADER_LEN] {
     header
 }
 
-fn is_tpid(ethertype: u16) -> bool {
+/// Whether what follows is a tag.
+pub fn is_tpid(ethertype: u16) -> bool {
     ethertype == TPID_CUSTOMER || ethertype == TPID_SERVICE
 }
 

@@ -76,6 +76,15 @@ impl<'a> Ip<'a> {
         }
     }
 
+    /// Whether this is a piece of a larger packet and not the first: what begins at `transport` is the middle of
+    /// something.
+    pub fn is_later_piece(&self, transport: &Transport) -> bool {
+        match self {
+            Self::V4(ip) => ip.fragment_offset() != 0,
+            Self::V6(ip) => transport.is_fragment && ip.fragment_offset(transport) != 0,
+        }
+    }
+
     /// Type of service or traffic class.
     pub fn tos(&self) -> u8 {
         match self {

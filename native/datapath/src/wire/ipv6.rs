@@ -104,6 +104,15 @@ impl<'a> Ipv6<'a> {
         None
     }
 
+    /// Where in the larger packet a piece begins, in units of 8 bytes, by the fragment header that [`transport`] ended
+    /// behind.
+    ///
+    /// [`transport`]: Self::transport
+    pub(super) fn fragment_offset(&self, transport: &Transport) -> u16 {
+        let header = transport.offset.saturating_sub(FRAGMENT_LEN);
+        be16(self.0, header + 2) >> 3
+    }
+
     /// The bytes that the view was made from.
     pub fn bytes(&self) -> &'a [u8] {
         self.0
@@ -129,7 +138,7 @@ pub fn set_payload_len(header: &mut [u8], len: u16) {
 }
 
 /// The headers that have the common extension format (RFC 7045 §2), except ESP, behind which nothing can be read.
-fn is_extension(protocol: u8) -> bool {
+pub fn is_extension(protocol: u8) -> bool {
     const HOST_IDENTITY: u8 = 139;
     const SHIM6: u8 = 140;
     matches!(

@@ -24,6 +24,11 @@ impl<'a> Udp<'a> {
         be16(self.0, 0)
     }
 
+    /// Port that it is for.
+    pub fn destination_port(&self) -> u16 {
+        be16(self.0, 2)
+    }
+
     /// The length field: header and payload. May say anything.
     pub fn claimed_len(&self) -> u16 {
         be16(self.0, LEN)
@@ -65,6 +70,7 @@ mod tests {
         let mut header = [0x9c, 0x40, 0x12, 0xb5, 0, 8, 0xab, 0xcd];
         assert_eq!(Udp::new(&header).unwrap().checksum(), 0xabcd);
         assert_eq!(Udp::new(&header).unwrap().source_port(), 40000);
+        assert_eq!(Udp::new(&header).unwrap().destination_port(), 4789);
         set_len(&mut header, 0x1234);
         assert_eq!(Udp::new(&header).unwrap().claimed_len(), 0x1234);
         assert_eq!(header, [0x9c, 0x40, 0x12, 0xb5, 0x12, 0x34, 0xab, 0xcd]);
