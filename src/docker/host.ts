@@ -68,7 +68,7 @@ export interface DockerHost {
     network: string,
     wish: {
       readonly family: 4 | 6;
-      readonly address?: string;
+      readonly address?: string | undefined;
       readonly use: 'endpoint' | 'gateway' | 'reserved';
     },
   ): Promise<string>;

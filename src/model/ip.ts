@@ -56,6 +56,21 @@ export function contains(subnet: Cidr, ip: Ip): boolean {
   return subnetOf({ ...ip, prefix: subnet.prefix }).address === subnetOf(subnet).address;
 }
 
+/** The address as a number: 32 bits of IPv4, 128 of IPv6. */
+export function toNumber(ip: Ip): bigint {
+  const parts = ip.family === 4 ? ip.address.split('.').map(Number) : groupsOf(ip.address);
+  const width = ip.family === 4 ? 8n : 16n;
+  return parts.reduce((sum, part) => (sum << width) | BigInt(part), 0n);
+}
+
+/** The address of that number; `number` has no more bits than the family's addresses. */
+export function fromNumber(number: bigint, family: Family): string {
+  if (family === 4) return [24n, 16n, 8n, 0n].map((s) => (number >> s) & 255n).join('.');
+  const groups = Array.from({ length: 8 }, (_, i) => (number >> BigInt(112 - 16 * i)) & 0xffffn);
+  const address = groups.map((g) => g.toString(16)).join(':');
+  return new SocketAddress({ address, family: 'ipv6' }).address;
+}
+
 export function isMulticast(ip: Ip): boolean {
   return multicast.check(ip.address, ip.family === 4 ? 'ipv4' : 'ipv6');
 }
@@ -68,12 +83,6 @@ export function isLinkLocal6(ip: Ip): boolean {
 /** An address that one host can own: no multicast, broadcast, unspecified or class E address. */
 export function isHostAddress(ip: Ip): boolean {
   return !isMulticast(ip) && !noHost.check(ip.address, ip.family === 4 ? 'ipv4' : 'ipv6');
-}
-
-function toNumber(ip: Ip): bigint {
-  const parts = ip.family === 4 ? ip.address.split('.').map(Number) : groupsOf(ip.address);
-  const width = ip.family === 4 ? 8n : 16n;
-  return parts.reduce((sum, part) => (sum << width) | BigInt(part), 0n);
 }
 
 function groupsOf(address: string): number[] {
@@ -89,13 +98,6 @@ function groupsOf(address: string): number[] {
 
 function hexPair(quad: RegExpExecArray, at: number): string {
   return (Number(quad[at]) * 256 + Number(quad[at + 1])).toString(16);
-}
-
-function fromNumber(number: bigint, family: Family): string {
-  if (family === 4) return [24n, 16n, 8n, 0n].map((s) => (number >> s) & 255n).join('.');
-  const groups = Array.from({ length: 8 }, (_, i) => (number >> BigInt(112 - 16 * i)) & 0xffffn);
-  const address = groups.map((g) => g.toString(16)).join(':');
-  return new SocketAddress({ address, family: 'ipv6' }).address;
 }
 
 const multicast = new BlockList();

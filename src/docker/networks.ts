@@ -1,0 +1,212 @@
+// Docker's networks and ours: which NetworkID is which network of the overlay.
+//
+// Hosts share a network by its name. CreateNetwork tells only the ID, and only on the host where the
+// command was typed; dockerd names the network when it is asked, as soon as CreateNetwork has returned:
+//
+//   CreateNetwork -> expect(ID) .. in the background .. resolve(ID)
+//   CreateEndpoint or RequestAddress -> resolve(ID), also of a network that another host has made
+//   resolve(ID) = name, options and subnets from dockerd -> host.join()
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { SwitchError } from '../model/error.js';
+import { parseIp } from '../model/ip.js';
+import type { Pool } from '../model/network.js';
+import { isPassing, Lanes } from './deadline.js';
+import type { Debts } from './debts.js';
+import type { Engine, EngineNetwork, Scope } from './engine.js';
+import type { DockerHost, DockerNetwork, OverlayNetwork } from './host.js';
+import { parseNetworkOptions } from './networkOptions.js';
+import type { Notebook, PoolNote } from './notebook.js';
+
+/** Milliseconds between looks for a network that dockerd is making. */
+const LOOKS = [20, 40, 80, 160, 320, 640, 1_280, 2_560, 5_000, 5_000];
+
+export interface NetworksParts {
+  readonly host: DockerHost;
+  readonly engine: Engine;
+  readonly notebook: Notebook;
+  readonly debts: Debts;
+  /** Name of our IPAM driver, as in `--ipam-driver`. */
+  readonly driver: string;
+  readonly log: Logger;
+}
+
+export class Networks {
+  readonly #parts: NetworksParts;
+  readonly #lanes = new Lanes();
+  /** Made by CreateNetwork, and not yet joined. */
+  readonly #expected = new Set<string>();
+  readonly #stopped = new AbortController();
+
+  constructor(parts: NetworksParts) {
+    this.#parts = parts;
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  /** Joins the network of that ID in the background, when dockerd has made it. */
+  expect(id: string): void {
+    this.#expected.add(id);
+    this.#pursue(id).catch((error: Error) => {
+      if (this.#stopped.signal.aborted) return;
+      this.#parts.log.warn({ network: id, detail: error.message }, 'docker: cannot join yet');
+    });
+  }
+
+  /** Throws ENGINE_AWAY, ENGINE_UNKNOWN, and what `DockerHost.join` throws. */
+  async resolve(id: string): Promise<OverlayNetwork> {
+    const known = this.#known(id);
+    if (known !== undefined) return known;
+    return this.#lanes.run(id, async () => this.#known(id) ?? (await this.#join(id)));
+  }
+
+  /** Docker has removed it; it need not be known. Never rejects. */
+  async forget(id: string): Promise<void> {
+    this.#expected.delete(id);
+    await this.#lanes.run(id, async () => {
+      const { host, notebook, debts } = this.#parts;
+      const name = notebook.notes.networks.get(id)?.name ?? this.#known(id)?.name;
+      notebook.notes.networks.delete(id);
+      await notebook.save();
+      if (name === undefined) return;
+      // Docker may have made another one of that name since.
+      const now = host.networks().find((network) => network.name === name)?.docker_id;
+      if (now === undefined || now === id) await debts.owe({ kind: 'leave', network: name });
+    });
+  }
+
+  /** `local`: dockerd alone knows the network; names and addresses of other hosts come from us. */
+  scopeOf(id: string): Scope {
+    const { notes } = this.#parts.notebook;
+    return notes.networks.get(id)?.scope ?? notes.scope ?? 'local';
+  }
+
+  #known(id: string): OverlayNetwork | undefined {
+    return this.#parts.host.networks().find(({ docker_id }) => docker_id === id);
+  }
+
+  async #pursue(id: string): Promise<void> {
+    const { signal } = this.#stopped;
+    let failure: unknown;
+    for (const pause of LOOKS) {
+      await delay(pause, undefined, { signal, ref: false });
+      if (!this.#expected.has(id)) return;
+      try {
+        await this.resolve(id);
+        this.#expected.delete(id);
+        return;
+      } catch (error) {
+        failure = error;
+        const early = error instanceof SwitchError && error.code === 'ENGINE_UNKNOWN';
+        if (!early && !isPassing(error)) break;
+      }
+    }
+    this.#expected.delete(id);
+    throw failure;
+  }
+
+  async #join(id: string): Promise<OverlayNetwork> {
+    const { host, engine, notebook, debts } = this.#parts;
+    const found = await engine.network(id);
+    if (found === undefined) throw new SwitchError('ENGINE_UNKNOWN', `network ${id.slice(0, 12)}`);
+    const { name, scope } = found;
+    const options = parseNetworkOptions(found.options);
+    await this.#leaveForerunner(name, id);
+    debts.cancel((debt) => debt.kind === 'leave' && debt.network === name);
+    const pools = [...notebook.notes.pools.values()].filter((pool) => pool.networkId === id);
+    const wish = { name, scope, id, ...options };
+    const joined = await this.#joinWith(wish, this.#subnets(found, pools));
+    notebook.notes.networks.set(id, { name, scope });
+    await notebook.save();
+    await this.#reserve(joined, pools);
+    this.#tellDifference(found, joined);
+    return host.networks().find((network) => network.name === name) ?? joined;
+  }
+
+  /**
+   * A network that Docker removed while we did not run still has its name here. Only the sight of its
+   * successor is proof: with its cluster store away, dockerd knows no network at all.
+   */
+  async #leaveForerunner(name: string, id: string): Promise<void> {
+    const { host, engine } = this.#parts;
+    const old = host.networks().find((network) => network.name === name)?.docker_id;
+    if (old === undefined || old === id || (await engine.network(old)) !== undefined) return;
+    await host.leave(name);
+  }
+
+  /** What the user said about subnets, and what Docker only shows because it had to show something. */
+  #subnets(found: EngineNetwork, pools: readonly PoolNote[]): Subnets {
+    const { driver } = this.#parts;
+    const stranger = pools.find(({ network }) => network !== undefined && network !== found.name);
+    if (stranger !== undefined) {
+      throw new SwitchError('NETWORK_MISMATCH', found.name, {
+        why: `it was made with --ipam-opt network=${stranger.network}`,
+        fix: 'make it again, with its own name in --ipam-opt',
+      });
+    }
+    if (pools.length > 0) {
+      return {
+        said: pools.filter(({ explicit }) => explicit).map(poolOf),
+        shown: pools.filter(({ explicit }) => !explicit).map(poolOf),
+      };
+    }
+    // Each host's own IPAM gives from its own range.
+    const shown = found.pools.map(({ subnet, gateway }): Pool => ({ subnet, gateway }));
+    return found.ipamDriver === driver ? { said: [], shown } : { said: shown, shown: [] };
+  }
+
+  async #joinWith(
+    wish: Omit<DockerNetwork, 'pools'>,
+    { said, shown }: Subnets,
+  ): Promise<OverlayNetwork> {
+    const { host } = this.#parts;
+    const asItIs = said.length > 0 ? said : ('auto' as const);
+    const exists = host.networks().some(({ name }) => name === wish.name);
+    if (exists || shown.length === 0) return host.join({ ...wish, pools: asItIs });
+    try {
+      return await host.join({ ...wish, pools: [...said, ...shown] });
+    } catch (error) {
+      // Another host was first, and was shown another subnet.
+      if (!(error instanceof SwitchError) || error.code !== 'NETWORK_MISMATCH') throw error;
+      return host.join({ ...wish, pools: asItIs });
+    }
+  }
+
+  /** `--aux-address`: whoever has it already may keep it. */
+  async #reserve(network: OverlayNetwork, pools: readonly PoolNote[]): Promise<void> {
+    const { host, log } = this.#parts;
+    for (const address of pools.flatMap(({ reserved }) => reserved)) {
+      const ip = parseIp(address.split('/', 1)[0] ?? '');
+      if (ip === undefined) continue;
+      try {
+        await host.reserve(network.name, { ...ip, use: 'reserved' });
+      } catch (error) {
+        const detail = (error as Error).message;
+        log.warn({ network: network.name, address, detail }, 'docker: not reserved');
+      }
+    }
+  }
+
+  #tellDifference(found: EngineNetwork, joined: OverlayNetwork): void {
+    const ours = new Set(joined.pools.map(({ subnet }) => subnet));
+    const wrong = found.pools.filter(({ subnet }) => !ours.has(subnet));
+    if (wrong.length === 0) return;
+    const shown = wrong.map(({ subnet }) => subnet).join(' ');
+    this.#parts.log.warn(
+      { network: found.name, shown, real: [...ours].join(' ') },
+      'docker: `docker network inspect` shows another subnet than the one that all hosts share',
+    );
+  }
+}
+
+interface Subnets {
+  readonly said: readonly Pool[];
+  readonly shown: readonly Pool[];
+}
+
+function poolOf({ subnet, gateway, range }: PoolNote): Pool {
+  return { subnet, gateway, range };
+}

@@ -1,0 +1,76 @@
+// Docker's network driver and IPAM driver as one plugin: the parts, wired.
+
+import { basename } from 'node:path';
+import type { Logger } from 'pino';
+import { listen, makeSocketDirectory } from '../socket/unixSocket.js';
+import { callsOf } from './calls.js';
+import { Debts } from './debts.js';
+import { Engine } from './engine.js';
+import type { DockerHost, Memory } from './host.js';
+import { IpamDriver } from './ipamDriver.js';
+import { NetworkDriver } from './networkDriver.js';
+import { Networks } from './networks.js';
+import { Notebook } from './notebook.js';
+import { Pools } from './pools.js';
+import { buildServer } from './server.js';
+
+export interface DockerPluginOptions {
+  readonly host: DockerHost;
+  readonly memory: Memory;
+  readonly settings: {
+    /** Path of the socket; the drivers' name is its file's, without `.sock`. */
+    readonly plugin: string;
+    /** Path of dockerd's API socket. */
+    readonly engine: string;
+  };
+  readonly log: Logger;
+}
+
+export interface DockerPlugin {
+  /** Containers and their ports stay. Any number of times. */
+  stop(): Promise<void>;
+}
+
+/** Throws SOCKET_UNUSABLE when the plugin's socket is somebody else's. dockerd need not run. */
+export async function startDockerPlugin({
+  host,
+  memory,
+  settings,
+  log,
+}: DockerPluginOptions): Promise<DockerPlugin> {
+  await makeSocketDirectory(settings.plugin);
+  const driver = basename(settings.plugin, '.sock');
+  const engine = new Engine(settings.engine);
+  const notebook = await Notebook.open(memory, log);
+  const debts = new Debts(host, notebook, log);
+  const networks = new Networks({ host, engine, notebook, debts, driver, log });
+  const pools = new Pools({ host, engine, notebook, networks, driver, now: Date.now });
+  const networkDriver = new NetworkDriver({
+    host,
+    engine,
+    notebook,
+    networks,
+    pools,
+    debts,
+    log,
+    changed: () => {},
+  });
+  const ipamDriver = new IpamDriver({ host, pools, debts });
+  const server = buildServer(callsOf(networkDriver, ipamDriver), { log });
+  const removeSocket = await listen(server, settings.plugin);
+  log.info({ socket: settings.plugin, driver }, 'docker: ready');
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    await server.close();
+    await removeSocket();
+    networks.stop();
+    await engine.close();
+    await notebook.save();
+  };
+  return {
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
