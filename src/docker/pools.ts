@@ -153,7 +153,10 @@ export class Pools {
   }
 
   /** A pool, or after which other pool's end to ask again. */
-  async #choose(wish: PoolWish, isLate: boolean) {
+  async #choose(
+    wish: PoolWish,
+    isLate: boolean,
+  ): Promise<{ readonly id: string; readonly pool: PoolNote } | { readonly after: string }> {
     const { notebook, now } = this.#parts;
     const chosen = this.#known(wish) ?? (await this.#fresh(wish));
     const holder = this.#waiting().find(([, pool]) => pool.subnet === chosen.subnet);
