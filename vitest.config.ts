@@ -23,6 +23,10 @@ export default defineConfig({
         extends: './test/netns/vitest.config.ts',
         test: { sequence: { groupOrder: 1 } },
       },
+      {
+        extends: './test/docker/vitest.config.ts',
+        test: { sequence: { groupOrder: 2 } },
+      },
     ],
   },
 });

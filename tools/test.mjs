@@ -2,7 +2,8 @@
 //
 //   node tools/test.mjs [suite ...] [-- arguments for vitest]
 //
-// Suites: lint, native, unit, property, datapath, netns. A suite that cannot run here fails; none is skipped.
+// Suites: lint, native, unit, property, datapath, netns; docker, which takes too long to be part of everything. A suite
+// that cannot run here fails; none is skipped.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,17 +15,19 @@ import { root, run, SetupError } from './setup/child.mjs';
 import { requireCargo } from './setup/native.mjs';
 import { main, requireRoot, setup } from './setup.mjs';
 
-const projects = ['unit', 'property', 'datapath', 'netns'];
+const projects = ['unit', 'property', 'datapath', 'netns', 'docker'];
 const suites = ['lint', 'native', ...projects];
+const needRoot = ['netns', 'docker'];
+const everything = suites.filter((suite) => suite !== 'docker');
 const instead =
   'run it with sudo, or `npm run test:unit`, `npm run test:datapath` and `npm run test:native` without.';
 
 await main(async () => {
   const [chosen, extra] = readArguments(process.argv.slice(2));
   const full = chosen.length === 0;
-  const wanted = full ? suites : chosen;
-  if (wanted.includes('netns')) requireRoot('This', instead);
-  await setup(goalFor(wanted));
+  const wanted = full ? everything : chosen;
+  if (wanted.some((suite) => needRoot.includes(suite))) requireRoot('This', instead);
+  for (const goal of goalsFor(wanted)) await setup(goal);
 
   const verdicts = [];
   const results = [];
@@ -55,10 +58,13 @@ function readArguments(args) {
   return [chosen, args.slice(end + 1)];
 }
 
-function goalFor(wanted) {
-  if (wanted.includes('netns')) return 'test';
-  if (wanted.some((suite) => projects.includes(suite))) return 'build';
-  return wanted.includes('native') ? 'native' : 'packages';
+function goalsFor(wanted) {
+  const goals = [];
+  if (wanted.includes('netns')) goals.push('test');
+  if (wanted.includes('docker')) goals.push('docker');
+  if (goals.length > 0) return goals;
+  if (wanted.some((suite) => projects.includes(suite))) return ['build'];
+  return [wanted.includes('native') ? 'native' : 'packages'];
 }
 
 /** Formatting, lint and the types of the tests. */

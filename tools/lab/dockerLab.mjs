@@ -65,6 +65,11 @@ export class DockerLab {
     await host.powerOn(signal);
     await this.startVswitchd(host, signal);
     await this.startDockerd(host, { signal });
+    await this.importImage(host, signal);
+  }
+
+  /** The host's dockerd gets the image `bb`. */
+  async importImage(host, signal) {
     const changes = imageChanges.flatMap((change) => ['-c', change]);
     await host.must([...dockerCommand, 'import', ...changes, this.#image, 'bb'], { signal });
   }
@@ -79,7 +84,12 @@ export class DockerLab {
     await host.start('vswitchd', [...ours('vswitchd'), '--config', file], { isReady, signal });
   }
 
-  /** `flags` come beside those of the lab. */
+  /**
+   * `flags` come beside those of the lab.
+   *
+   * @param {Host} host
+   * @param {{ flags?: readonly string[], signal?: AbortSignal }} [options]
+   */
   async startDockerd(host, { flags = [], signal } = {}) {
     const own = ['--data-root', '/run/docker-data', '--storage-driver', 'vfs'];
     const cgroups = [

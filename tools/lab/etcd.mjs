@@ -10,7 +10,9 @@ export class Etcd {
 
   /** `address` is one of the namespace; `folder` (existing) takes data and log. */
   constructor({ namespace, address, folder }) {
-    Object.assign(this, { namespace, address, folder });
+    this.namespace = namespace;
+    this.address = address;
+    this.folder = folder;
   }
 
   /** What a vswitchd.yaml says after `store:`. */
@@ -49,7 +51,12 @@ export class Etcd {
     process.kill(this.#process.pid, signal);
   }
 
-  /** Runs `etcdctl` (API v3) with these arguments, which must succeed, and returns its output. */
+  /**
+   * Runs `etcdctl` (API v3) with these arguments, which must succeed, and returns its output.
+   *
+   * @param {...string} args
+   * @returns {Promise<string>}
+   */
   async control(...args) {
     const { code, output } = await this.#run(args);
     if (code !== 0) throw new SetupError(`${output}\`etcdctl ${args.join(' ')}\` failed.`);

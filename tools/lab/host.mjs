@@ -25,7 +25,11 @@ export class Host {
    * own network namespace, where `eth0` gets `address` (of a /24); `folder` takes the logs of its services.
    */
   constructor({ name, namespace, fabric, address, folder }) {
-    Object.assign(this, { name, namespace, fabric, address, folder });
+    this.name = name;
+    this.namespace = namespace;
+    this.fabric = fabric;
+    this.address = address;
+    this.folder = folder;
   }
 
   /** Makes the namespaces and the cable; nothing runs yet. */
@@ -67,6 +71,11 @@ export class Host {
 
   get isOn() {
     return this.#init !== undefined;
+  }
+
+  /** The file on this machine that a path names on this host. */
+  path(path) {
+    return `/proc/${this.#init}/root${path}`;
   }
 
   /** The program and arguments that run a command on this host. */

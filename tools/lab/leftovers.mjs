@@ -47,17 +47,25 @@ export async function takeDown(name) {
   rmSync(folderOf(name), { recursive: true, force: true });
 }
 
-/** Takes down all labs whose process is gone; returns their names. */
+/** Takes down all labs whose process is gone. */
 export async function takeDownAbandoned() {
-  const names = readdirSync(tmpdir()).filter(isAbandoned);
+  for (const name of readdirSync(tmpdir()).filter(isAbandoned)) await takeDown(name);
+}
+
+/** Takes down all labs whose names begin with `prefix`; returns the names. */
+export async function takeDownAll(prefix) {
+  const names = readdirSync(tmpdir()).filter((name) => name.startsWith(prefix) && isClaimed(name));
   for (const name of names) await takeDown(name);
   return names;
 }
 
+function isClaimed(name) {
+  return existsSync(join(folderOf(name), marker));
+}
+
 function isAbandoned(name) {
-  const file = join(folderOf(name), marker);
-  if (!existsSync(file)) return false;
-  const owner = readFileSync(file, 'utf8');
+  if (!isClaimed(name)) return false;
+  const owner = readFileSync(join(folderOf(name), marker), 'utf8');
   return owner !== identity(owner.split(' ')[0]);
 }
 
