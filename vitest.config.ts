@@ -16,6 +16,10 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: { name: 'store', include: ['test/store/**/*.test.ts'], testTimeout: 30_000 },
+      },
+      {
+        extends: true,
         test: { name: 'datapath', include: ['test/datapath/**/*.test.ts'], testTimeout: 20_000 },
       },
       {

@@ -89,7 +89,7 @@ export class EtcdCluster {
 
   async leader(): Promise<EtcdMember | undefined> {
     const alive = this.members.filter(({ child }) => child.running);
-    const text = await this.control(['endpoint', 'status', '-w', 'json'], alive);
+    const text = await this.control(['endpoint', 'status', '-w', 'json'], { members: alive });
     const rows = JSON.parse(text) as {
       Endpoint: string;
       Status: { header: { member_id: number }; leader?: number };
@@ -99,7 +99,10 @@ export class EtcdCluster {
   }
 
   /** Runs etcdctl and gives its output. */
-  async control(args: readonly string[], members = this.members): Promise<string> {
+  async control(
+    args: readonly string[],
+    { members = this.members, input }: { members?: readonly EtcdMember[]; input?: Buffer } = {},
+  ): Promise<string> {
     const tls = this.#tls;
     const { stdout } = await execa(
       'etcdctl',
@@ -109,7 +112,7 @@ export class EtcdCluster {
         ...(tls ? ['--cacert', tls.ca, '--cert', tls.client.cert, '--key', tls.client.key] : []),
         ...args,
       ],
-      { env: { ETCDCTL_API: '3' } },
+      { env: { ETCDCTL_API: '3' }, ...(input && { input }) },
     );
     return stdout;
   }
