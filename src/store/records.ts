@@ -1,6 +1,7 @@
 // What the store holds: one JSON value for each key, every one with `version`. A value of another
 // shape, or under a key that does not fit it, is garbage: reported, left alone, and as good as absent.
 //
+//   store                      which store this is: one that lost its contents gets another ID
 //   hosts/VTEP                 a host; under its lease, so present = alive
 //   networks/NAME              a network
 //   vnis/VNI                   whose VNI it is
@@ -32,6 +33,12 @@ import type { Network, Pool } from '../model/network.js';
 import { parseVni } from '../model/vni.js';
 
 export const RECORD_VERSION = 1;
+
+export interface StoreRecord {
+  readonly version: typeof RECORD_VERSION;
+  /** Random, made by the first host that finds none. */
+  readonly id: string;
+}
 
 export interface HostRecord {
   readonly version: typeof RECORD_VERSION;
@@ -99,6 +106,7 @@ export interface EndpointRecord {
 
 /** A record and where it stands. */
 export type Item =
+  | { readonly kind: 'store'; readonly record: StoreRecord }
   | { readonly kind: 'host'; readonly vtep: string; readonly record: HostRecord }
   | { readonly kind: 'network'; readonly network: string; readonly record: NetworkRecord }
   | { readonly kind: 'vni'; readonly vni: number; readonly record: ClaimRecord }
@@ -131,6 +139,7 @@ type AnyRecord = Item['record'];
 
 /** Where each record stands. */
 export const keys = {
+  store: 'store',
   host: (vtep: string) => `hosts/${vtep}`,
   network: (network: string) => `networks/${network}`,
   vni: (vni: number) => `vnis/${vni}`,
@@ -166,6 +175,10 @@ function readerOf(key: string): Reader | undefined {
   const [folder, first = '', ...rest] = key.split('/');
   const second = rest.join('/');
   switch (folder) {
+    case 'store':
+      return key === folder
+        ? reader(storeSchema, (record) => ({ kind: 'store', record }))
+        : undefined;
     case 'hosts':
       return isHost(key.slice(6))
         ? reader(hostSchema, (record) => ({ kind: 'host', vtep: key.slice(6), record }))
@@ -262,6 +275,8 @@ function sorted(value: unknown): unknown {
 
 const version = z.literal(RECORD_VERSION, { error: String(RECORD_VERSION) });
 const word = () => z.string({ error: 'text of 1-255 characters' }).min(1).max(255);
+
+const storeSchema = mapping({ version, id: word() }) satisfies z.ZodType<StoreRecord>;
 
 const hostSchema = mapping({
   version,

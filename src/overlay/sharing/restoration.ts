@@ -1,0 +1,58 @@
+// What this host brings back to a store that has lost its contents. Endpoints follow by themselves.
+
+import { encode, type Item, keys, type NetworkRecord } from '../../store/records.js';
+import type { Difference } from './endpoints.js';
+import type { Mirror } from './mirror.js';
+import { creation } from './networks.js';
+import type { Unit } from './unit.js';
+
+/** What the others do not bring back in this time is gone. */
+export const HOLD_MS = 60_000;
+
+type Lost<K extends Item['kind']> = Extract<Item, { readonly kind: K }>;
+
+/**
+ * Every network, if it is this host's turn; then this host's memberships and addresses and the
+ * networks' gateways. Several hosts may do so at once: each key is written once.
+ *
+ * @param isTurn whether this host brings the network back now; those that it uses come first
+ */
+export function restoration(
+  mirror: Mirror,
+  self: string,
+  isTurn: (network: string) => boolean,
+): Difference {
+  const held = mirror.held();
+  const units: Unit[] = [];
+  const conflicts: string[] = [];
+  const of = <K extends Item['kind']>(kind: K) =>
+    held.filter((item): item is Lost<K> => item.kind === kind);
+  for (const { network, record } of of('network')) {
+    const vni = keys.vni(record.network.vni);
+    if (mirror.text(vni) !== undefined) {
+      conflicts.push(`network ${network}: its VNI ${record.network.vni} is another's by now`);
+    } else if (isTurn(network)) {
+      units.push(networkUnit(mirror, record));
+    }
+  }
+  const isThere = (network: string) => mirror.text(keys.network(network)) !== undefined;
+  const add = (network: string, key: string, item: Lost<'member' | 'address'>) => {
+    const conditions = [mirror.unchanged(keys.network(network)), { key, absent: true } as const];
+    if (isThere(network)) units.push({ conditions, writes: [{ key, value: encode(item.record) }] });
+  };
+  for (const item of of('member').filter(({ vtep }) => vtep === self)) {
+    add(item.network, keys.member(item.network, self), item);
+  }
+  for (const item of of('address')) {
+    const { host, use } = item.record;
+    if (host === self || use !== 'endpoint')
+      add(item.network, keys.address(item.network, item.ip), item);
+  }
+  return { units, conflicts };
+}
+
+/** As it was, with what it had claimed; its removal has to be begun anew. */
+function networkUnit(mirror: Mirror, { removing: _, ...record }: NetworkRecord): Unit {
+  const claimed = record.pools.find(({ subnet }) => mirror.item(keys.subnet(subnet)) !== undefined);
+  return creation(record, claimed?.subnet);
+}
