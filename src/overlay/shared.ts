@@ -50,7 +50,7 @@ export interface LocalEndpoint {
   readonly aliases: readonly string[];
 }
 
-/** A network to make. Without `vni` the lowest free one from 256; `pools` as they shall be. */
+/** A network to make. Without `vni` the one after the highest in use, from 256; `pools` as they shall be. */
 export interface NetworkWish {
   readonly network: Omit<Network, 'vni'> & { readonly vni?: number | undefined };
   /** `auto`: one free IPv4 subnet is chosen. */
@@ -93,7 +93,10 @@ export interface Sharing {
   start(): Promise<void>;
   /** Tells nobody: the lease runs out, or the next start takes it up again. */
   stop(): Promise<void>;
-  /** Everything of this host goes from the store now. */
+  /**
+   * Everything of this host goes from the store now, and stays away until it announces, enters or
+   * reserves something again. Throws STORE_*.
+   */
   withdraw(): Promise<void>;
 
   /** Throws NETWORK_EXISTS, VNI_TAKEN, NO_FREE_VNI, NO_FREE_SUBNET, STORE_*. Two hosts at once: one wins. */
@@ -103,16 +106,24 @@ export interface Sharing {
    * in what the wish names (VNI, subnet).
    */
   joinNetwork(wish: NetworkWish): Promise<NetworkRecord>;
-  /** Throws NETWORK_UNKNOWN, NETWORK_IN_USE (with who uses it), STORE_*. */
+  /**
+   * Throws NETWORK_UNKNOWN, NETWORK_IN_USE (with who uses it), STORE_*. Endpoints use it, those that this
+   * host announces too (announce without them first), and hosts whose Docker knows it if Docker made it.
+   */
   removeNetwork(name: string): Promise<void>;
   /** Docker on this host knows the network under that ID. */
   enter(network: string, dockerId: string): Promise<void>;
   /** Docker on this host forgot it; the last one removes the network if Docker owns it. */
   leave(network: string): Promise<void>;
 
-  /** Gives CIDR text. Throws ADDRESS_TAKEN, ADDRESS_OUTSIDE, NO_FREE_ADDRESS, NO_POOL, NETWORK_UNKNOWN, STORE_*. */
+  /**
+   * Gives CIDR text. For an endpoint: one that no host has, and not soon again one that was given back.
+   * Gateways and reserved addresses are the network's: every host is given the same, and they stay until
+   * the network goes. An address that we chose goes back when no endpoint has it within a minute. Throws
+   * ADDRESS_TAKEN, ADDRESS_OUTSIDE, NO_FREE_ADDRESS, NO_POOL, NETWORK_UNKNOWN, STORE_*.
+   */
   reserve(network: string, wish: AddressWish): Promise<string>;
-  /** Nothing happens when it is free or another host's. */
+  /** Nothing happens when it is free, another host's, the network's, or an announced endpoint's. */
   release(network: string, address: string): Promise<void>;
 
   /** All endpoints of this host, whole; the store follows. */
