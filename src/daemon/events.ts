@@ -90,6 +90,8 @@ const TEXTS: Readonly<Record<string, string>> = {
   vniUnknown: 'datagrams for a VNI that no network has',
   sourceMacLocal: 'a frame from outside bears a MAC of ours: a loop, or a forgery',
   ecnOdd: 'inner and outer ECN do not go together: something on the way sets what it should not',
+  ipConflict:
+    'a station says that it has an address, which belongs to another: a duplicate, or a forgery',
   pathMtu: 'the path to a VTEP carries another size of packets',
   downgraded: 'continues without an offload',
   lost: 'events were lost: the ring was full',

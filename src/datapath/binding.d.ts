@@ -61,12 +61,15 @@ export interface Counters {
 
 /** Something that happened; which fields are set depends on `type`. */
 export interface DatapathEvent {
-  type: 'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'pathMtu' | 'downgraded' | 'fatal' | 'lost'
+  type: 'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'ipConflict' | 'pathMtu' | 'downgraded' | 'fatal' | 'lost'
   /** Unix milliseconds. */
   at: number
   network?: string
   port?: string
   mac?: string
+  ip?: string
+  /** MAC of who has `ip`. */
+  owner?: string
   from?: string
   to?: string
   vni?: number

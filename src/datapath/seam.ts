@@ -289,6 +289,7 @@ export type EventType =
   | 'vniUnknown'
   | 'sourceMacLocal'
   | 'ecnOdd'
+  | 'ipConflict'
   | 'pathMtu'
   | 'downgraded'
   | 'fatal'
@@ -301,6 +302,9 @@ export interface DatapathEvent {
   network?: string;
   port?: string;
   mac?: string;
+  ip?: string;
+  /** MAC of who has `ip`. */
+  owner?: string;
   from?: string;
   to?: string;
   vni?: number;

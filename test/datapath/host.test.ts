@@ -19,9 +19,9 @@ it('has each drop reason once, with its stage and a sentence', () => {
   expect(new Set(names).size).toBe(names.length);
   expect([...names].sort()).toEqual([...DROP_REASONS].sort());
   for (const { name, stage, sentence } of reasons) {
-    expect(name).toMatch(/^(rx|tx)\.[a-z0-9_]+$/);
+    expect(name).toMatch(/^(rx|tx|arp|nd)\.[a-z0-9_]+$/);
+    expect(name.startsWith('tx.') || stage !== 'egress').toBe(true);
     expect(['underlay', 'ingress', 'egress']).toContain(stage);
-    if (name.startsWith('rx.')) expect(stage).not.toBe('egress');
     expect(sentence).toMatch(/^[A-Z].{15,}\.$/);
   }
   expect(new Set(reasons.map(({ sentence }) => sentence)).size).toBe(names.length);
@@ -162,4 +162,5 @@ const DROP_REASONS = [
       ...['too_big_nodf', 'too_big_noicmp'],
       ...['local_down', 'batch_full', 'send_failed'],
     ].map((name) => `tx.${name}`),
-  );
+  )
+  .concat(['arp.spoof', 'nd.spoof', 'arp.ratelimited']);

@@ -158,7 +158,7 @@ pub struct FdbEntry {
 pub struct DatapathEvent {
     #[napi(
         js_name = "type",
-        ts_type = "'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'pathMtu' | 'downgraded' | 'fatal' | 'lost'"
+        ts_type = "'portGone' | 'macMoved' | 'fdbFull' | 'vniUnknown' | 'sourceMacLocal' | 'ecnOdd' | 'ipConflict' | 'pathMtu' | 'downgraded' | 'fatal' | 'lost'"
     )]
     pub kind: String,
     /// Unix milliseconds.
@@ -166,6 +166,9 @@ pub struct DatapathEvent {
     pub network: Option<String>,
     pub port: Option<String>,
     pub mac: Option<String>,
+    pub ip: Option<String>,
+    /// MAC of who has `ip`.
+    pub owner: Option<String>,
     pub from: Option<String>,
     pub to: Option<String>,
     pub vni: Option<u32>,
@@ -380,6 +383,21 @@ impl From<Stamped> for DatapathEvent {
                 network: Some(network),
                 from: Some(from),
                 detail: Some(format!("inner {inner}, outer {outer}")),
+                ..event
+            },
+            Event::IpConflict {
+                network,
+                port,
+                ip,
+                claimant,
+                owner,
+            } => Self {
+                kind: "ipConflict".into(),
+                network: Some(network),
+                port: Some(port),
+                ip: Some(ip.to_string()),
+                mac: Some(claimant.to_string()),
+                owner: Some(owner.to_string()),
                 ..event
             },
             Event::PathMtu {

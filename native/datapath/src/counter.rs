@@ -108,6 +108,9 @@ drop_reasons! {
     InnerVlanDenied, "rx.inner_vlan_denied", Ingress, "The frame's VLAN ID is not among those that this network allows.";
     InnerPrioTag, "rx.inner_prio_tag", Ingress, "The frame has a priority tag and this network drops those.";
     FdbStaticConflict, "rx.fdb_static_conflict", Ingress, "The source MAC has a static or control entry at another place.";
+    ArpSpoof, "arp.spoof", Ingress, "The frame announces an address that belongs to another MAC.";
+    NdSpoof, "nd.spoof", Ingress, "The neighbor advertisement claims an address that belongs to another MAC.";
+    ArpRateLimited, "arp.ratelimited", Ingress, "The port has been answered for others too often of late: a question by ARP or neighbor discovery.";
     Hairpin, "tx.hairpin", Ingress, "The destination is behind the port where the frame came in.";
     SplitHorizon, "tx.split_horizon", Ingress, "What came from a tunnel never goes to a tunnel.";
     NoTarget, "tx.no_target", Ingress, "There is no other port to flood the frame to.";

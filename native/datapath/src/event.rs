@@ -42,6 +42,14 @@ pub enum Event {
         inner: Ecn,
         outer: Ecn,
     },
+    /// A station says that it has an address, which belongs to another.
+    IpConflict {
+        network: String,
+        port: String,
+        ip: IpAddr,
+        claimant: MacAddr,
+        owner: MacAddr,
+    },
     /// The path to a VTEP carries another size of IP packets than before, bytes.
     PathMtu {
         network: String,
@@ -59,7 +67,9 @@ impl Event {
     /// Who pays for it when the ring fills.
     fn subject(&self) -> &str {
         match self {
-            Self::PortGone { port, .. } | Self::FdbFull { port, .. } => port,
+            Self::PortGone { port, .. }
+            | Self::FdbFull { port, .. }
+            | Self::IpConflict { port, .. } => port,
             Self::MacMoved { to, .. } => to,
             Self::SourceMacLocal { from, .. } | Self::EcnOdd { from, .. } => from,
             Self::VniUnknown { .. } | Self::PathMtu { .. } => "underlay",

@@ -40,6 +40,27 @@ notes! {
     PmtuChange, "vtep.pmtu_change", "The path to the VTEP carries more or less than before.";
     PmtuExpire, "vtep.pmtu_expire", "What was learned of the path to the VTEP has become old and is tried again.";
     MssClamped, "mss.clamped", "A TCP SYN offered segments that do not fit the tunnel, and its MSS was lowered.";
+    ArpProxied, "arp.proxied", "An ARP request was answered here for a station elsewhere.";
+    ArpShaMismatch, "arp.sha_mismatch", "The same, of a request that names another sender than the frame: the frame's was answered.";
+    ArpProbeAnswered, "arp.probe_answered", "A station probed for an address that another has, and was told so.";
+    ArpGarp, "arp.garp", "A station announced its own address; where that is known no tunnel got it.";
+    ArpGarpSent, "arp.garp_sent", "A station was told that an address is now at another MAC or place.";
+    ArpFlooded, "arp.flooded", "An ARP request for an address that is not known here was forwarded.";
+    ArpLocal, "arp.local", "An ARP request was left to be answered by a station of this host.";
+    ArpUnicast, "arp.unicast_fwd", "An ARP request to one station was forwarded, because it asks whether that is alive.";
+    ArpReply, "arp.reply_fwd", "An ARP reply was forwarded.";
+    ArpNotParsed, "arp.notparsed", "Something other than ARP for IPv4 over Ethernet was forwarded.";
+    ArpStale, "arp.stale", "An ARP request was forwarded, because what is known of the address is old.";
+    ArpOwnerDead, "arp.owner_dead", "An ARP request was forwarded, because the host of the station that has the address is gone.";
+    NdProxied, "nd.proxied", "A neighbor solicitation was answered here for a station elsewhere.";
+    NdDadAnswered, "nd.dad_answered", "A station looked for a duplicate of an address that another has, and was told so.";
+    NdNaSent, "nd.na_sent", "A station was told that an IPv6 address is now at another MAC or place.";
+    NdFlooded, "nd.flooded", "A neighbor solicitation for an address that is not known here was forwarded.";
+    NdLocal, "nd.local", "A neighbor solicitation was left to be answered by a station of this host.";
+    NdUnicast, "nd.unicast_fwd", "A neighbor solicitation to one station was forwarded, because it asks whether that is alive.";
+    NdInvalid, "nd.invalid", "A neighbor message that nodes must ignore (RFC 4861) was forwarded and nothing else.";
+    NdStale, "nd.stale", "A neighbor solicitation was forwarded, because what is known of the address is old.";
+    NdOwnerDead, "nd.owner_dead", "A neighbor solicitation was forwarded, because the host of the station that has the address is gone.";
     Fragmented, "tx.fragmented", "A datagram was larger than its path and was left to be fragmented.";
 }
 

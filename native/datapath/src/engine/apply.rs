@@ -17,7 +17,7 @@ use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker, v
 use crate::config::{Desired, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec};
 use crate::error::{Error, ErrorCode};
 use crate::io::tap::{Mark, Tap, TapSpec, remove};
-use crate::switch::{Bridge, Fdb, Guard, Member, PortId};
+use crate::switch::{Bridge, Fdb, Guard, Member, Neighbors, PortId};
 use crate::wire::mac::MacAddr;
 
 /// The state that an apply starts from.
@@ -232,7 +232,13 @@ impl Builder<'_> {
             Some(n) => Arc::new(Fdb::with_history(spec.fdb_limits, n.bridge.fdb().stats())),
             None => Arc::new(Fdb::new(spec.fdb_limits)),
         };
+        let neighbors = match old {
+            Some(n) if n.spec.neighbors == spec.neighbors => n.neighbors.clone(),
+            _ if spec.neighbors.is_empty() => None,
+            _ => Some(Arc::new(Neighbors::new(&spec.neighbors))),
+        };
         Network {
+            neighbors,
             bridge: Bridge::new(spec.rules.clone(), members, fdb),
             tunnels,
             learned_vteps: self.carried.learned.of(spec).len(),

@@ -2,32 +2,33 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Lets [`PER_SECOND`] through a second, and as many at once after a second of silence. Any thread takes.
+/// Lets `PER_SECOND` through a second, and as many at once after a second of silence. Any thread takes.
 #[derive(Debug, Default)]
-pub(crate) struct Bucket {
+pub(crate) struct Bucket<const PER_SECOND: u64> {
     full_at_us: AtomicU64,
 }
 
-impl Bucket {
+impl<const PER_SECOND: u64> Bucket<PER_SECOND> {
+    const TOKEN_US: u64 = 1_000_000 / PER_SECOND;
+
     /// Takes a token; false if there is none. Time in microseconds since any fixed moment.
     pub(crate) fn take(&self, now_us: u64) -> bool {
         let taken = |full_at: u64| {
-            let full_at = full_at.max(now_us) + TOKEN_US;
-            (full_at - now_us <= PER_SECOND * TOKEN_US).then_some(full_at)
+            let full_at = full_at.max(now_us) + Self::TOKEN_US;
+            (full_at - now_us <= PER_SECOND * Self::TOKEN_US).then_some(full_at)
         };
         let order = Ordering::Relaxed;
         self.full_at_us.fetch_update(order, order, taken).is_ok()
     }
 }
 
-/// Tokens a second, and in a full bucket.
-pub(crate) const PER_SECOND: u64 = 100;
-const TOKEN_US: u64 = 1_000_000 / PER_SECOND;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const PER_SECOND: u64 = 100;
+    const TOKEN_US: u64 = 10_000;
 
     proptest! {
         /// The oracle fills a bucket microsecond for microsecond, in parts of a token.
@@ -35,7 +36,7 @@ mod tests {
         fn g121_as_a_bucket_that_is_filled_drop_by_drop(pauses in proptest::collection::vec(
             prop_oneof![5 => 0u64..3000, 1 => 0u64..2_000_000], 0..400,
         )) {
-            let bucket = Bucket::default();
+            let bucket = Bucket::<PER_SECOND>::default();
             let (mut now, mut drops) = (0, PER_SECOND * TOKEN_US);
             for pause in pauses {
                 now += pause;
@@ -51,7 +52,7 @@ mod tests {
 
     #[test]
     fn g121_a_hundred_at_once_then_a_hundred_a_second() {
-        let bucket = Bucket::default();
+        let bucket = Bucket::<PER_SECOND>::default();
         let at = |now_us| (0..1000).filter(|_| bucket.take(now_us)).count();
         assert_eq!(at(0), 100);
         assert_eq!(at(9_999), 0);

@@ -229,7 +229,7 @@ impl Worker {
         let decision = network.bridge.forward(&tunnel.member, &ethernet, now_secs);
         let src = ethernet.src();
         self.tell_learning(topology, tunnel, src, decision.learn);
-        self.conclude(topology, tunnel, decision, 1, |worker, target| {
+        self.conclude(topology, tunnel, decision.verdict, 1, |worker, target| {
             worker.emit_received(topology, (tunnel, target), &mut arrived);
         });
     }

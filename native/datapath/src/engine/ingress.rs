@@ -8,7 +8,7 @@ use crate::counter::DropReason;
 use crate::event::Event;
 use crate::io::Refusal;
 use crate::offload::{Superframe, completable};
-use crate::switch::{Admission, Decision, Learn, PortId, Verdict};
+use crate::switch::{Admission, Learn, Neighbors, PortId, Verdict};
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::mac::MacAddr;
 use crate::wire::vnet::{self, Gso, VnetHeader};
@@ -99,20 +99,24 @@ impl Worker {
         }
         let decision = network.bridge.forward(&port.member, &ethernet, now_secs);
         let src = ethernet.src();
+        let is_neighborly = network.neighbors.is_some() && Neighbors::concern(&ethernet);
         self.tell_learning(topology, port, src, decision.learn);
+        let mut verdict = decision.verdict;
+        if let Some(neighbors) = &network.neighbors
+            && is_neighborly
+        {
+            match self.suppress(topology, (port, neighbors), &held, verdict) {
+                Some(changed) => verdict = changed,
+                None => return,
+            }
+        }
         let mut frame = held;
         let mut narrowest = None;
-        self.conclude(
-            topology,
-            port,
-            decision,
-            frame.segments,
-            |worker, target| {
-                if worker.passes(topology, target, &frame, &mut narrowest) {
-                    worker.emit(topology, target, &mut frame);
-                }
-            },
-        );
+        self.conclude(topology, port, verdict, frame.segments, |worker, target| {
+            if worker.passes(topology, target, &frame, &mut narrowest) {
+                worker.emit(topology, target, &mut frame);
+            }
+        });
         if let Some(room) = narrowest {
             self.tell_too_big(topology, port, &frame, room);
         }
@@ -139,14 +143,14 @@ impl Worker {
         &mut self,
         topology: &Topology,
         ingress: &Port,
-        decision: Decision,
+        verdict: Verdict,
         segments: u64,
         mut emit: impl FnMut(&mut Self, &Port),
     ) {
         let network = &topology.networks[ingress.network];
         let own = &network.counters[self.index];
         let drops = &ingress.counters[self.index].drops;
-        match decision.verdict {
+        match verdict {
             Verdict::To(id) => match topology.port(id) {
                 Some(target) => {
                     own.unicast.add(segments);
@@ -161,6 +165,9 @@ impl Worker {
                         copies += 1;
                         emit(self, target);
                     }
+                }
+                if copies == 0 && class.kept_here() == class {
+                    return own.consumed.add(segments);
                 }
                 if copies == 0 {
                     let reason = network.bridge.no_flood_reason(&ingress.member, class);

@@ -27,6 +27,7 @@ mod report;
 mod running;
 mod spin;
 mod strangers;
+mod suppress;
 mod tapped;
 mod too_big;
 mod topology;
@@ -181,6 +182,9 @@ impl Datapath {
         apply::entries::install(&topology, self.0.now_secs());
         if let Some(old) = old {
             retire(&old.topology, &topology);
+            if let Some(running) = running {
+                running.announce(suppress::news(&old.topology, &topology));
+            }
         }
         Ok(report)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Inner;
 use super::keeper::{self, Parking};
+use super::suppress::News;
 use super::topology::{PortIo, Topology};
 use super::worker::{Command, Posts, Shared, Worker};
 use crate::error::{Error, ErrorCode};
@@ -98,6 +99,18 @@ impl Running {
         for _ in &self.posts {
             if dones.recv_timeout(SWAP_LIMIT).is_err() {
                 // A worker that ended by a defect; its `fatal` event is on the way.
+                return;
+            }
+        }
+    }
+
+    /// Has stations told of neighbors, piece by piece, so that frames move on in between.
+    pub(super) fn announce(&self, news: Vec<News>) {
+        let (done, dones) = channel();
+        for news in news {
+            let done = done.clone();
+            self.tell(0, Command::Announce { news, done });
+            if dones.recv_timeout(SWAP_LIMIT).is_err() {
                 return;
             }
         }

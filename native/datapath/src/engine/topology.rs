@@ -18,7 +18,7 @@ use crate::io::memory::{MemoryPair, MemoryUnderlay};
 use crate::io::tap::Tap;
 use crate::io::underlay::{RxSocket, TxPool};
 use crate::note::{Note, Notes};
-use crate::switch::{Bridge, Guard, Member, PortId};
+use crate::switch::{Bridge, Guard, Member, Neighbors, PortId};
 use crate::wire::vxlan::Vni;
 
 /// The picture.
@@ -210,6 +210,8 @@ impl Receiver {
 pub(crate) struct Network {
     pub(crate) spec: Arc<NetworkSpec>,
     pub(crate) bridge: Bridge,
+    /// Who has which address, if the control plane knows any.
+    pub(crate) neighbors: Option<Arc<Neighbors>>,
     /// Sender's address -> its tunnel.
     pub(crate) tunnels: HashMap<IpAddr, PortId>,
     /// How many of them it has learned because it is open.
@@ -268,7 +270,9 @@ pub(crate) struct Health {
     /// What the path to the VTEP carries.
     pub(crate) path: PathMtu,
     /// Bounds how often senders behind the port are told of packets that are too big.
-    pub(crate) told: Bucket,
+    pub(crate) told: Bucket<100>,
+    /// Bounds how often they are answered for others.
+    pub(crate) answered: Bucket<1000>,
     gone: AtomicBool,
     injected: AtomicBool,
     unreachable: AtomicU64,

@@ -14,6 +14,7 @@ use super::keeper::{Parking, Stranger};
 use super::merges::Merges;
 use super::outbox::{BATCH_FRAMES, Outbox};
 use super::spin::Spin;
+use super::suppress::News;
 use super::topology::{PortIo, Topology, Underlay};
 use crate::counter::Counter;
 use crate::event::{Event, EventRing};
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     },
     /// A frame enters the switch at a port.
     Inject { port: PortId, frame: Vec<u8> },
+    /// Stations are to hear of neighbors; `done` is told when they have.
+    Announce { news: News, done: Sender<()> },
     /// This sender has its tunnel now, or will get none.
     Answered(Stranger),
     /// End.
@@ -221,6 +224,7 @@ impl Worker {
                     self.unpark(self.secs(now));
                 }
                 Ok(Command::Inject { port, frame }) => self.inject(port, &frame, self.secs(now)),
+                Ok(Command::Announce { news, done }) => self.announce(&news, &done),
                 Ok(Command::Answered(stranger)) => self.answered(&stranger, self.secs(now)),
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
@@ -394,6 +398,7 @@ pub(crate) enum EventKind {
     VniUnknown,
     SourceMacLocal,
     EcnOdd,
+    IpConflict,
 }
 
 /// Descriptors reported per wait.
@@ -402,6 +407,6 @@ const TICKS_PER_SEC: usize = 4;
 const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SEC as u64);
 const TOLD_TICKS: u32 = 10 * TICKS_PER_SEC as u32;
 const MAX_REMEMBERED: usize = 1024;
-const KINDS: usize = EventKind::EcnOdd as usize + 1;
+const KINDS: usize = EventKind::IpConflict as usize + 1;
 /// Longest datagram: what 16 bits of UDP length can say.
 const RECEIVE_LEN: usize = 65_536;

@@ -29,6 +29,22 @@ pub enum FloodClass {
     Broadcast,
     Multicast,
     UnknownUnicast,
+    /// A broadcast that concerns no split-horizon group, so that no tunnel gets it.
+    BroadcastHere,
+    /// A multicast of that kind.
+    MulticastHere,
+}
+
+impl FloodClass {
+    /// The same without a copy to any split-horizon group. Unknown unicast stays what it is: its station may be anywhere.
+    #[must_use]
+    pub fn kept_here(self) -> Self {
+        match self {
+            Self::Broadcast | Self::BroadcastHere => Self::BroadcastHere,
+            Self::Multicast | Self::MulticastHere => Self::MulticastHere,
+            Self::UnknownUnicast => Self::UnknownUnicast,
+        }
+    }
 }
 
 /// A verdict and what was learned on the way to it.
@@ -248,6 +264,8 @@ fn wants(member: &Member, class: FloodClass) -> bool {
         FloodClass::Broadcast => member.flood_broadcast,
         FloodClass::Multicast => member.flood_multicast,
         FloodClass::UnknownUnicast => member.flood_unknown,
+        FloodClass::BroadcastHere => member.flood_broadcast && member.split_group.is_none(),
+        FloodClass::MulticastHere => member.flood_multicast && member.split_group.is_none(),
     }
 }
 

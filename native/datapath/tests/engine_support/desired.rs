@@ -2,8 +2,8 @@
 
 use datapath::config::{
     BridgeRules, Desired, EcnMode, EngineSpec, FdbLimits, FdbSpec, FdbTarget, Features,
-    NetworkSpec, PortKind, PortSpec, PriorityTag, ReservedBits, TunnelKey, TunnelSpec,
-    UnderlayPath, VlanPolicy, VtepSpec,
+    NeighborSpec, NeighborState, NetworkSpec, PortKind, PortSpec, PriorityTag, ReservedBits,
+    TunnelKey, TunnelSpec, UnderlayPath, VlanPolicy, VtepSpec,
 };
 use datapath::wire::mac::MacAddr;
 use datapath::wire::vxlan::{UDP_PORT, Vni};
@@ -140,6 +140,30 @@ impl Network {
             control: false,
             target,
         });
+        self
+    }
+
+    /// With a neighbor that the control plane knows: elsewhere, live, no router.
+    pub fn neighbor(self, ip: &str, mac: MacAddr) -> Self {
+        self.neighbor_with(ip, mac, |_| ())
+    }
+
+    /// With a neighbor that differs from those.
+    pub fn neighbor_with(
+        mut self,
+        ip: &str,
+        mac: MacAddr,
+        change: impl FnOnce(&mut NeighborSpec),
+    ) -> Self {
+        let mut neighbor = NeighborSpec {
+            ip: ip.parse().unwrap(),
+            mac,
+            local: false,
+            state: NeighborState::Live,
+            router: false,
+        };
+        change(&mut neighbor);
+        self.0.neighbors.push(neighbor);
         self
     }
 

@@ -2,7 +2,7 @@
 
 use datapath::wire::mac::MacAddr;
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 pub const BROADCAST: MacAddr = MacAddr::BROADCAST;
 /// IEEE 802 local experimental ethertype 1: nothing but bytes to a switch.
@@ -41,6 +41,55 @@ pub fn arp(src: MacAddr, target: u8) -> Vec<u8> {
         &[10, 0, 0, target],
     ];
     ethernet(BROADCAST, src, 0x0806, &body.concat())
+}
+
+/// An ARP packet as its fields: operation, and (MAC, IP) of sender and target.
+#[derive(Debug, Clone, Copy)]
+pub struct ArpFields {
+    pub operation: u16,
+    pub sender: (MacAddr, [u8; 4]),
+    pub target: (MacAddr, [u8; 4]),
+}
+
+impl ArpFields {
+    /// Behind an Ethernet header.
+    pub fn frame(&self, dst: MacAddr, src: MacAddr) -> Vec<u8> {
+        let [high, low] = self.operation.to_be_bytes();
+        let body = [
+            &[0, 1, 8, 0, 6, 4, high, low][..],
+            &self.sender.0.0,
+            &self.sender.1,
+            &self.target.0.0,
+            &self.target.1,
+        ];
+        ethernet(dst, src, 0x0806, &body.concat())
+    }
+}
+
+/// An ICMPv6 message as its fields, to be written by `etherparse`.
+#[derive(Debug, Clone)]
+pub struct Icmpv6Fields {
+    pub src: Ipv6Addr,
+    pub dst: Ipv6Addr,
+    pub hop_limit: u8,
+    pub kind: u8,
+    pub code: u8,
+    /// What stands behind the checksum.
+    pub body: Vec<u8>,
+}
+
+impl Icmpv6Fields {
+    /// Behind an Ethernet header, the checksum right.
+    pub fn frame(&self, dst: MacAddr, src: MacAddr) -> Vec<u8> {
+        let (head, body) = self.body.split_first_chunk::<4>().unwrap();
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2(src.0, dst.0)
+            .ipv6(self.src.octets(), self.dst.octets(), self.hop_limit)
+            .icmpv6_raw(self.kind, self.code, *head)
+            .write(&mut frame, body)
+            .unwrap();
+        frame
+    }
 }
 
 /// `frame` with a VLAN tag.

@@ -17,11 +17,13 @@ pub mod balance;
 pub mod desired;
 pub mod frame;
 pub mod model;
+pub mod neighbors;
 pub mod rig;
 
 pub use balance::{Book, assert_balanced};
 pub use desired::{A, C, E, STRANGER, VTEP, desired, network, vni};
 pub use frame::{
-    BROADCAST, EXPERIMENTAL, Flow, arp, ethernet, mac, numbered, sequence, tagged, vxlan,
+    ArpFields, BROADCAST, EXPERIMENTAL, Flow, Icmpv6Fields, arp, ethernet, mac, numbered, sequence,
+    tagged, vxlan,
 };
 pub use rig::Rig;

@@ -52,6 +52,7 @@ impl PartialEq for Thing<'_> {
                     && (&a.rules, a.fdb_limits, a.reserved_bits)
                         == (&b.rules, b.fdb_limits, b.reserved_bits)
                     && (&a.group, &a.fdb, a.pcp_tos) == (&b.group, &b.fdb, b.pcp_tos)
+                    && a.neighbors == b.neighbors
             }
             (Self::Port(a_network, a), Self::Port(b_network, b)) => {
                 (a_network, a) == (b_network, b)
