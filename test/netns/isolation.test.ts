@@ -6,11 +6,12 @@
 
 import { beforeAll, expect, test } from 'vitest';
 import { Capture } from '../support/capture.js';
-import { allOf } from '../support/eventually.js';
-import { sendFrames } from '../support/forge.js';
-import { BROADCAST } from '../support/frames.js';
+import { allOf, eventually } from '../support/eventually.js';
+import { sendFrames, sendPackets } from '../support/forge.js';
+import { BROADCAST, ethernet, ipv4, PROTOCOL, udp, vxlan } from '../support/frames.js';
 import { createKernelVxlan } from '../support/kernelVxlan.js';
 import { isMarked, markedFrame, textOf } from '../support/marked.js';
+import { connect } from '../support/netns.js';
 import { expectPing } from '../support/ping.js';
 import { expectTransfer } from '../support/tcp.js';
 import { fileScope, testScope } from '../support/testScope.js';
@@ -98,4 +99,55 @@ test('[M226] counters of a quiet network stand still while the other works', asy
   const before = await quiet();
   await expectTransfer({ from: red.here, to: red.there, family: 4, bytes: 2_000_000 });
   expect(await quiet()).toEqual(before);
+});
+
+/** A frame for blue in a VXLAN datagram for the VTEP, as a container of red would forge it. */
+function smuggled(src: string): { readonly packet: Buffer; readonly destination: string } {
+  const destination = vswitchd.host.address[4];
+  const ends = { src, dst: destination };
+  const ports = { sourcePort: 50_000, destinationPort: 4789 };
+  const inner = markedFrame(BROADCAST, red.here.mac, 'smuggled');
+  const datagram = udp(ends, ports, vxlan({ vni: 257 }, inner));
+  return { packet: ipv4({ ...ends, protocol: PROTOCOL.udp }, datagram), destination };
+}
+
+/** Of blue's captures, after everything before: nothing has come but blue's own. */
+async function expectClean(captures: readonly Capture[]): Promise<void> {
+  await sendFrames(blue.there, [markedFrame(BROADCAST, blue.there.mac, 'clean')]);
+  for (const capture of captures) {
+    const [first] = await capture.waitFor(1, isMarked);
+    expect(textOf(first as Buffer)).toBe('clean');
+  }
+}
+
+test('[M224] a VXLAN datagram from a container is only an inner frame', async () => {
+  const captures = await Promise.all(
+    [blue.here, blue.there].map((where) => Capture.start(testScope(), where)),
+  );
+  const beyond = await Capture.start(testScope(), red.there);
+  const { packet } = smuggled(red.here.address[4]);
+  await sendFrames(red.here, [ethernet({ dst: BROADCAST, src: red.here.mac }, packet)]);
+  const [carried] = await beyond.waitFor(1, (frame) => frame.includes('smuggled'));
+  expect(carried?.subarray(14)).toEqual(packet);
+  await expectClean(captures);
+});
+
+test('[M224] [M215] a container with a route to the host is no peer of any network', async () => {
+  const captures = await Promise.all(
+    [blue.here, blue.there].map((where) => Capture.start(testScope(), where)),
+  );
+  const host = vswitchd.host.namespace;
+  await connect({ namespace: host, ifname: 'gw' }, { namespace: red.here.namespace, ifname: 'gw' });
+  await host.ip('address add 172.18.0.1/16 dev gw');
+  await red.here.namespace.ip(`
+    address add 172.18.0.2/16 dev gw
+    route add ${vswitchd.host.address[4]}/32 via 172.18.0.1
+  `);
+  const before = await vswitchd.drops('rx.vtep_unknown');
+  await sendPackets(red.here.namespace, [smuggled('172.18.0.2')]);
+  await eventually('a named drop', async () => {
+    return (await vswitchd.drops('rx.vtep_unknown')) === before + 1;
+  });
+  await expectClean(captures);
+  await host.ip('link del gw');
 });
