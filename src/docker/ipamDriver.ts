@@ -95,7 +95,8 @@ export class IpamDriver {
     const address = addressOf(Address);
     // Gateway and reserved addresses go with the network.
     if (address === pool?.gateway || pool?.reserved.includes(address)) return {};
-    const network = await this.#pools.networkOf(PoolID);
+    const network = await this.#pools.networkOf(PoolID).catch(unlessUnknown);
+    if (network === undefined) return {};
     await this.#debts.owe({ kind: 'release', network: network.name, address });
     return {};
   }
@@ -106,4 +107,10 @@ function addressOf(text: string): string {
   const ip = parseIp(text.split('/', 1)[0] ?? '');
   if (ip === undefined) throw new SwitchError('BAD_VALUE', `the address ${text}`);
   return ip.address;
+}
+
+/** Addresses of a network that is gone are gone with it. */
+function unlessUnknown(error: unknown): undefined {
+  const unknown = ['POOL_UNCLEAR', 'ENGINE_UNKNOWN'];
+  if (!(error instanceof SwitchError) || !unknown.includes(error.code)) throw error;
 }

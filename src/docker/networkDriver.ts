@@ -47,7 +47,8 @@ export class NetworkDriver {
   }
 
   async createNetwork(request: CreateNetwork) {
-    parseNetworkOptions(request.Options);
+    const { vni } = parseNetworkOptions(request.Options);
+    if (vni !== undefined) await this.#requireFree(vni);
     for (const data of [request.IPv4Data, request.IPv6Data]) {
       if (data.length > 1) {
         throw new SwitchError('DRIVER_REFUSES', 'a network with several subnets of one family', {
@@ -127,6 +128,19 @@ export class NetworkDriver {
       changed();
       return {};
     });
+  }
+
+  /**
+   * The network's name is not told yet, so another host's of that VNI may be the one to join; one that
+   * this host's Docker has cannot be. Throws VNI_TAKEN.
+   */
+  async #requireFree(vni: number): Promise<void> {
+    const { host, engine } = this.#parts;
+    const holder = host.networks().find((network) => network.vni === vni);
+    if (holder?.docker_id === undefined) return;
+    // Docker may have removed it while we did not run.
+    if ((await engine.network(holder.docker_id)) === undefined) return;
+    throw new SwitchError('VNI_TAKEN', `VNI ${vni}`, { why: `network ${holder.name} has it` });
   }
 
   /**

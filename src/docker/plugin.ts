@@ -4,9 +4,11 @@ import { basename } from 'node:path';
 import type { Logger } from 'pino';
 import { listen, makeSocketDirectory } from '../socket/unixSocket.js';
 import { callsOf } from './calls.js';
+import { Census } from './census.js';
 import { Debts } from './debts.js';
 import { Engine } from './engine.js';
 import type { DockerHost, Memory } from './host.js';
+import { HostsFiles } from './hostsFiles.js';
 import { IpamDriver } from './ipamDriver.js';
 import { NetworkDriver } from './networkDriver.js';
 import { Networks } from './networks.js';
@@ -53,17 +55,29 @@ export async function startDockerPlugin({
     pools,
     debts,
     log,
-    changed: () => {},
+    changed: () => census.soon(),
+  });
+  const census = new Census({
+    host,
+    engine,
+    notebook,
+    debts,
+    hostsFiles: new HostsFiles({ host, engine, notebook, networks, log }),
+    discard: (NetworkID, EndpointID) => networkDriver.deleteEndpoint({ NetworkID, EndpointID }),
+    now: () => performance.now(),
+    log,
   });
   const ipamDriver = new IpamDriver({ host, pools, debts });
   const server = buildServer(callsOf(networkDriver, ipamDriver), { log });
   const removeSocket = await listen(server, settings.plugin);
+  census.start();
   log.info({ socket: settings.plugin, driver }, 'docker: ready');
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     await server.close();
     await removeSocket();
     networks.stop();
+    await census.stop();
     await engine.close();
     await notebook.save();
   };

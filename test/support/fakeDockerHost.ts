@@ -150,7 +150,7 @@ export class FakeDockerHost implements DockerHost {
       const inUse = [...this.#endpoints.values()].some(({ addresses: its }) =>
         its.some((text) => text.startsWith(`${wish.address}/`)),
       );
-      if (holder !== undefined && (holder.host !== this || inUse)) {
+      if (holder !== undefined && (holder.host !== this || inUse || holder.use !== 'endpoint')) {
         throw new SwitchError('ADDRESS_TAKEN', wish.address);
       }
       return give(wish.address);
