@@ -54,6 +54,7 @@ export interface NetworkWish {
 /** Docker's cluster store: what dockerds of one cluster have in common. */
 export class FakeClusterStore {
   readonly networks = new Map<string, Network>();
+  readonly dockerds: FakeDockerd[] = [];
 }
 
 export interface FakeDockerdOptions {
@@ -68,6 +69,8 @@ export class FakeDockerd {
   readonly #cluster: FakeClusterStore | undefined;
   readonly networks: Map<string, Network>;
   readonly containers = new Map<string, Container>();
+  /** Their endpoints are being made. */
+  readonly starting = new Set<{ readonly endpoints: readonly { readonly networkId: string }[] }>();
   /** Every call that was sent, with its request. */
   readonly sent: { readonly call: string; readonly body: unknown }[] = [];
   #server: Server | undefined;
@@ -77,6 +80,7 @@ export class FakeDockerd {
     this.#api = api;
     this.#cluster = cluster;
     this.networks = cluster?.networks ?? new Map();
+    cluster?.dockerds.push(this);
   }
 
   /** Serves its API. */
@@ -163,10 +167,20 @@ export class FakeDockerd {
   /** `docker run --name NAME --net NETWORK`; connects it where it runs already. */
   async run(name: string, networkId: string, address?: string): Promise<Endpoint> {
     const network = this.#network(networkId);
+    const start = { endpoints: [{ networkId }] };
+    this.starting.add(start);
+    try {
+      return await this.#connect(name, network, address);
+    } finally {
+      this.starting.delete(start);
+    }
+  }
+
+  async #connect(name: string, network: Network, address: string | undefined): Promise<Endpoint> {
     const endpoint = await this.#createEndpoint(network, address);
     try {
       await this.call('NetworkDriver.Join', {
-        NetworkID: networkId,
+        NetworkID: network.id,
         EndpointID: endpoint.id,
         SandboxKey: `/var/run/docker/netns/${name}`,
         Options: {},
@@ -198,6 +212,16 @@ export class FakeDockerd {
       });
       await this.#deleteEndpoint(this.#network(endpoint.networkId), endpoint);
     }
+  }
+
+  /** By this host's containers or, with a cluster store, by anybody's. */
+  isInUse(networkId: string): boolean {
+    const all = this.#cluster?.dockerds ?? [this];
+    return all.some(({ containers, starting }) =>
+      [...containers.values(), ...starting].some(({ endpoints }) =>
+        endpoints.some((endpoint) => endpoint.networkId === networkId),
+      ),
+    );
   }
 
   async #pool(ipam: string, wish: NetworkWish, subnet: string): Promise<Pool> {
