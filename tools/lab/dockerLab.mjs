@@ -20,9 +20,10 @@ const ours = (name) => [process.execPath, join(root, 'dist/bin', `${name}.js`)];
 export const dockerCommand = ['/usr/bin/docker'];
 export const vswitchctl = ours('vswitchctl');
 
-/** Whether this dockerd can give networks global scope by a store of its own; Docker lost that in version 23. */
+/** Whether dockerd can give networks global scope by a store of its own; Docker lost that in version 23. */
 export async function knowsClusterStore() {
-  return (await run(dockerd, ['--help'])).output.includes('--cluster-store');
+  // Its help does not tell: the flags are hidden there.
+  return (await run(dockerd, ['--cluster-store=', '--version'])).code === 0;
 }
 
 export class DockerLab {
@@ -98,6 +99,8 @@ export class DockerLab {
       '--cgroup-parent',
       `/${this.name}`,
     ];
+    // No resolver can be reached from here, and who looks up an unknown name waits for it.
+    const names = ['--dns-opt', 'timeout:1', '--dns-opt', 'attempts:1'];
     const cluster = [
       ...['--cluster-store', `etcd://${this.etcd.address}:2379`],
       ...['--cluster-advertise', `${host.address}:2375`],
@@ -105,7 +108,7 @@ export class DockerLab {
     const scope = this.scope === 'global' ? cluster : [];
     const isReady = async () =>
       (await host.exec([...dockerCommand, 'version'], { signal })).code === 0;
-    const command = [dockerd, ...own, ...cgroups, ...scope, ...flags];
+    const command = [dockerd, ...own, ...cgroups, ...names, ...scope, ...flags];
     await host.start('dockerd', command, { isReady, signal });
   }
 
