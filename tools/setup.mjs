@@ -5,12 +5,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root, SetupError } from './setup/child.mjs';
+import { consulAgent } from './setup/consul.mjs';
 import {
   buildPrograms,
   debianPackages,
   demoPrograms,
   dockerPrograms,
   nativePrograms,
+  storePrograms,
   testPrograms,
 } from './setup/debian.mjs';
 import { nativeAddon } from './setup/native.mjs';
@@ -24,6 +26,8 @@ const goals = {
   control: [npmPackages, typescript],
   native: [() => debianPackages(nativePrograms)],
   build: [() => debianPackages(buildPrograms), npmPackages, nativeAddon, typescript],
+  store: [() => debianPackages(storePrograms), npmPackages, typescript],
+  consul: [() => debianPackages(storePrograms), npmPackages, typescript, consulAgent],
   demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
   docker: [() => debianPackages(dockerPrograms), npmPackages, nativeAddon, typescript],
   test: [() => debianPackages(testPrograms), npmPackages, rawSocket, nativeAddon, typescript],

@@ -2,8 +2,8 @@
 //
 //   node tools/test.mjs [suite ...] [-- arguments for vitest]
 //
-// Suites: lint, native, unit, property, datapath, netns; docker, which takes too long to be part of everything. A suite
-// that cannot run here fails; none is skipped.
+// Suites: lint, native, unit, property, store, datapath, netns; consul and docker, which take too long to be part of
+// everything. A suite that cannot run here fails; none is skipped.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,10 +15,22 @@ import { root, run, SetupError } from './setup/child.mjs';
 import { requireCargo } from './setup/native.mjs';
 import { main, requireRoot, setup } from './setup.mjs';
 
-const projects = ['unit', 'property', 'datapath', 'netns', 'docker'];
-const suites = ['lint', 'native', ...projects];
+/** What each suite needs. */
+const goalOf = {
+  lint: 'packages',
+  native: 'native',
+  unit: 'build',
+  property: 'build',
+  store: 'store',
+  consul: 'consul',
+  datapath: 'build',
+  netns: 'test',
+  docker: 'docker',
+};
+const suites = Object.keys(goalOf);
+const projects = suites.filter((suite) => suite !== 'lint' && suite !== 'native');
 const needRoot = ['netns', 'docker'];
-const everything = suites.filter((suite) => suite !== 'docker');
+const everything = suites.filter((suite) => suite !== 'consul' && suite !== 'docker');
 const instead =
   'run it with sudo, or `npm run test:unit`, `npm run test:datapath` and `npm run test:native` without.';
 
@@ -27,7 +39,7 @@ await main(async () => {
   const full = chosen.length === 0;
   const wanted = full ? everything : chosen;
   if (wanted.some((suite) => needRoot.includes(suite))) requireRoot('This', instead);
-  for (const goal of goalsFor(wanted)) await setup(goal);
+  for (const goal of new Set(wanted.map((suite) => goalOf[suite]))) await setup(goal);
 
   const verdicts = [];
   const results = [];
@@ -56,15 +68,6 @@ function readArguments(args) {
     throw new SetupError(`There is no suite "${unknown}"; there are: ${suites.join(', ')}.`);
   }
   return [chosen, args.slice(end + 1)];
-}
-
-function goalsFor(wanted) {
-  const goals = [];
-  if (wanted.includes('netns')) goals.push('test');
-  if (wanted.includes('docker')) goals.push('docker');
-  if (goals.length > 0) return goals;
-  if (wanted.some((suite) => projects.includes(suite))) return ['build'];
-  return [wanted.includes('native') ? 'native' : 'packages'];
 }
 
 /** Formatting, lint and the types of the tests. */

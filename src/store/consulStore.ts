@@ -62,10 +62,7 @@ export class ConsulStore implements Store {
   }
 
   async snapshot(): Promise<Snapshot> {
-    const query = { key: this.#prefix, recurse: true, consistent: true };
-    return this.#snapshotOf(
-      await this.#client.request(({ kv }, common) => kv.get({ ...query, ...common })),
-    );
+    return await this.#read({});
   }
 
   async watch(
@@ -81,8 +78,9 @@ export class ConsulStore implements Store {
     try {
       await this.#follow(from, onChanges, AbortSignal.any([end, failing.signal]));
     } catch (error) {
+      if (end.aborted) return;
       failing.signal.throwIfAborted();
-      if (!end.aborted) throw error;
+      throw error;
     } finally {
       failing.abort();
       await heart;
@@ -103,13 +101,16 @@ export class ConsulStore implements Store {
     );
     if (status !== 409) return true;
     const { Errors: errors } = body as { Errors: { OpIndex: number; What: string }[] };
-    const other = errors.find(
+    const denial = errors.find(({ What }) => /permission denied/i.test(What));
+    if (denial !== undefined) {
+      throw new SwitchError('STORE_DENIED', this.name, { detail: denial.What });
+    }
+    const refusal = errors.find(
       ({ OpIndex, What }) =>
         OpIndex >= transaction.conditions.length && !/invalid session/.test(What),
     );
-    if (other === undefined) return false;
-    const code = /permission denied/i.test(other.What) ? 'STORE_DENIED' : 'STORE_REFUSED';
-    throw new SwitchError(code, this.name, { detail: other.What });
+    if (refusal === undefined) return false;
+    throw new SwitchError('STORE_REFUSED', this.name, { detail: refusal.What });
   }
 
   async grant(ttlSecs: number): Promise<LeaseId> {
@@ -153,17 +154,10 @@ export class ConsulStore implements Store {
     onChanges: (changes: readonly Change[], revision: Revision) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const query = { key: this.#prefix, recurse: true, consistent: true, wait: `${WAIT_SECS}s` };
-    const limits = { timeout: WAIT_MS, signal };
     let last = from;
     for (;;) {
       const { revision: index } = last;
-      const next = this.#snapshotOf(
-        await this.#client.request(
-          ({ kv }, common) => kv.get({ ...query, index, ...common }),
-          limits,
-        ),
-      );
+      const next = await this.#read({ index, wait: `${WAIT_SECS}s` }, { timeout: WAIT_MS, signal });
       // Its servers were restored from a backup, or are others.
       if (BigInt(next.revision) < BigInt(index))
         throw new SwitchError('STORE_COMPACTED', this.name);
@@ -172,6 +166,25 @@ export class ConsulStore implements Store {
       last = next;
       if (next.revision !== index) await delay(PAUSE_MS, undefined, { signal });
     }
+  }
+
+  /** With an index it waits until the content is another, or for so long. */
+  async #read(
+    options: { readonly index?: Revision; readonly wait?: string },
+    limits: { readonly timeout?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<Snapshot> {
+    const query = { key: this.#prefix, consistent: true };
+    const snapshot = this.#snapshotOf(
+      await this.#client.request(
+        ({ kv }, common) => kv.get({ ...query, recurse: true, ...options, ...common }),
+        limits,
+      ),
+    );
+    // Who may read nothing is told that there is nothing; only for a single key it is told why.
+    if (snapshot.entries.size === 0) {
+      await this.#client.request(({ kv }, common) => kv.get({ ...query, ...common }));
+    }
+    return snapshot;
   }
 
   /** Throws when the agent does not answer, or its servers have no leader. */

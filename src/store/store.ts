@@ -19,7 +19,7 @@ export type Revision = string;
 
 export interface Entry {
   readonly value: string;
-  /** The revision of its last change. */
+  /** The revision of its last change. To write what is there already may or may not be one. */
   readonly revision: Revision;
 }
 

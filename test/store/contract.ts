@@ -123,7 +123,7 @@ export function contract(name: string, engine: () => Engine): void {
       const revision = await revisionOf(store, 'a');
       await write(store, put('b', '1'));
       expect(await revisionOf(store, 'a')).toBe(revision);
-      await write(store, put('a', '1'));
+      await write(store, put('a', '2'));
       expect(await revisionOf(store, 'a')).not.toBe(revision);
     });
 

@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { localStorePathOf } from '../../src/store/localFile.js';
 import { openLocalStore, type Timer } from '../../src/store/localStore.js';
 import type { Store } from '../../src/store/store.js';
 import { eventually } from '../support/eventually.js';
+import { makeFolder } from '../support/files.js';
 import type { Scope } from '../support/scope.js';
 import { fileScope, testScope } from '../support/testScope.js';
 import { contract } from './contract.js';
@@ -33,17 +33,11 @@ class Clock {
   }
 }
 
-async function folderOf(scope: Scope): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'vswitchd-'));
-  await scope.defer(`folder ${folder}`, () => rm(folder, { recursive: true }));
-  return folder;
-}
-
 function localEngine(scope: Scope): Engine {
   const clock = new Clock();
   const stores = new Map<string, Promise<Store>>();
   const openNew = async () => {
-    const path = join(await folderOf(scope), 'control.store.json');
+    const path = join(await makeFolder(scope), 'control.store.json');
     const { store } = await openLocalStore(path, clock.timer);
     await scope.defer('local store', () => store.close());
     return store;
@@ -68,7 +62,7 @@ it('stands beside the control socket', () => {
 });
 
 it('finds what it held, with leases that begin anew', async () => {
-  const path = join(await folderOf(testScope()), 'x.store.json');
+  const path = join(await makeFolder(testScope()), 'x.store.json');
   const clock = new Clock();
   const { store } = await openLocalStore(path, clock.timer);
   const lease = await store.grant(10);
@@ -94,7 +88,7 @@ it('finds what it held, with leases that begin anew', async () => {
 it.each(['{', '[]', '{"version":1,"revision":-1,"leases":{},"entries":[]}'])(
   'moves the broken file %s aside and tells',
   async (text) => {
-    const folder = await folderOf(testScope());
+    const folder = await makeFolder(testScope());
     const path = join(folder, 'x.store.json');
     await writeFile(path, text);
     const { store, broken } = await openLocalStore(path);
@@ -108,13 +102,13 @@ it.each(['{', '[]', '{"version":1,"revision":-1,"leases":{},"entries":[]}'])(
 );
 
 it('refuses the file of a later version', async () => {
-  const path = join(await folderOf(testScope()), 'x.store.json');
+  const path = join(await makeFolder(testScope()), 'x.store.json');
   await writeFile(path, '{"version":2}');
   await expect(openLocalStore(path)).rejects.toMatchObject({ code: 'STATE_NEWER' });
 });
 
 it('changes nothing that it cannot write, and ends a lease when it can again', async () => {
-  const folder = join(await folderOf(testScope()), 'sub');
+  const folder = join(await makeFolder(testScope()), 'sub');
   await mkdir(folder);
   const clock = new Clock();
   const { store } = await openLocalStore(join(folder, 'x.store.json'), clock.timer);

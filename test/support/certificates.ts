@@ -1,9 +1,9 @@
 /** A certificate authority for one test, and what it signed. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { makeFolder } from './files.js';
 import type { Scope } from './scope.js';
 
 export interface Pair {
@@ -21,8 +21,7 @@ export interface Certificates {
 }
 
 export async function makeCertificates(scope: Scope): Promise<Certificates> {
-  const folder = await mkdtemp(join(tmpdir(), 'certificates-'));
-  await scope.defer(`folder ${folder}`, () => rm(folder, { recursive: true }));
+  const folder = await makeFolder(scope);
   const openssl = (...args: string[]) => execa('openssl', args, { cwd: folder });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   await openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=ca');

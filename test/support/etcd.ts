@@ -1,12 +1,11 @@
 /** A real etcd cluster on the loopback, with its data in a folder of its own. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Certificates } from './certificates.js';
 import { Child } from './child.js';
 import { eventually } from './eventually.js';
+import { makeFolder } from './files.js';
 import { freePorts } from './ports.js';
 import type { Scope } from './scope.js';
 
@@ -58,8 +57,7 @@ export class EtcdCluster {
 
   /** Ready: it has a leader. */
   static async start(scope: Scope, { members: count, tls }: EtcdSpec): Promise<EtcdCluster> {
-    const folder = await mkdtemp(join(tmpdir(), 'etcd-'));
-    await scope.defer(`folder ${folder}`, () => rm(folder, { recursive: true, force: true }));
+    const folder = await makeFolder(scope);
     const ports = await freePorts(count * 2);
     const peers = ports.slice(count).map((port) => `http://127.0.0.1:${port}`);
     const initial = peers.map((peer, at) => `m${at}=${peer}`).join(',');

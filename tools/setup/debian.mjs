@@ -21,6 +21,7 @@ const packageOf = {
   etcd: 'etcd-server',
   etcdctl: 'etcd-client',
   busybox: 'busybox-static',
+  openssl: 'openssl',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket is built by node-gyp. */
@@ -29,6 +30,7 @@ export const nativePrograms = ['c++', 'ip'];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
 const peerPrograms = ['ovs-vsctl', 'tshark', 'tcpdump', 'tcpreplay', 'ethtool', 'nft'];
 export const testPrograms = [...demoPrograms, ...peerPrograms];
+export const storePrograms = ['etcd', 'etcdctl', 'openssl'];
 const labPrograms = ['docker', 'dockerd', 'etcd', 'etcdctl', 'busybox', 'iptables'];
 export const dockerPrograms = [...demoPrograms, ...labPrograms, 'tshark', 'tcpdump'];
 
