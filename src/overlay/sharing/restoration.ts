@@ -51,8 +51,14 @@ export function restoration(
   return { units, conflicts };
 }
 
-/** As it was, with what it had claimed; its removal has to be begun anew. */
+/**
+ * As it was, with what it had claimed, except a subnet that another has claimed meanwhile: two networks
+ * may have one. Its removal has to be begun anew.
+ */
 function networkUnit(mirror: Mirror, { removing: _, ...record }: NetworkRecord): Unit {
-  const claimed = record.pools.find(({ subnet }) => mirror.item(keys.subnet(subnet)) !== undefined);
+  const claimed = record.pools.find(({ subnet }) => {
+    const key = keys.subnet(subnet);
+    return mirror.item(key) !== undefined && mirror.text(key) === undefined;
+  });
   return creation(record, claimed?.subnet);
 }
