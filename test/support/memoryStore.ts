@@ -208,9 +208,6 @@ export class MemoryStore implements Store {
   ): Promise<void> {
     let revision = Number(from.revision);
     await this.#call(() => {});
-    if (revision < this.#cluster.oldest || revision > this.#cluster.revision) {
-      throw new SwitchError('STORE_COMPACTED', this.name);
-    }
     let isLost = false;
     let wake = () => {};
     const lose = () => {
@@ -224,6 +221,9 @@ export class MemoryStore implements Store {
     try {
       while (!signal.aborted) {
         if (isLost) throw new SwitchError('STORE_DOWN', this.name);
+        if (revision < this.#cluster.oldest || revision > this.#cluster.revision) {
+          throw new SwitchError('STORE_COMPACTED', this.name);
+        }
         const news = this.#cluster.since(revision);
         if (news.changes.length === 0) {
           await new Promise<void>((resolve) => {

@@ -54,12 +54,22 @@ export interface Reserved {
   readonly cidr: string;
 }
 
-/** Nothing happens when it is free, in use, another host's, or the network's own. */
+/**
+ * Nothing happens when it is free, in use, another host's, or the network's own. An endpoint on its way
+ * out goes along: none stays without its address.
+ */
 export function release(network: string, ip: string, asker: Asker): Decide<void> {
   return (view) => {
-    if (asker.isInUse(network, ip)) return { result: undefined };
-    const unit = freeing(view, network, ip, asker.self);
-    return { ...(unit && { transaction: unit }), result: undefined };
+    const unit = asker.isInUse(network, ip) ? undefined : freeing(view, network, ip, asker.self);
+    if (unit === undefined) return { result: undefined };
+    const left = endpointsAt(view, { network, ip }, asker.self);
+    return {
+      transaction: {
+        conditions: [...unit.conditions, ...left.map((key) => view.unchanged(key))],
+        writes: [...unit.writes, ...left.map((key) => ({ key, remove: true }) as const)],
+      },
+      result: undefined,
+    };
   };
 }
 
@@ -157,10 +167,7 @@ function takeover(
   loser: string,
   write: Write & { readonly value: string },
 ): Unit {
-  const lost = [...(view.state.endpoints.get(network) ?? [])]
-    .filter(([, { host, addresses }]) => host === loser && addresses.some((a) => isAt(a, ip)))
-    .map(([id]) => keys.endpoint(network, id))
-    .filter((key) => view.text(key) !== undefined);
+  const lost = endpointsAt(view, { network, ip }, loser);
   return {
     conditions: [
       // It may have come back by now.
@@ -170,6 +177,18 @@ function takeover(
     ],
     writes: [write, ...lost.map((key) => ({ key, remove: true }) as const)],
   };
+}
+
+/** Keys of the endpoints of a host that have the address. */
+function endpointsAt(
+  view: View,
+  { network, ip }: { readonly network: string; readonly ip: string },
+  vtep: string,
+): string[] {
+  return [...(view.state.endpoints.get(network) ?? [])]
+    .filter(([, { host, addresses }]) => host === vtep && addresses.some((cidr) => isAt(cidr, ip)))
+    .map(([id]) => keys.endpoint(network, id))
+    .filter((key) => view.text(key) !== undefined);
 }
 
 const isAt = (cidr: string, ip: string) => cidr.startsWith(`${ip}/`);
