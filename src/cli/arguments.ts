@@ -1,7 +1,7 @@
 // Arguments of commands that are checked before the daemon is asked (bad usage, exit code 2).
 
 import { InvalidArgumentError } from 'commander';
-import { parseCidr } from '../model/ip.js';
+import { parseCidr, parseIp } from '../model/ip.js';
 import { parseMac } from '../model/mac.js';
 import { parseVni, VNI_MAX } from '../model/vni.js';
 import { parseVtep } from '../model/vtep.js';
@@ -46,6 +46,16 @@ export function cidrArgument(text: string): string {
   if (parseCidr(text) === undefined) {
     throw new InvalidArgumentError('Allowed: an address with prefix length such as 10.0.0.1/24.');
   }
+  return text;
+}
+
+/** `auto`, or as `cidrArgument`. */
+export function subnetArgument(text: string): string {
+  return text === 'auto' ? text : cidrArgument(text);
+}
+
+export function addressArgument(text: string): string {
+  if (parseIp(text) === undefined) throw new InvalidArgumentError('Allowed: an IP address.');
   return text;
 }
 

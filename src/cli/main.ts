@@ -8,7 +8,10 @@ import { VERSION } from '../model/version.js';
 import type { Context, Runner } from './context.js';
 import { registerDoctor } from './doctor.js';
 import { registerDrops } from './drops.js';
+import { registerEndpoint } from './endpoint.js';
 import { registerFdb } from './fdb.js';
+import { registerHost } from './host.js';
+import { registerNeighbor } from './neighbor.js';
 import { registerNetwork } from './network.js';
 import { registerPeer } from './peer.js';
 import { registerPort } from './port.js';
@@ -39,6 +42,9 @@ const commands = [
   registerPort,
   registerPeer,
   registerFdb,
+  registerEndpoint,
+  registerHost,
+  registerNeighbor,
   registerStats,
   registerDrops,
   registerReload,

@@ -26,7 +26,7 @@ export const registerPort: Register = (program, run) => {
     )
     .option(
       '--address <cidr>',
-      'address of the interface, may be given many times',
+      'address of the interface, may be given many times (default: from the subnet of the network)',
       collect(cidrArgument),
       [],
     )
@@ -39,7 +39,10 @@ export const registerPort: Register = (program, run) => {
           addresses: [...address],
           ...settings,
         });
-        show(context, added, () => `added port ${added.name} to network ${added.network}`);
+        show(context, added, () => {
+          const addresses = added.addresses.map((text) => `, address ${text}`).join('');
+          return `added port ${added.name} to network ${added.network}${addresses}`;
+        });
       }),
     );
   port

@@ -26,7 +26,7 @@ function statusText(status: StatusView): string {
         'vtep',
         `${vtep.address}${scope}, UDP port ${vtep.port}, underlay MTU ${status.underlay_mtu}`,
       ],
-      ['store', status.store],
+      ['store', storeText(status.store)],
       ['workers', status.workers],
       ['networks', status.networks],
       ['ports', `${ports.up} up${waiting === 0 ? '' : `, ${waiting} waiting`}`],
@@ -37,4 +37,9 @@ function statusText(status: StatusView): string {
       ? ['purged: `vswitchctl reload` brings the networks of the file back']
       : []),
   ].join('\n');
+}
+
+function storeText({ name, state, since, garbage }: StatusView['store']): string {
+  const foreign = garbage === 0 ? '' : `, ${garbage} keys of others`;
+  return `${name}, ${state} since ${since}${foreign}`;
 }

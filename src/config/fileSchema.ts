@@ -72,12 +72,27 @@ export const socketSchema = text('an absolute path of at most 107 bytes', (raw) 
 
 const controlSchema = mapping({ socket: socketSchema.default(DEFAULT_SOCKET) });
 
+/** Docker's drivers: the socket on which dockerd finds them, and dockerd's own. */
+const dockerSchema = z.preprocess(
+  (raw) => raw ?? {},
+  mapping({
+    plugin: socketSchema.default('/run/docker/plugins/vswitch.sock'),
+    engine: socketSchema.default('/var/run/docker.sock'),
+  }),
+);
+
+export type DockerSettings = z.output<typeof dockerSchema>;
+
+/** Those of `docker: {}`. */
+export const DOCKER_DEFAULTS: DockerSettings = dockerSchema.parse({});
+
 /** Everything but the networks, which are parsed one by one so that each has its say. */
 export const fileShape = {
   vtep: vtepSchema,
   store: storeSchema.prefault('local'),
   control: controlSchema.prefault({}),
   datapath: datapathSchema.prefault({}),
+  docker: dockerSchema.optional(),
   networks: list(networkSchema, 'networks').default([]),
 };
 

@@ -2,9 +2,9 @@
 // and in the state file. Defaults stand here and nowhere else.
 
 import * as z from 'zod';
-import { isMulticast, parseIp } from '../model/ip.js';
+import { contains, isMulticast, parseCidr, parseIp } from '../model/ip.js';
 import { isGroupMac, type Mac, parseMac } from '../model/mac.js';
-import type { FdbStatic, MulticastGroup, Network, Peer, Port } from '../model/network.js';
+import type { FdbStatic, MulticastGroup, Network, Peer, Pool, Port } from '../model/network.js';
 import { VNI_MAX, VNI_MIN } from '../model/vni.js';
 import { parseVtep } from '../model/vtep.js';
 import {
@@ -110,6 +110,22 @@ const reservedBitsMask = text(
   },
 );
 
+export const poolSchema = mapping({
+  subnet: subnet(),
+  gateway: hostAddress().optional(),
+  range: subnet().optional(),
+}).refine(isWhole, { error: 'a gateway and a range within the subnet' }) satisfies z.ZodType<Pool>;
+
+const POOLS = 'auto, or pools such as {subnet: 10.0.0.0/24}, at most one for each family';
+const poolsSchema = z
+  .union([z.literal('auto'), z.array(poolSchema).min(1)], { error: POOLS })
+  .refine(
+    (pools) =>
+      pools === 'auto' ||
+      new Set(pools.map((pool) => pool.subnet.includes(':'))).size === pools.length,
+    { error: POOLS },
+  );
+
 const pcpTos = mapping({
   ...{ 0: tos().optional(), 1: tos().optional(), 2: tos().optional(), 3: tos().optional() },
   ...{ 4: tos().optional(), 5: tos().optional(), 6: tos().optional(), 7: tos().optional() },
@@ -141,6 +157,8 @@ const settings = {
   pcp_tos: pcpTos.prefault({}),
   allow_vni_zero: flag().default(false),
   mss_clamp: oneOf('auto', 'off').default('auto'),
+  neigh_suppress: oneOf('auto', 'off').default('auto'),
+  port_security: oneOf('auto', 'off').default('auto'),
   mtu: mtu().optional(),
   group: groupSchema.optional(),
   fdb: list(fdbSchema, 'FDB entries').default([]),
@@ -149,8 +167,26 @@ const settings = {
 
 export const networkSchema = mapping({ ...settings, vni: vni() }) satisfies z.ZodType<Network>;
 
-/** A network to add: without `vni`, the first free one is taken. */
-export const networkRequestSchema = mapping({ ...settings, vni: vni().optional() });
+/**
+ * A network to add: without `vni`, a free one is taken. `pools` says where addresses come from, `auto`
+ * that one free IPv4 subnet is; `subnet` alone is the pool of that subnet.
+ */
+export const networkRequestSchema = mapping({
+  ...settings,
+  vni: vni().optional(),
+  pools: poolsSchema.optional(),
+});
+
+function isWhole({ subnet: outer, gateway, range }: Pool): boolean {
+  const around = parseCidr(outer);
+  const inner = range === undefined ? undefined : parseCidr(range);
+  const own = gateway === undefined ? undefined : parseIp(gateway);
+  return (
+    around !== undefined &&
+    (own === undefined || contains(around, own)) &&
+    (inner === undefined || (contains(around, inner) && inner.prefix >= around.prefix))
+  );
+}
 
 /** The first and last VLAN ID of a list item; `undefined` when it is none. */
 export function vlanRange(item: number | string): { first: number; last: number } | undefined {

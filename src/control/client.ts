@@ -66,6 +66,7 @@ export class ControlClient {
   purge = () => this.#ask<view.PurgeView>('POST', '/v1/purge', { wait: 'long' });
   reload = () => this.#ask<view.ReloadView>('POST', '/v1/reload', { wait: 'long' });
   networks = () => this.#ask<view.NetworkView[]>('GET', '/v1/networks');
+  hosts = () => this.#ask<view.HostView[]>('GET', '/v1/hosts');
   ports = () => this.#ask<view.PortView[]>('GET', '/v1/ports');
 
   network(name: string): Promise<view.NetworkView> {
@@ -97,8 +98,20 @@ export class ControlClient {
     return this.#ask('DELETE', `/v1/networks/${part(network)}/peers/${part(peer)}`);
   }
 
+  removeHost(address: string): Promise<view.HostView[]> {
+    return this.#ask('DELETE', `/v1/hosts/${part(address)}`);
+  }
+
+  endpoints(network?: string): Promise<view.EndpointView[]> {
+    return this.#ask('GET', `/v1/endpoints${inNetwork(network)}`);
+  }
+
+  neighbors(network?: string): Promise<view.NeighborView[]> {
+    return this.#ask('GET', `/v1/neighbors${inNetwork(network)}`);
+  }
+
   fdb(network?: string): Promise<view.FdbView[]> {
-    return this.#ask('GET', `/v1/fdb${network === undefined ? '' : `?network=${part(network)}`}`);
+    return this.#ask('GET', `/v1/fdb${inNetwork(network)}`);
   }
 
   addFdb(network: string, body: AddFdbBody): Promise<view.FdbView[]> {
@@ -147,6 +160,10 @@ export class ControlClient {
     if (status >= 400) throw new Refused(answer as view.ErrorView);
     return answer as T;
   }
+}
+
+function inNetwork(name: string | undefined): string {
+  return name === undefined ? '' : `?network=${part(name)}`;
 }
 
 function part(text: string): string {

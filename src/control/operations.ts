@@ -1,13 +1,17 @@
 // What the daemon can do, as the API calls it. The daemon implements this; so may a test.
 
 import type { FdbStatic, Peer } from '../model/network.js';
-import type { NetworkRequest, PortRequest } from '../overlay/overlay.js';
+import type { NetworkRequest } from '../overlay/networkEdits.js';
+import type { PortRequest } from '../overlay/portEdits.js';
 import type {
   CountersView,
   DoctorView,
   DropView,
+  EndpointView,
   FdbView,
   FlushView,
+  HostView,
+  NeighborView,
   NetworkView,
   PortView,
   PurgeView,
@@ -34,6 +38,12 @@ export interface Operations {
   replaceFdb(network: string, entry: FdbStatic): Promise<FdbView[]>;
   removeFdb(network: string, mac: FdbStatic['mac']): Promise<FdbView[]>;
   flushFdb(network?: string, port?: string): FlushView;
+  /** Containers on all hosts. */
+  endpoints(network?: string): EndpointView[];
+  hosts(): HostView[];
+  /** Forgets a host that will not come back. */
+  removeHost(address: string): Promise<HostView[]>;
+  neighbors(network?: string): NeighborView[];
   counters(): CountersView;
   /** Every reason that exists, with what was counted so far on this host. */
   drops(): DropView[];

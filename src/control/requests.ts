@@ -1,7 +1,7 @@
 // What the API may be asked: bodies, paths and queries. Bodies have the shape of the file.
 
 import * as z from 'zod';
-import { list, MAC_PATTERN, mapping, name, oneOf, text } from '../config/leaf.js';
+import { hostAddress, list, MAC_PATTERN, mapping, name, oneOf, text } from '../config/leaf.js';
 import {
   fdbSchema,
   networkRequestSchema,
@@ -12,6 +12,8 @@ import { type Mac, parseMac } from '../model/mac.js';
 
 export const networkParam = mapping({ network: name() });
 export const portParam = mapping({ port: name() });
+
+export const hostParam = mapping({ host: hostAddress() });
 
 const PEER_TEXT = {
   description: 'ADDRESS, ADDRESS:PORT or [IPV6]:PORT',

@@ -48,6 +48,7 @@ export function addRoutes(server: FastifyInstance, daemon: Operations): void {
   addNetworkRoutes(server, daemon);
   addPortRoutes(server, daemon);
   addFdbRoutes(server, daemon);
+  addStoreRoutes(server, daemon);
 }
 
 function addNetworkRoutes(server: FastifyInstance, daemon: Operations): void {
@@ -146,5 +147,35 @@ function addFdbRoutes(server: FastifyInstance, daemon: Operations): void {
     '/fdb/flush',
     described(['flushFdb', 'Forget learned entries'], view.flushView, { body: ask.flushBody }),
     (request) => daemon.flushFdb(request.body.network, request.body.port),
+  );
+}
+
+function addStoreRoutes(server: FastifyInstance, daemon: Operations): void {
+  const api = server.withTypeProvider<ZodTypeProvider>();
+  const querystring = ask.networkQuery;
+  const hosts = z.array(view.hostView);
+  api.get(
+    '/endpoints',
+    described(['listEndpoints', 'Containers on all hosts'], z.array(view.endpointView), {
+      querystring,
+    }),
+    (request) => daemon.endpoints(request.query.network),
+  );
+  api.get(
+    '/neighbors',
+    described(['listNeighbors', 'Which IP address is where'], z.array(view.neighborView), {
+      querystring,
+    }),
+    (request) => daemon.neighbors(request.query.network),
+  );
+  api.get('/hosts', described(['listHosts', 'Hosts that share the store'], hosts), () =>
+    daemon.hosts(),
+  );
+  api.delete(
+    '/hosts/:host',
+    described(['removeHost', 'Forget a host that will not come back'], hosts, {
+      params: ask.hostParam,
+    }),
+    (request) => daemon.removeHost(request.params.host),
   );
 }

@@ -26,7 +26,7 @@ export const portView = z.object({
   name: z.string(),
   network: z.string(),
   kind: z.enum(['tap', 'memory']),
-  source: z.enum(['file', 'api']),
+  source: z.enum(['file', 'api', 'docker']),
   state: z.enum(['up', 'gone', 'waiting']),
   reason: z.string().optional().meta({ description: 'why it is not up' }),
   netns: z.string().optional(),
@@ -35,6 +35,8 @@ export const portView = z.object({
   mac: z.string().optional(),
   mtu: z.number().optional(),
   addresses: z.array(z.string()),
+  container: z.string().optional().meta({ description: 'name, or ID, of the container' }),
+  secured: z.boolean().meta({ description: 'may send under its own MAC and addresses alone' }),
 });
 export type PortView = z.output<typeof portView>;
 
@@ -42,9 +44,16 @@ export const peerView = z.object({
   address: z.string(),
   port: z.number(),
   vni: z.number(),
+  origin: z.enum(['static', 'control']).meta({ description: 'named by people, or by the store' }),
   path_mtu: z.number().optional().meta({ description: PATH_MTU }),
 });
 export type PeerView = z.output<typeof peerView>;
+
+export const poolView = z.object({
+  subnet: z.string(),
+  gateway: z.string().optional(),
+  range: z.string().optional(),
+});
 
 export const networkView = z.object({
   name: z.string(),
@@ -54,7 +63,15 @@ export const networkView = z.object({
   mtu: z.number(),
   up: z.boolean(),
   open: z.boolean(),
-  source: z.enum(['file', 'api']),
+  source: z.enum(['file', 'store']),
+  owner: z
+    .enum(['people', 'docker', 'docker-cluster'])
+    .optional()
+    .meta({ description: 'who ends a network of the store' }),
+  pools: z.array(poolView).meta({ description: 'where its addresses come from' }),
+  members: z
+    .array(z.string())
+    .meta({ description: 'VTEPs of the hosts that have containers in it, or Docker knows it' }),
   peers: z.array(peerView),
   ports: z.array(portView),
   settings: z
@@ -77,6 +94,41 @@ export const fdbView = z.object({
   idle: z.number().meta({ description: 'seconds since the last frame from it' }),
 });
 export type FdbView = z.output<typeof fdbView>;
+
+const hostState = z.enum(['live', 'lost']);
+
+export const endpointView = z.object({
+  network: z.string(),
+  id: z.string(),
+  name: z.string().optional(),
+  aliases: z.array(z.string()),
+  mac: z.string(),
+  addresses: z.array(z.string()).meta({ description: 'with prefix length' }),
+  host: z.string().meta({ description: 'VTEP of the host that it is on' }),
+  state: hostState.meta({ description: 'of that host' }),
+});
+export type EndpointView = z.output<typeof endpointView>;
+
+export const hostView = z.object({
+  address: z.string().meta({ description: 'of its VTEP' }),
+  port: z.number(),
+  name: z.string(),
+  state: hostState,
+  self: z.boolean().meta({ description: 'it is this one' }),
+  endpoints: z.number(),
+});
+export type HostView = z.output<typeof hostView>;
+
+export const neighborView = z.object({
+  network: z.string(),
+  ip: z.string(),
+  mac: z.string(),
+  vtep: z.string().optional().meta({ description: 'where it is; absent = on this host' }),
+  state: z.enum(['local', 'live', 'stale', 'dead']).meta({
+    description: 'ARP and ND are answered here for live ones, and passed on for all others',
+  }),
+});
+export type NeighborView = z.output<typeof neighborView>;
 
 const portCountersView = z.object({
   name: z.string(),
@@ -175,7 +227,16 @@ export const statusView = z.object({
   config: z.string().optional(),
   vtep: z.object({ address: z.string(), port: z.number(), interface: z.string().optional() }),
   underlay_mtu: z.number(),
-  store: z.string(),
+  store: z.object({
+    name: z.string(),
+    state: z.enum(['connecting', 'connected', 'degraded']),
+    since: z.string(),
+    detail: z.string().optional().meta({ description: 'why it is not connected' }),
+    garbage: z.number().meta({ description: 'keys under our prefix that are no records of ours' }),
+    conflicts: z.array(z.string()).meta({
+      description: 'what of this host the others could not be told',
+    }),
+  }),
   workers: z.number(),
   networks: z.number(),
   ports: z.object({ up: z.number(), waiting: z.number(), gone: z.number() }),

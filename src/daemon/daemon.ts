@@ -5,21 +5,32 @@
 
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
+import type { DockerSettings } from '../config/fileSchema.js';
 import { configOfVtep, type ParsedConfig, readConfig } from '../config/parse.js';
+import type { StoreSettings } from '../config/storeSchema.js';
 import type { Operations } from '../control/operations.js';
 import { buildApi } from '../control/server.js';
 import type { Datapath } from '../datapath/datapath.js';
+import type { Probe } from '../datapath/seam.js';
+import { startDockerPlugin } from '../docker/plugin.js';
 import { SwitchError } from '../model/error.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
+import { ContainerEdits } from '../overlay/containerEdits.js';
 import type { Namespaces } from '../overlay/namespaces.js';
+import { NetworkEdits } from '../overlay/networkEdits.js';
 import { Overlay } from '../overlay/overlay.js';
 import { underlayMtuOf } from '../overlay/plan.js';
+import { PortEdits } from '../overlay/portEdits.js';
 import { Reconciler } from '../overlay/reconcile.js';
+import { StaticEdits } from '../overlay/staticEdits.js';
 import { checkSocketFree, listen, makeSocketDirectory } from '../socket/unixSocket.js';
 import { loadState, prepareState, requireSafeDirectory, statePathOf } from '../store/stateFile.js';
+import { dockerHostOf } from './dockerHost.js';
 import { EventPump } from './events.js';
 import { operationsOf } from './operations.js';
+import { dockerMemory } from './ownFile.js';
+import { openStoreSide } from './storeSide.js';
 import { nameOwner } from './udpOwner.js';
 import { watchUnderlay } from './underlayWatch.js';
 
@@ -30,6 +41,10 @@ export interface DaemonOptions {
   readonly source: Source;
   /** Overrides the file's `control.socket`. */
   readonly socket?: string | undefined;
+  /** Overrides the file's `store`. */
+  readonly store?: StoreSettings | undefined;
+  /** Docker's drivers are served although the file does not say so. */
+  readonly docker?: DockerSettings | undefined;
 }
 
 export interface DaemonParts {
@@ -57,8 +72,9 @@ export async function startDaemon(options: DaemonOptions, parts: DaemonParts): P
   const socket =
     options.socket ?? ('config' in source ? parsed.config.control.socket : DEFAULT_SOCKET);
   const closers: (() => unknown)[] = [];
+  const { store = parsed.config.store, docker = parsed.config.docker } = options;
   try {
-    return await open({ configPath, parsed, socket, parts, closers });
+    return await open({ configPath, parsed, socket, store, docker, parts, closers });
   } catch (error) {
     await closeAll(closers);
     throw error;
@@ -69,6 +85,8 @@ interface Opening {
   readonly configPath: string | undefined;
   readonly parsed: ParsedConfig;
   readonly socket: string;
+  readonly store: StoreSettings;
+  readonly docker: DockerSettings | undefined;
   readonly parts: DaemonParts;
   /** What stop must do, in reverse order. */
   readonly closers: (() => unknown)[];
@@ -82,36 +100,7 @@ async function open(opening: Opening): Promise<Daemon> {
   // Before anything is made: a wrong path is told at once.
   await checkSocketFree(socket);
 
-  const statePath = statePathOf(socket);
-  const { state, broken } = await loadState(statePath, new Date());
-  if (broken !== undefined) log.error({ broken }, 'state file');
-  const reconciler = new Reconciler({
-    datapath,
-    namespaces: parts.namespaces,
-    log,
-    now: () => performance.now(),
-  });
-  const { vtep, networks: file, datapath: engine } = parsed.config;
-  const probe = datapath.probe();
-  const underlayMtu = underlayMtuOf(vtep.address, probe.interfaces);
-  const overlay = new Overlay(
-    { vtep, datapath: engine, owner: socket, file, hasFile: configPath !== undefined, underlayMtu },
-    state,
-    {
-      reconciler,
-      namespaces: parts.namespaces,
-      prepare: (next) => prepareState(statePath, next),
-      log,
-    },
-  );
-  closers.push(() => datapath.stop());
-  closers.push(() => overlay.stop());
-  try {
-    await overlay.start();
-  } catch (error) {
-    const taken = error instanceof SwitchError && error.code === 'PORT_IN_USE';
-    throw taken ? await nameOwner(error, probe) : error;
-  }
+  const { overlay, store, broken } = await openOverlay(opening);
   const pump = new EventPump(
     datapath,
     { portGone: (port) => overlay.portGone(port), fatal: parts.fatal },
@@ -121,19 +110,22 @@ async function open(opening: Opening): Promise<Daemon> {
   datapath.start(() => pump.wake());
   closers.push(watchUnderlay(datapath, overlay, log));
 
-  const warnings = broken === undefined ? [] : [broken];
+  const ports = new PortEdits(overlay, parts.namespaces);
   const operations = operationsOf({
-    datapath,
-    overlay,
-    socket,
-    configPath,
+    ...{ datapath, overlay, socket, configPath, log },
+    edits: { ports, networks: new NetworkEdits(overlay, ports), statics: new StaticEdits(overlay) },
     config: parsed,
-    warnings,
-    log,
+    storeName: store.name,
+    isPrivate: store.isPrivate,
+    warnings: [...(broken === undefined ? [] : [broken]), ...store.warnings],
   });
+  if (opening.docker !== undefined) {
+    await serveDocker({ ...opening, docker: opening.docker }, overlay);
+  }
   const api = await buildApi(operations, { version: VERSION, log });
   closers.push(() => api.close());
   closers.push(await listen(api, socket));
+  const { vtep } = parsed.config;
   log.info(
     { version: VERSION, vtep: vtep.address, socket, networks: overlay.networks.length },
     'ready',
@@ -149,6 +141,73 @@ async function open(opening: Opening): Promise<Daemon> {
       return stopping;
     },
   };
+}
+
+/** What the switch follows from, and the switch. `broken`: what was wrong with the state file. */
+async function openOverlay(opening: Opening) {
+  const { configPath, parsed, socket, parts, closers } = opening;
+  const { datapath, log } = parts;
+  const statePath = statePathOf(socket);
+  const { state, broken } = await loadState(statePath, new Date());
+  if (broken !== undefined) log.error({ broken }, 'state file');
+  const { vtep, networks: file, datapath: engine } = parsed.config;
+  let overlay: Overlay | undefined;
+  const store = await openStoreSide({
+    ...{ settings: opening.store, vtep, socket, log },
+    occupied: () => ({
+      subnets: datapath.interfaces().flatMap((link) => link.addresses),
+      vnis: (overlay?.file ?? file).map((network) => network.vni),
+    }),
+  });
+  closers.push(() => store.close());
+  for (const warning of store.warnings) log.error({ warning }, 'store');
+  const probe = datapath.probe();
+  const underlayMtu = underlayMtuOf(vtep.address, probe.interfaces);
+  overlay = new Overlay(
+    { vtep, datapath: engine, owner: socket, file, hasFile: configPath !== undefined, underlayMtu },
+    state,
+    {
+      reconciler: new Reconciler({
+        ...{ datapath, namespaces: parts.namespaces, log },
+        now: () => performance.now(),
+      }),
+      sharing: store.sharing,
+      prepare: (next) => prepareState(statePath, next),
+      log,
+      now: Date.now,
+    },
+  );
+  await begin(overlay, opening, probe);
+  return { overlay, store, broken };
+}
+
+/** First apply. Throws when the switch cannot run at all. */
+async function begin(overlay: Overlay, opening: Opening, probe: Probe): Promise<void> {
+  const { closers, parts } = opening;
+  closers.push(() => parts.datapath.stop());
+  closers.push(() => overlay.stop());
+  try {
+    await overlay.start();
+  } catch (error) {
+    const taken = error instanceof SwitchError && error.code === 'PORT_IN_USE';
+    throw taken ? await nameOwner(error, probe) : error;
+  }
+}
+
+/** Only now that the switch runs: dockerd may call at once. Throws SOCKET_UNUSABLE. */
+async function serveDocker(
+  { docker, socket, parts, closers }: Opening & { readonly docker: DockerSettings },
+  overlay: Overlay,
+): Promise<void> {
+  const { datapath, log } = parts;
+  const containers = new ContainerEdits(overlay, datapath);
+  const plugin = await startDockerPlugin({
+    host: dockerHostOf({ overlay, containers, datapath }),
+    memory: dockerMemory(socket),
+    settings: docker,
+    log,
+  });
+  closers.push(() => plugin.stop());
 }
 
 /**

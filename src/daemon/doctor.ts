@@ -4,6 +4,7 @@ import type { DoctorView } from '../control/views.js';
 import type { Probe } from '../datapath/seam.js';
 import { sentences } from '../model/sentences.js';
 import { hasAddress } from '../overlay/plan.js';
+import type { StoreHealth } from '../overlay/shared.js';
 
 type Check = DoctorView['checks'][number];
 
@@ -36,6 +37,22 @@ export function diagnose(
     ...probe.facilities.map(facilityCheck),
   ];
   return { ready: checks.every((check) => check.ok || !check.needed), checks };
+}
+
+/** Whether the store answers: what is attached works without it. */
+export function storeCheck(
+  name: string,
+  { state, detail }: Pick<StoreHealth, 'state' | 'detail'>,
+): Check {
+  const ok = state === 'connected';
+  return {
+    name: `store ${name}`,
+    ok,
+    needed: false,
+    why: 'hosts learn of each other and of networks through it',
+    ...(ok ? {} : { fix: sentences.STORE_DOWN.fix }),
+    ...(detail === undefined ? {} : { detail }),
+  };
 }
 
 /** A check without which nothing works; its fix is told only when it fails. */

@@ -12,25 +12,51 @@ import { defaultMtu, peersOf } from '../overlay/plan.js';
 export function viewNetwork(network: Network, overlay: Overlay, counters: Counters): NetworkView {
   const { name, vni, up } = network;
   const port = udpPortOf(network, overlay.base.vtep);
+  const shared = overlay.shared.get(name);
+  const owner = overlay.sharing.state.networks.get(name)?.owner;
+  const subnet = network.subnet ?? shared?.pools[0]?.subnet;
   const { ports: _ports, peers: _peers, fdb: _fdb, ...settings } = network;
   return {
     name,
     vni,
     port,
-    ...(network.subnet === undefined ? {} : { subnet: network.subnet }),
+    ...(subnet === undefined ? {} : { subnet }),
     mtu: defaultMtu(network, overlay.base),
     up,
     open: network.open ?? network.group !== undefined,
-    source: overlay.fromFile(name) ? 'file' : 'api',
+    source: shared === undefined ? 'file' : 'store',
+    ...(shared === undefined || owner === undefined ? {} : { owner }),
+    pools: shared?.pools.map((pool) => ({ ...pool })) ?? [],
+    members: shared === undefined ? [] : membersOf(name, overlay),
     peers: viewPeers(network, overlay, counters),
     ports: viewPorts(network, overlay, counters),
     settings,
   };
 }
 
+/** VTEPs of hosts with containers in the network, or on which Docker knows it. */
+function membersOf(name: string, { sharing }: Overlay): string[] {
+  const { endpoints, members } = sharing.state;
+  const hosts = [...(endpoints.get(name)?.values() ?? [])].map(({ host }) => host);
+  return [...new Set([...hosts, ...(members.get(name)?.keys() ?? [])])].sort();
+}
+
 function viewPeers(network: Network, overlay: Overlay, counters: Counters): PeerView[] {
   const live = counters.networks.find((item) => item.name === network.name)?.ports ?? [];
-  return peersOf(network, overlay.base.vtep).map((peer) => {
+  const named = peersOf(network, overlay.base.vtep).map((peer) => ({
+    ...peer,
+    origin: 'static' as const,
+  }));
+  const told = (overlay.around.get(network.name)?.remote.vteps ?? []).map((vtep) => ({
+    ...{ address: vtep.address, port: vtep.udpPort, vni: network.vni },
+    origin: 'control' as const,
+  }));
+  const isNew = (peer: PeerView) =>
+    !named.some(
+      ({ address, port, vni }) =>
+        address === peer.address && port === peer.port && vni === peer.vni,
+    );
+  return [...named, ...told.filter(isNew)].map((peer) => {
     const vtep = formatVtep(peer);
     const name = peer.vni === network.vni ? vtep : `${vtep}/${peer.vni}`;
     const tunnel = live.find((item) => item.kind === 'tunnel' && item.name === name);
@@ -54,18 +80,22 @@ function viewPort(
 ): PortView {
   const condition = overlay.portCondition(port.name);
   const mac = live?.mac ?? port.mac;
+  const endpoint = overlay.runtime.ports.find((row) => row.port.name === port.name)?.endpoint;
+  const netns = port.netns === undefined ? live?.netns : netnsPath(port.netns);
   return {
     name: port.name,
     network: network.name,
     kind: port.kind,
-    source: overlay.portFromFile(port.name) ? 'file' : 'api',
+    source: overlay.portFromFile(port.name) ? 'file' : endpoint === undefined ? 'api' : 'docker',
     ...stateOf(condition, live),
-    ...(port.netns === undefined ? {} : { netns: netnsPath(port.netns) }),
+    ...(netns === undefined ? {} : { netns }),
     ...(port.kind === 'tap' ? { ifname: live?.ifname ?? ifnameOf(port) } : {}),
     ...(live?.ifindex === undefined ? {} : { ifindex: live.ifindex }),
     ...(mac === undefined ? {} : { mac }),
     mtu: live?.mtu ?? port.mtu ?? defaultMtu(network, overlay.base),
-    addresses: [...port.addresses],
+    addresses: [...(endpoint?.addresses ?? port.addresses)],
+    ...(endpoint === undefined ? {} : { container: endpoint.name ?? endpoint.id }),
+    secured: overlay.isGuarded(port.name),
   };
 }
 

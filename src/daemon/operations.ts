@@ -8,17 +8,33 @@ import type { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
 import { udpPortOf } from '../model/network.js';
 import { VERSION } from '../model/version.js';
+import type { NetworkEdits } from '../overlay/networkEdits.js';
 import type { Overlay, PurgeReport } from '../overlay/overlay.js';
 import { fittingMtu, peersOf, underlayMtuOf } from '../overlay/plan.js';
+import type { PortEdits } from '../overlay/portEdits.js';
 import type { Swept } from '../overlay/reconcile.js';
+import type { StaticEdits } from '../overlay/staticEdits.js';
 import { CounterViews } from './counterViews.js';
-import { diagnose } from './doctor.js';
+import { diagnose, storeCheck } from './doctor.js';
 import { viewDormantFdb, viewFdbEntry, viewNetwork, viewPorts } from './networkViews.js';
+import { viewEndpoints, viewHosts, viewNeighbors, viewStore } from './storeViews.js';
 import { nameOwner } from './udpOwner.js';
+
+/** What the API may change, part by part. */
+export interface Edits {
+  readonly networks: NetworkEdits;
+  readonly ports: PortEdits;
+  readonly statics: StaticEdits;
+}
 
 export interface OperationsParts {
   readonly datapath: Datapath;
   readonly overlay: Overlay;
+  readonly edits: Edits;
+  /** No other host has part in the store. */
+  readonly isPrivate: boolean;
+  /** What the store is called in `status`. */
+  readonly storeName: string;
   readonly socket: string;
   /** The configuration file, if there is one. */
   readonly configPath: string | undefined;
@@ -41,12 +57,18 @@ export function operationsOf(parts: OperationsParts): Operations {
     doctor: () => {
       const { vtep } = overlay.base;
       const udpPorts = overlay.networks.map((item) => udpPortOf(item, vtep));
-      return diagnose(datapath.probe(), vtep.address, new Set([vtep.port, ...udpPorts]));
+      const report = diagnose(datapath.probe(), vtep.address, new Set([vtep.port, ...udpPorts]));
+      const store = storeCheck(parts.storeName, overlay.sharing.health);
+      return { ...report, checks: [...report.checks, store] };
     },
     counters: () => counterViews.counters(datapath.counters()),
     drops: () => counterViews.totals(datapath.counters()),
     flushFdb: (name, port) => flush(parts, name, port),
-    purge: async () => viewPurge(await overlay.purge()),
+    removeHost: async (address) => {
+      await overlay.sharing.forgetHost(address);
+      return viewHosts(overlay);
+    },
+    purge: async () => viewPurge(await purge(parts)),
     reload: async () => {
       const { next, view } = await reload(parts);
       config = next;
@@ -55,7 +77,10 @@ export function operationsOf(parts: OperationsParts): Operations {
   };
 }
 
-type Views = Pick<Operations, 'networks' | 'network' | 'ports' | 'fdb'>;
+type Views = Pick<
+  Operations,
+  'networks' | 'network' | 'ports' | 'fdb' | 'endpoints' | 'hosts' | 'neighbors'
+>;
 
 function viewsOf({ datapath, overlay }: OperationsParts): Views {
   return {
@@ -75,6 +100,15 @@ function viewsOf({ datapath, overlay }: OperationsParts): Views {
       const dormant = networks.flatMap((item) => viewDormantFdb(item, running));
       return [...running.map(viewFdbEntry), ...dormant];
     },
+    endpoints: (name) => {
+      if (name !== undefined) overlay.network(name);
+      return viewEndpoints(overlay, name);
+    },
+    hosts: () => viewHosts(overlay),
+    neighbors: (name) => {
+      if (name !== undefined) overlay.network(name);
+      return viewNeighbors(overlay, name);
+    },
   };
 }
 
@@ -92,38 +126,39 @@ type Changes = Pick<
 >;
 
 /** Changes of the overlay; each answers with a view of what it touched. */
-function changesOf({ datapath, overlay }: OperationsParts, views: Views): Changes {
+function changesOf({ datapath, edits }: OperationsParts, views: Views): Changes {
+  const { networks, ports, statics } = edits;
   return {
     addNetwork: async (request) => {
-      const { name } = await named(datapath, overlay.addNetwork(request));
+      const { name } = await named(datapath, networks.add(request));
       return views.network(name);
     },
-    removeNetwork: async (name) => viewSwept(await overlay.removeNetwork(name)),
+    removeNetwork: async (name) => viewSwept(await networks.remove(name)),
     addPort: async (network, request) => {
-      const { name } = await overlay.addPort(network, request);
+      const { name } = await ports.add(network, request);
       const view = views.ports().find((port) => port.name === name);
       if (view === undefined) throw new SwitchError('PORT_UNKNOWN', name);
       return view;
     },
-    removePort: async (name) => viewSwept(await overlay.removePort(name)),
+    removePort: async (name) => viewSwept(await ports.remove(name)),
     addPeer: async (network, peer) => {
-      await overlay.addPeer(network, peer);
+      await statics.addPeer(network, peer);
       return views.network(network);
     },
     removePeer: async (network, peer) => {
-      await overlay.removePeer(network, peer);
+      await statics.removePeer(network, peer);
       return views.network(network);
     },
     addFdb: async (network, entry) => {
-      await overlay.addFdb(network, entry);
+      await statics.addFdb(network, entry);
       return views.fdb(network);
     },
     replaceFdb: async (network, entry) => {
-      await overlay.replaceFdb(network, entry);
+      await statics.replaceFdb(network, entry);
       return views.fdb(network);
     },
     removeFdb: async (network, mac) => {
-      await overlay.removeFdb(network, mac);
+      await statics.removeFdb(network, mac);
       return views.fdb(network);
     },
   };
@@ -143,8 +178,13 @@ function statusOf(
     .filter((port) => port.reason)
     .map((port) => `port ${port.name}: ${port.reason}`);
   const unfit = mtuWarnings(overlay, ports);
+  const store = viewStore(overlay, parts.storeName);
+  const away = storeWarnings(store);
   const peers = overlay.networks.flatMap((network) => peersOf(network, vtep));
-  const degraded = waiting.length + skipped.length + parts.warnings.length > 0;
+  const told = [...overlay.around.values()].flatMap(({ remote }) =>
+    remote.vteps.map(({ address }) => address),
+  );
+  const degraded = waiting.length + skipped.length + away.length + parts.warnings.length > 0;
   return {
     version: VERSION,
     pid: process.pid,
@@ -158,13 +198,26 @@ function statusOf(
       ...(vtep.interface === undefined ? {} : { interface: vtep.interface }),
     },
     underlay_mtu: underlayMtu,
-    store: config.config.store.url,
+    store,
     workers: counters.workers.length,
     networks: overlay.networks.length,
     ports: { up: count('up'), waiting: count('waiting'), gone: count('gone') },
-    peers: new Set(peers.map((peer) => peer.address)).size,
-    warnings: [...parts.warnings, ...config.warnings, ...skipped, ...waiting, ...unfit],
+    peers: new Set([...peers.map((peer) => peer.address), ...told]).size,
+    warnings: [
+      ...[...parts.warnings, ...config.warnings, ...away],
+      ...[...skipped, ...waiting, ...unfit],
+    ],
   };
+}
+
+/** What keeps hosts from knowing of each other. */
+function storeWarnings({ name, state, detail, garbage, conflicts }: StatusView['store']): string[] {
+  const lost = state === 'connecting' ? 'was not reached yet' : 'is out of reach';
+  return [
+    ...(state === 'connected' ? [] : [`the store ${name} ${lost}${detail ? `: ${detail}` : ''}`]),
+    ...(garbage === 0 ? [] : [`the store ${name} has ${garbage} keys that are no records of ours`]),
+    ...conflicts,
+  ];
 }
 
 /** What will go wrong with large packets, though nothing is amiss by itself. */
@@ -239,14 +292,29 @@ async function reloadFile({
   const { kept, added, removed, changed } = report.apply;
   const started = config.config;
   const fixed = [
-    ...(JSON.stringify(next.config.datapath) === JSON.stringify(started.datapath)
-      ? []
-      : ['datapath']),
+    ...(['store', 'datapath', 'docker'] as const).filter(
+      (key) => JSON.stringify(next.config[key]) !== JSON.stringify(started[key]),
+    ),
     ...(next.config.control.socket === started.control.socket ? [] : ['control.socket']),
   ];
   const restart = fixed.map((key) => `${key} is not changed by a reload; restart vswitchd for it`);
   const warnings = [...next.warnings, ...restart];
   return { next, view: { kept, added, removed, changed, ...viewSwept(report), warnings } };
+}
+
+/** Also from the store; where that is this host's alone, its networks go too. */
+async function purge({ overlay, isPrivate, log }: OperationsParts): Promise<PurgeReport> {
+  const { sharing } = overlay;
+  const report = await overlay.purge();
+  try {
+    await sharing.withdraw();
+    const names = isPrivate ? [...sharing.state.networks.keys()] : [];
+    for (const name of names) await sharing.removeNetwork(name);
+  } catch (error) {
+    log.warn({ error: (error as Error).message }, 'not withdrawn from the store');
+  }
+  await overlay.follow();
+  return report;
 }
 
 /** Lets PORT_IN_USE name the owner of the port. */

@@ -2,8 +2,8 @@
 
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { socketSchema } from '../config/fileSchema.js';
-import { storeSchema } from '../config/storeSchema.js';
+import { DOCKER_DEFAULTS, socketSchema } from '../config/fileSchema.js';
+import { type StoreSettings, storeSchema } from '../config/storeSchema.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
 import { statePathOf } from '../store/stateFile.js';
@@ -24,7 +24,8 @@ export interface Output {
 interface Raw {
   readonly config?: string;
   readonly vtep?: string;
-  readonly store: string;
+  readonly store?: StoreSettings;
+  readonly docker?: true;
   readonly socket?: string;
   readonly logLevel: LogLevel;
   readonly doctor?: true;
@@ -43,8 +44,9 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
     .addOption(new Option('--config <file>', 'configuration file (YAML)').conflicts('vtep'))
     .option('--vtep <address>', 'run without a file, with this VTEP address')
     .addOption(
-      new Option('--store <url>', 'where hosts share networks').default('local').argParser(storeOf),
+      new Option('--store <url>', 'where hosts share networks (default: local)').argParser(storeOf),
     )
+    .option('--docker', "serve Docker's network and IPAM drivers `vswitch`")
     .addOption(
       new Option('--socket <path>', 'control socket').env('VSWITCHD_SOCKET').argParser(socketOf),
     )
@@ -59,17 +61,20 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
     .configureOutput({ writeOut: output.out, writeErr: output.err })
     .exitOverride();
   command.parse(args, { from: 'user' });
-  const { config, vtep, socket, logLevel, doctor } = command.opts<Raw>();
+  const { config, vtep, store, docker, socket, logLevel, doctor } = command.opts<Raw>();
   const source = config !== undefined ? { config } : vtep !== undefined ? { vtep } : undefined;
   if (doctor) return { task: 'doctor', source };
-  if (source !== undefined) return { task: 'run', source, socket, logLevel };
+  if (source !== undefined) {
+    const overrides = { store, ...(docker && { docker: DOCKER_DEFAULTS }) };
+    return { task: 'run', source, socket, logLevel, ...overrides };
+  }
   return command.error("error: one of '--config <file>' and '--vtep <address>' is needed");
 }
 
-function storeOf(url: string): string {
-  const { error } = storeSchema.safeParse(url);
-  if (error !== undefined) throw new InvalidArgumentError(`Allowed: ${error.issues[0]?.message}.`);
-  return url;
+function storeOf(url: string): StoreSettings {
+  const { data, error } = storeSchema.safeParse(url);
+  if (data === undefined) throw new InvalidArgumentError(`Allowed: ${error?.issues[0]?.message}.`);
+  return data;
 }
 
 function socketOf(path: string): string {

@@ -45,3 +45,8 @@ export function netnsName(path: string): string {
     /^\/run\/netns\/([^/]+)$/.exec(path)?.[1] ?? /^\/proc\/(\d+)\/ns\/net$/.exec(path)?.[1] ?? path
   );
 }
+
+/** The process that a port's `netns` names; `undefined` when it names none. */
+export function processIn(netns: string | undefined): number | undefined {
+  return netns === undefined ? undefined : pidOf(netnsPath(netns));
+}

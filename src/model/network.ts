@@ -36,6 +36,11 @@ export interface Port {
   readonly netns?: string | undefined;
   /** Absent = `eth0` in a namespace of its own, else the port's name. */
   readonly ifname?: string | undefined;
+  /**
+   * Path of the network namespace to which somebody else moves the TAP from our own, and where it may
+   * have another name. Such a TAP is adopted, never made; its addresses are not ours to set.
+   */
+  readonly sandbox?: string | undefined;
   readonly mac?: Mac | undefined;
   /** Absent = the network's. */
   readonly mtu?: number | undefined;
@@ -86,6 +91,10 @@ export interface Network {
   readonly allow_vni_zero: boolean;
   /** Lower the MSS in TCP SYNs that leave through a tunnel to what the tunnel takes. */
   readonly mss_clamp: 'auto' | 'off';
+  /** Answer ARP and ND for stations that the store knows on other hosts. */
+  readonly neigh_suppress: 'auto' | 'off';
+  /** Ports whose addresses are of the store's pools, or Docker's, send under those alone. */
+  readonly port_security: 'auto' | 'off';
   /** Of the inner frame's payload; absent = derived from the underlay. */
   readonly mtu?: number | undefined;
   readonly group?: MulticastGroup | undefined;

@@ -46,20 +46,26 @@ export function heirsOf(
   return heirs;
 }
 
-/** TAPs that `old` names and `next` does not, or in another place. */
-export function retiredTaps(old: Intent, next: Intent): OwnedTap[] {
-  const key = (tap: OwnedTap) => `${tap.port} ${tap.ifname} ${tap.netns ?? ''}`;
-  const kept = new Set(tapsOf(next).map(key));
-  return tapsOf(old).filter((tap) => !kept.has(key(tap)));
+/** A TAP that no port wants any more. With `sandbox` it is there or in our own namespace, under any name. */
+export interface RetiredTap extends OwnedTap {
+  readonly sandbox?: string;
 }
 
-function tapsOf(intent: Intent): OwnedTap[] {
+/** TAPs that `old` names and `next` does not, or in another place. Those of dormant ports stay. */
+export function retiredTaps(old: Intent, next: Intent): RetiredTap[] {
+  const key = (tap: RetiredTap) => `${tap.port} ${tap.ifname} ${tap.netns ?? ''}`;
+  const kept = new Set(tapsOf(next).map(key));
+  return tapsOf(old).filter((tap) => !kept.has(key(tap)) && !next.dormant?.has(tap.port));
+}
+
+function tapsOf(intent: Intent): RetiredTap[] {
   return portsOf(intent)
     .filter((port) => port.kind === 'tap')
     .map((port) => {
       const netns = namespacePath(port);
       return {
         ...(netns === undefined ? {} : { netns }),
+        ...(port.sandbox === undefined ? {} : { sandbox: port.sandbox }),
         ifname: ifnameOf(port),
         port: port.name,
       };

@@ -1,12 +1,12 @@
-// The networks of this host: those of the file, and beside them what was added through the API.
-// The file wins: what no longer fits beside it is left out (not forgotten) and told.
+// The networks of this host: those of the file, beside them those of the store, and in both what was
+// added through the API. The file wins: what does not fit beside it is left out (not forgotten) and told.
 
 import { additionsTo } from '../config/crossCheck.js';
 import type { Network, VtepSettings } from '../model/network.js';
 import { formatVtep } from '../model/vtep.js';
-import type { RuntimeState } from '../store/runtimeState.js';
+import type { RuntimeState, SharedNetwork } from '../store/runtimeState.js';
 
-/** A runtime addition that is not in effect. */
+/** A network of the store, or a runtime addition, that is not in effect. */
 export interface Skipped {
   readonly what: string;
   readonly why: string;
@@ -14,11 +14,20 @@ export interface Skipped {
 
 export interface Merged {
   readonly networks: readonly Network[];
+  /** Those of the networks that are the store's, by name. */
+  readonly shared: ReadonlyMap<string, SharedNetwork>;
   readonly skipped: readonly Skipped[];
 }
 
-/** `file` must be free of problems in itself. Costs in proportion to what is there. */
-export function merge(vtep: VtepSettings, file: readonly Network[], runtime: RuntimeState): Merged {
+export interface Sources {
+  /** Free of problems in themselves. */
+  readonly file: readonly Network[];
+  readonly shared: readonly SharedNetwork[];
+  readonly runtime: Pick<RuntimeState, 'ports' | 'peers' | 'fdb'>;
+}
+
+/** Costs in proportion to what is there. */
+export function merge(vtep: VtepSettings, { file, shared, runtime }: Sources): Merged {
   const skipped: Skipped[] = [];
   const additions = additionsTo(vtep, file);
   const networks = new Map(file.map((network) => [network.name, network]));
@@ -31,12 +40,12 @@ export function merge(vtep: VtepSettings, file: readonly Network[], runtime: Run
     return network === undefined ? `the network ${name}` : judge(network);
   };
   // In an order in which nothing comes before what it leans on.
-  const admitted: RuntimeState = {
-    networks: runtime.networks.filter((network) => {
-      const fits = admit(`network ${network.name}`, additions.network(network));
-      if (fits) networks.set(network.name, network);
-      return fits;
-    }),
+  const effective = shared.filter(({ network }) => {
+    const fits = admit(`network ${network.name}`, additions.network(network));
+    if (fits) networks.set(network.name, network);
+    return fits;
+  });
+  const admitted: Sources['runtime'] = {
     ports: runtime.ports.filter(({ network, port }) =>
       admit(
         `port ${port.name}`,
@@ -56,14 +65,18 @@ export function merge(vtep: VtepSettings, file: readonly Network[], runtime: Run
       ),
     ),
   };
-  return { networks: assemble(file, admitted), skipped };
+  return {
+    networks: assemble([...networks.values()], admitted),
+    shared: new Map(effective.map((item) => [item.network.name, item])),
+    skipped,
+  };
 }
 
-function assemble(file: readonly Network[], runtime: RuntimeState): Network[] {
+function assemble(networks: readonly Network[], runtime: Sources['runtime']): Network[] {
   const ports = byNetwork(runtime.ports);
   const peers = byNetwork(runtime.peers);
   const fdb = byNetwork(runtime.fdb);
-  return [...file, ...runtime.networks].map((network) => ({
+  return networks.map((network) => ({
     ...network,
     ports: [...network.ports, ...ports(network.name).map((row) => row.port)],
     peers: [...network.peers, ...peers(network.name).map((row) => row.peer)],

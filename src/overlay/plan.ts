@@ -5,6 +5,7 @@ import type {
   DesiredState,
   EngineSpec,
   FdbSpec,
+  GuardSpec,
   NetworkSpec,
   PortSpec,
   TunnelSpec,
@@ -24,6 +25,7 @@ import {
   udpPortOf,
   type VtepSettings,
 } from '../model/network.js';
+import { controlFdb, isReachable, type NetworkNeighbors, neighborsOf } from './neighbors.js';
 
 /** All that decides what this host shall do. */
 export interface Intent {
@@ -31,8 +33,16 @@ export interface Intent {
   readonly datapath: DatapathSettings;
   /** The control socket's path: marks our TAPs. */
   readonly owner: string;
-  /** From the file and from the API, already merged and checked. */
+  /** From the file, the store and the API, already merged and checked. */
   readonly networks: readonly Network[];
+  /** Of networks of the store, by name: the containers on all hosts. */
+  readonly around?: ReadonlyMap<string, NetworkNeighbors>;
+  /** The store is out of reach for so long that nothing is answered in its name. */
+  readonly stale?: boolean;
+  /** By port name: what may be sent there; anything where a port is not here. */
+  readonly guards?: ReadonlyMap<string, GuardSpec>;
+  /** Names of ports that are not among the networks' for now, but keep their TAPs. */
+  readonly dormant?: ReadonlySet<string>;
   /**
    * For each port that was added through the API and is named by a PID: the process that was meant.
    * `undefined` = nobody knows, so that the port is not attached. Ports of the file are not here.
@@ -145,6 +155,8 @@ function planNetwork(network: Network, intent: Intent, waiting: ReadonlySet<stri
   const ports = network.ports.filter((port) => !waiting.has(port.name));
   const udpPort = udpPortOf(network, intent.vtep);
   const names = new Set(ports.map((port) => port.name));
+  const around = intent.around?.get(network.name);
+  const control = around === undefined ? [] : controlFdb(network, around, intent.vtep.address);
   return {
     name: network.name,
     vni: network.vni,
@@ -169,14 +181,20 @@ function planNetwork(network: Network, intent: Intent, waiting: ReadonlySet<stri
     // A multicast group is how its members find each other, so it is open unless closed by word.
     openPeers: network.open ?? network.group !== undefined,
     ...(network.group === undefined ? {} : { group: { ...network.group } }),
-    ports: ports.map((port) => planPort(port, defaultMtu(network, intent))),
-    tunnels: planTunnels(network, udpPort, intent.vtep),
-    fdb: network.fdb
-      .filter(
-        (entry) => !isZeroMac(entry.mac) && (entry.port === undefined || names.has(entry.port)),
-      )
-      .map((entry) => planFdb(entry, network, udpPort)),
-    neighbors: [],
+    ports: ports.map((port) => planPort(port, network, intent)),
+    tunnels: planTunnels(network, intent, control),
+    fdb: [
+      ...network.fdb
+        .filter(
+          (entry) => !isZeroMac(entry.mac) && (entry.port === undefined || names.has(entry.port)),
+        )
+        .map((entry) => planFdb(entry, network, udpPort)),
+      ...control,
+    ],
+    neighbors:
+      around === undefined || network.neigh_suppress === 'off'
+        ? []
+        : neighborsOf(around, intent.stale === true),
   };
 }
 
@@ -185,24 +203,35 @@ function vlansOf(network: Network): NetworkSpec['innerVlans'] {
   return network.inner_vlan.map(vlanRange).filter((range) => range !== undefined);
 }
 
-function planPort(port: Port, mtu: number): PortSpec {
+function planPort(port: Port, network: Network, intent: Intent): PortSpec {
+  const guard = intent.guards?.get(port.name);
   return {
     name: port.name,
     kind: port.kind,
     ...(port.netns === undefined ? {} : { netns: netnsPath(port.netns) }),
     ...(port.kind === 'tap' ? { ifname: ifnameOf(port) } : {}),
+    ...(port.sandbox === undefined ? {} : { sandbox: port.sandbox }),
     ...(port.mac === undefined ? {} : { mac: port.mac }),
-    mtu: port.mtu ?? mtu,
+    mtu: port.mtu ?? defaultMtu(network, intent),
     addresses: [...port.addresses],
     floodUnknown: port.flood,
     floodBroadcast: port.broadcast,
     hairpin: port.hairpin,
     maxMacs: port.max_macs,
+    ...(guard === undefined ? {} : { guard }),
   };
 }
 
-/** One tunnel for each VTEP, however often it is named; flooded to when it is a peer or has the zero MAC. */
-function planTunnels(network: Network, udpPort: number, vtep: VtepSettings): TunnelSpec[] {
+/**
+ * One tunnel for each VTEP, however often it is named; flooded to when it is a peer, has the zero MAC, or
+ * when the store says that it has containers in the network.
+ */
+function planTunnels(
+  network: Network,
+  { vtep, around }: Intent,
+  control: readonly FdbSpec[],
+): TunnelSpec[] {
+  const udpPort = udpPortOf(network, vtep);
   const tunnels = new Map<string, TunnelSpec>();
   const add = (tunnel: TunnelSpec) => {
     const key = `${tunnel.remote} ${tunnel.udpPort} ${tunnel.vni}`;
@@ -211,10 +240,16 @@ function planTunnels(network: Network, udpPort: number, vtep: VtepSettings): Tun
   for (const { address, port, vni } of peersOf(network, vtep)) {
     add({ remote: address, udpPort: port, vni, flood: true });
   }
+  for (const { address, udpPort: port } of around?.get(network.name)?.remote.vteps ?? []) {
+    if (isReachable(address, vtep.address)) {
+      add({ remote: address, udpPort: port, vni: network.vni, flood: true });
+    }
+  }
   for (const entry of network.fdb) {
     const tunnel = tunnelOf(entry, network, udpPort);
     if (tunnel !== undefined) add({ ...tunnel, flood: isZeroMac(entry.mac) });
   }
+  for (const { to } of control) if (to.tunnel) add({ ...to.tunnel, flood: false });
   return [...tunnels.values()];
 }
 

@@ -5,7 +5,7 @@
 //           attached --namespace gone or another, device gone--> waiting
 //
 // The namespace of a waiting port is looked at each second; a port that could not be opened in it is
-// tried again after 1, 2, 4 ... 30 s, and at once when its path leads to another namespace.
+// tried again (see retries.ts).
 
 import type { Logger } from 'pino';
 import type { Datapath } from '../datapath/datapath.js';
@@ -20,15 +20,17 @@ import {
   heirsOf,
   namespacePath,
   portsOf,
+  type RetiredTap,
   retiredTaps,
   type Sightings,
 } from './devices.js';
 import type { NamespaceId, Namespaces, Sighting } from './namespaces.js';
 import { type Intent, plan } from './plan.js';
+import { type Refusal, Retries } from './retries.js';
 
 export type PortCondition =
   | { readonly state: 'attached'; readonly place: Place }
-  | { readonly state: 'waiting'; readonly reason: string };
+  | ({ readonly state: 'waiting' } & Refusal);
 
 /** Where an attached port is. */
 export interface Place {
@@ -51,11 +53,11 @@ export interface Swept {
 export interface Changed {
   readonly apply: ApplyReport;
   /** TAPs of the old intent that the new one does not name: `sweep` them when the change is for good. */
-  readonly retired: readonly OwnedTap[];
+  readonly retired: readonly RetiredTap[];
 }
 
 export interface ReconcilerParts {
-  readonly datapath: Pick<Datapath, 'apply' | 'removeTap' | 'ownedTaps'>;
+  readonly datapath: Pick<Datapath, 'apply' | 'removeTap' | 'removeRoamingTap' | 'ownedTaps'>;
   readonly namespaces: Namespaces;
   readonly log: Logger;
   /** Milliseconds of a clock that never jumps. */
@@ -74,8 +76,7 @@ export class Reconciler {
   readonly #gone = new Set<string>();
   /** First sight of paths in /proc: the kernel may give a PID to a stranger later. */
   readonly #pinned = new Map<string, Sighting>();
-  /** Ports that could not be opened: when to try again. */
-  readonly #retries = new Map<string, Retry>();
+  readonly #retries = new Retries();
   /** Ports whose place is still taken by the TAP of a port that is no more, and its name. */
   readonly #heirs = new Map<string, string>();
   /** The datapath may not run what the intent says. */
@@ -101,7 +102,7 @@ export class Reconciler {
     }
     const oldIds = await this.#namespaceIds(old);
     await this.#release(old, this.#stale(old, oldIds));
-    for (const name of fresh) this.#retries.delete(name);
+    for (const name of fresh) this.#retries.forget(name);
     const heirs = heirsOf(devicesOf(old, oldIds), devicesOf(next, ids));
     const must = strict ? [...fresh].filter((name) => !heirs.has(name)) : [];
     await this.#settle(next, ids, new Set(must), heirs);
@@ -126,16 +127,21 @@ export class Reconciler {
    * Removes those of our `taps` that no port of the intent wants in their place, and attaches the
    * ports that waited for that. A TAP stays while it is unknown where its port belongs.
    */
-  async sweep(taps: readonly OwnedTap[]): Promise<Swept> {
+  async sweep(taps: readonly RetiredTap[]): Promise<Swept> {
     const intent = this.#intent;
     const removed: OwnedTap[] = [];
     const left: LeftTap[] = [];
     if (intent === undefined || taps.length === 0) return { removed, left };
     const wanted = devicesOf(intent, await this.#namespaceIds(intent));
-    for (const tap of taps) {
+    for (const { sandbox, ...tap } of taps) {
       if (await this.#isWanted(tap, intent, wanted)) continue;
       try {
-        if (await this.#parts.datapath.removeTap(tap, intent.owner)) removed.push(tap);
+        const { datapath } = this.#parts;
+        const gone =
+          sandbox === undefined
+            ? datapath.removeTap(tap, intent.owner)
+            : datapath.removeRoamingTap(sandbox, tap.port, intent.owner);
+        if (await gone) removed.push(tap);
       } catch (error) {
         // A namespace that is gone took its TAP along.
         if (error instanceof SwitchError && error.code === 'NETNS_GONE') continue;
@@ -222,7 +228,7 @@ export class Reconciler {
       (port) =>
         this.#conditions.get(port.name)?.state === 'waiting' &&
         this.#misplaced(port, ids.get(port.name), intent) === undefined &&
-        this.#heldBack(port.name, ids.get(port.name)) === undefined,
+        this.#heldBack(port.name, ids) === undefined,
     );
   }
 
@@ -243,12 +249,12 @@ export class Reconciler {
       const heir = heirs.get(port.name);
       const reason =
         misplaced ??
-        (heir === undefined ? undefined : `the TAP of port ${heir} is still in its place`) ??
-        this.#heldBack(port.name, sight);
+        (heir === undefined ? undefined : `the TAP of port ${heir} is still in its place`);
+      const refusal = reason === undefined ? this.#heldBack(port.name, ids) : { reason };
       conditions.set(
         port.name,
-        reason !== undefined
-          ? { state: 'waiting', reason }
+        refusal !== undefined
+          ? { state: 'waiting', ...refusal }
           : { state: 'attached', place: this.#placeOf(port, sight?.namespace) },
       );
     }
@@ -257,11 +263,11 @@ export class Reconciler {
         await this.#apply(intent, conditions);
         break;
       } catch (error) {
-        const culprit = portNamed(error, conditions);
-        if (culprit === undefined || strict.has(culprit)) throw error;
-        const reason = (error as Error).message;
-        conditions.set(culprit, { state: 'waiting', reason });
-        this.#postpone(culprit, ids.get(culprit), reason);
+        const trouble = troubleOf(error, conditions);
+        if (trouble === undefined || strict.has(trouble.port)) throw error;
+        const { port, ...refusal } = trouble;
+        conditions.set(port, { state: 'waiting', ...refusal });
+        this.#retries.postpone(port, ids.get(port)?.namespace, refusal, this.#parts.now());
       }
     }
     this.#unsettled = false;
@@ -282,19 +288,8 @@ export class Reconciler {
     return same ? now.place : { namespace, path: namespacePath(port), ifname };
   }
 
-  /** Why the port failed last time, as long as it is too early to try it again. */
-  #heldBack(port: string, sight: Sighting | undefined): string | undefined {
-    const retry = this.#retries.get(port);
-    if (retry === undefined || retry.namespace !== sight?.namespace) return undefined;
-    return this.#parts.now() < retry.due ? retry.reason : undefined;
-  }
-
-  #postpone(port: string, sight: Sighting | undefined, reason: string): void {
-    const last = this.#retries.get(port);
-    const namespace = sight?.namespace;
-    const again = last !== undefined && last.namespace === namespace;
-    const delay = again ? Math.min(last.delay * 2, RETRY_MAX_MS) : RETRY_MIN_MS;
-    this.#retries.set(port, { namespace, reason, delay, due: this.#parts.now() + delay });
+  #heldBack(port: string, ids: Sightings): Refusal | undefined {
+    return this.#retries.heldBack(port, ids.get(port)?.namespace, this.#parts.now());
   }
 
   async #isWanted(
@@ -303,7 +298,9 @@ export class Reconciler {
     wanted: ReadonlyMap<string, Device>,
   ): Promise<boolean> {
     const device = wanted.get(tap.port);
-    if (device === undefined) return false;
+    if (device === undefined) return intent.dormant?.has(tap.port) === true;
+    // Somebody else says where it is.
+    if (device.port.sandbox !== undefined) return true;
     if (device.path !== undefined) {
       const sight = await this.#parts.namespaces(device.path);
       if (this.#misplaced(device.port, sight, intent) !== undefined) return true;
@@ -356,9 +353,7 @@ export class Reconciler {
     const old = this.#conditions;
     this.#intent = intent;
     this.#conditions = conditions;
-    for (const name of this.#retries.keys()) {
-      if (conditions.get(name)?.state !== 'waiting') this.#retries.delete(name);
-    }
+    this.#retries.keep((name) => conditions.get(name)?.state === 'waiting');
     this.#pin(portsOf(intent), ids);
     for (const [name, now] of conditions) this.#tell(name, old.get(name), now);
   }
@@ -411,17 +406,19 @@ const PORT_TROUBLE: ReadonlySet<ErrorCode> = new Set([
   'TAP_BUSY',
   'NO_FILES',
   'MTU_IMPOSSIBLE',
+  'TAP_GONE',
   'IO',
 ]);
 
 /** The attached port that the error is about, if it is one that others can do without. */
-function portNamed(
+function troubleOf(
   error: unknown,
   conditions: ReadonlyMap<string, PortCondition>,
-): string | undefined {
+): (Refusal & { readonly port: string }) | undefined {
   if (!(error instanceof SwitchError) || !PORT_TROUBLE.has(error.code)) return undefined;
-  const name = /^port (\S+)$/.exec(error.subject)?.[1];
-  return name !== undefined && conditions.get(name)?.state === 'attached' ? name : undefined;
+  const port = /^port (\S+)$/.exec(error.subject)?.[1];
+  if (port === undefined || conditions.get(port)?.state !== 'attached') return undefined;
+  return { port, code: error.code, reason: error.message };
 }
 
 /** Names of the ports that are not, or not so, in `old`. */
@@ -430,17 +427,6 @@ function freshPorts(old: Intent, next: Intent): Set<string> {
   const fresh = portsOf(next).filter((port) => known.get(port.name) !== JSON.stringify(port));
   return new Set(fresh.map((port) => port.name));
 }
-
-interface Retry {
-  /** What was at the port's path when it failed: another one is tried at once. */
-  readonly namespace: NamespaceId | undefined;
-  readonly reason: string;
-  readonly delay: number;
-  readonly due: number;
-}
-
-const RETRY_MIN_MS = 1_000;
-const RETRY_MAX_MS = 30_000;
 
 /** The namespace of the daemon itself. */
 const OWN_NAMESPACE = '/proc/self/ns/net';

@@ -25,7 +25,7 @@ import {
   subnet,
   udpPort,
 } from '../config/leaf.js';
-import { networkSchema } from '../config/networkSchema.js';
+import { networkSchema, poolSchema } from '../config/networkSchema.js';
 import { problemsOf } from '../config/problem.js';
 import { problemText } from '../model/error.js';
 import { isHostAddress, parseIp } from '../model/ip.js';
@@ -285,13 +285,6 @@ const hostSchema = mapping({
   machine: word(),
   lease: word(),
 }) satisfies z.ZodType<HostRecord>;
-
-/** A subnet with its gateway and range; both lie in it. */
-export const poolSchema = mapping({
-  subnet: subnet(),
-  gateway: hostAddress().optional(),
-  range: subnet().optional(),
-}) satisfies z.ZodType<Pool>;
 
 const networkRecordSchema = mapping({
   version,

@@ -1,18 +1,37 @@
-// What was added through the API, apart from the configuration file. Flat rows, so that a port can
-// be added to a network of the file too. Pure: every edit gives a new state.
+// What was added through the API and belongs to this host alone. Flat rows: each may be about a
+// network of the file or of the store. Pure: every edit gives a new state.
 
 import * as z from 'zod';
-import { list, mapping, name } from '../config/leaf.js';
-import { fdbSchema, networkSchema, peerSchema, portSchema } from '../config/networkSchema.js';
+import { cidr, list, mapping, name } from '../config/leaf.js';
+import {
+  fdbSchema,
+  networkSchema,
+  peerSchema,
+  poolSchema,
+  portSchema,
+} from '../config/networkSchema.js';
 import { isZeroMac, type Mac } from '../model/mac.js';
 import type { ProcessStamp } from '../model/netns.js';
-import type { FdbStatic, Network, Peer, Port } from '../model/network.js';
+import type { FdbStatic, Network, Peer, Pool, Port } from '../model/network.js';
 
 export interface PortRow {
   readonly network: string;
   readonly port: Port;
   /** The process that the port's `netns` named when it was added; absent = it names none. */
   readonly process?: ProcessStamp | undefined;
+  /** Of a container whose interface somebody else configures. */
+  readonly endpoint?: ContainerEndpoint | undefined;
+}
+
+/** What a port cannot say about the container behind it. */
+export interface ContainerEndpoint {
+  /** Unique among all hosts. */
+  readonly id: string;
+  /** With prefix length; not ours to set. */
+  readonly addresses: readonly string[];
+  readonly name?: string | undefined;
+  /** Other names under which containers of the network find it. */
+  readonly aliases: readonly string[];
 }
 
 export interface PeerRow {
@@ -25,16 +44,25 @@ export interface FdbRow {
   readonly entry: FdbStatic;
 }
 
+/** A network as all hosts know it. */
+export interface SharedNetwork {
+  /** Its `ports`, `peers` and `fdb` are empty: they belong to hosts. */
+  readonly network: Network;
+  readonly pools: readonly Pool[];
+}
+
 export interface RuntimeState {
-  /** Their `ports`, `peers` and `fdb` are empty: those are rows of their own. */
-  readonly networks: readonly Network[];
   readonly ports: readonly PortRow[];
   readonly peers: readonly PeerRow[];
   readonly fdb: readonly FdbRow[];
+  /** Networks of the store that rows are about, as last seen: a start without store goes on with them. */
+  readonly remembered: readonly SharedNetwork[];
+  /** Networks of an older state file that are still to be moved into the store. */
+  readonly unshared: readonly SharedNetwork[];
 }
 
 /** Raised when older programs could misread what newer ones write. */
-export const STATE_VERSION = 1;
+export const STATE_VERSION = 2;
 
 const processSchema = mapping({
   pid: z.int().min(1),
@@ -43,39 +71,95 @@ const processSchema = mapping({
   namespace: z.string(),
 }) satisfies z.ZodType<ProcessStamp>;
 
-/** The state file's shape. */
-export const stateSchema = mapping({
-  version: z.literal(STATE_VERSION, { error: String(STATE_VERSION) }),
-  networks: list(networkSchema, 'networks'),
-  ports: list(
-    mapping({ network: name(), port: portSchema, process: processSchema.optional() }),
-    'ports',
-  ),
+const endpointSchema = mapping({
+  id: z.string().min(1),
+  addresses: list(cidr(), 'addresses with prefix length'),
+  name: z.string().optional(),
+  aliases: z.array(z.string()),
+}) satisfies z.ZodType<ContainerEndpoint>;
+
+const portRowSchema = mapping({
+  network: name(),
+  port: portSchema.extend({ sandbox: z.string().startsWith('/').optional() }),
+  process: processSchema.optional(),
+  endpoint: endpointSchema.optional(),
+}) satisfies z.ZodType<PortRow>;
+
+const sharedNetworks = list(
+  mapping({ network: networkSchema, pools: list(poolSchema, 'pools') }),
+  'networks',
+);
+
+const rows = {
+  ports: list(portRowSchema, 'ports'),
   peers: list(mapping({ network: name(), peer: peerSchema }), 'peers'),
   fdb: list(mapping({ network: name(), entry: fdbSchema }), 'FDB entries'),
-});
+};
 
-export const emptyState: RuntimeState = { networks: [], ports: [], peers: [], fdb: [] };
+/** The state file's shape, also that of version 1. */
+export const stateSchema = z.preprocess(
+  upgraded,
+  mapping({
+    version: z.literal(STATE_VERSION, { error: String(STATE_VERSION) }),
+    ...rows,
+    remembered: sharedNetworks,
+    unshared: sharedNetworks,
+  }),
+);
 
-/** Adds a network; its ports, peers and entries become rows. */
-export function withNetwork(state: RuntimeState, network: Network): RuntimeState {
-  const { name: owner } = network;
+/** In version 1 networks were this host's own. */
+function upgraded(raw: unknown): unknown {
+  const first = raw as { version?: unknown; networks?: unknown } | null;
+  if (first?.version !== 1 || !Array.isArray(first.networks)) return raw;
+  const { networks, ...rest } = first;
+  const unshared = networks.map((network: { subnet?: string } | null) => ({
+    network,
+    pools: poolsOfSubnet(network?.subnet),
+  }));
+  return { ...rest, version: STATE_VERSION, remembered: [], unshared };
+}
+
+export const emptyState: RuntimeState = {
+  ports: [],
+  peers: [],
+  fdb: [],
+  remembered: [],
+  unshared: [],
+};
+
+/** The one pool that a network with this subnet has. */
+export function poolsOfSubnet(subnet: string | undefined): Pool[] {
+  return subnet === undefined ? [] : [{ subnet }];
+}
+
+/** What all hosts may know of a network: without the parts that are rows of one host. */
+export function withoutParts<N extends Omit<Network, 'vni'>>(network: N): N {
+  return { ...network, ports: [], peers: [], fdb: [] };
+}
+
+/** Adds the ports, peers and entries of `network` as rows. */
+export function withPartsOf(
+  state: RuntimeState,
+  { name: owner, ports, peers, fdb }: Pick<Network, 'name' | 'ports' | 'peers' | 'fdb'>,
+): RuntimeState {
   return {
-    networks: [...state.networks, { ...network, ports: [], peers: [], fdb: [] }],
-    ports: [...state.ports, ...network.ports.map((port) => ({ network: owner, port }))],
-    peers: [...state.peers, ...network.peers.map((peer) => ({ network: owner, peer }))],
-    fdb: [...state.fdb, ...network.fdb.map((entry) => ({ network: owner, entry }))],
+    ...state,
+    ports: [...state.ports, ...ports.map((port) => ({ network: owner, port }))],
+    peers: [...state.peers, ...peers.map((peer) => ({ network: owner, peer }))],
+    fdb: [...state.fdb, ...fdb.map((entry) => ({ network: owner, entry }))],
   };
 }
 
-/** Removes a network and every row of it. */
+/** Removes every row of a network. */
 export function withoutNetwork(state: RuntimeState, network: string): RuntimeState {
   const others = (row: { readonly network: string }) => row.network !== network;
+  const another = (item: SharedNetwork) => item.network.name !== network;
   return {
-    networks: state.networks.filter((item) => item.name !== network),
     ports: state.ports.filter(others),
     peers: state.peers.filter(others),
     fdb: state.fdb.filter(others),
+    remembered: state.remembered.filter(another),
+    unshared: state.unshared.filter(another),
   };
 }
 

@@ -144,7 +144,7 @@ it('networks that fit are added, shown as they were asked for, and removed', asy
         expect([400, 409]).toContain(added.statusCode);
         return;
       }
-      expect(added.json()).toMatchObject({ name: body.name, vni: body.vni, source: 'api' });
+      expect(added.json()).toMatchObject({ name: body.name, vni: body.vni, source: 'store' });
       const url = `/v1/networks/${body.name}`;
       expect((await api.inject(url)).json()).toEqual(added.json());
       expect((await api.inject({ method: 'DELETE', url })).statusCode).toBe(200);

@@ -17,11 +17,16 @@ import { Datapath } from '../../src/datapath/datapath.js';
 import { SwitchError } from '../../src/model/error.js';
 import type { DatapathSettings } from '../../src/model/network.js';
 import { ifnameOf } from '../../src/model/network.js';
-import { type Base, Overlay } from '../../src/overlay/overlay.js';
+import { NetworkEdits } from '../../src/overlay/networkEdits.js';
+import { Overlay } from '../../src/overlay/overlay.js';
+import { PortEdits } from '../../src/overlay/portEdits.js';
 import { Reconciler } from '../../src/overlay/reconcile.js';
+import type { Base } from '../../src/overlay/settings.js';
+import { StaticEdits } from '../../src/overlay/staticEdits.js';
 import { emptyState, type RuntimeState } from '../../src/store/runtimeState.js';
 import { fewNames, peerIp } from '../support/arbitrary.js';
 import { FakeHost } from '../support/fakeDatapath.js';
+import { FakeSharing } from '../support/fakeSharing.js';
 
 const SPACES = ['s1', 's2', 's3'];
 const space = fc.constantFrom(...SPACES);
@@ -48,7 +53,9 @@ type Step =
       readonly to: object;
     }
   | { readonly do: 'vanish' | 'appear'; readonly space: string }
-  | { readonly do: 'refresh' | 'diskFull' | 'diskFree' };
+  | {
+      readonly do: 'refresh' | 'diskFull' | 'diskFree' | 'storeAway' | 'storeBack' | 'remote';
+    };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
@@ -82,7 +89,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     ),
   }),
   fc.record({ do: fc.constantFrom('vanish' as const, 'appear' as const), space }),
-  fc.record({ do: fc.constantFrom('refresh' as const, 'diskFull' as const, 'diskFree' as const) }),
+  fc.record({
+    do: fc.constantFrom(
+      ...(['refresh', 'diskFull', 'diskFree', 'storeAway', 'storeBack', 'remote'] as const),
+    ),
+  }),
 );
 
 const auto = { udp_gso: 'auto', udp_gro: 'auto', vnet_hdr: 'auto' } as const;
@@ -105,9 +116,15 @@ const base: Base = {
   ...{ underlayMtu: 1500, file, hasFile: true },
 };
 
+const REMOTE_MAC = '02:00:00:00:00:09';
+
 class World {
   readonly host = new FakeHost();
   readonly overlay: Overlay;
+  readonly sharing = new FakeSharing('10.200.0.1');
+  readonly #networks: NetworkEdits;
+  readonly #ports: PortEdits;
+  readonly #statics: StaticEdits;
   readonly reconciler: Reconciler;
   saved: RuntimeState = emptyState;
   #diskFull = false;
@@ -125,8 +142,9 @@ class World {
     this.reconciler = new Reconciler(parts);
     this.overlay = new Overlay(base, emptyState, {
       reconciler: this.reconciler,
-      namespaces: this.host.namespaceAt,
+      sharing: this.sharing,
       log,
+      now: () => 0,
       prepare: async (state) => ({
         // Late, so that the switch has to go back.
         commit: async () => {
@@ -136,6 +154,9 @@ class World {
         discard: async () => {},
       }),
     });
+    this.#ports = new PortEdits(this.overlay, this.host.namespaceAt);
+    this.#networks = new NetworkEdits(this.overlay, this.#ports);
+    this.#statics = new StaticEdits(this.overlay);
   }
 
   /** So late that everything is tried again. */
@@ -148,29 +169,35 @@ class World {
     const { overlay, host } = this;
     switch (next.do) {
       case 'addNetwork':
-        await overlay.addNetwork(networkRequestSchema.parse({ name: next.name, vni: next.vni }));
+        await this.#networks.add(networkRequestSchema.parse({ name: next.name, vni: next.vni }));
         return;
       case 'removeNetwork':
-        await overlay.removeNetwork(next.name);
+        await this.#networks.remove(next.name);
         return;
       case 'addPort': {
         const { name, netns } = next;
-        await overlay.addPort(next.network, portSchema.parse({ name, ...(netns && { netns }) }));
+        await this.#ports.add(next.network, portSchema.parse({ name, ...(netns && { netns }) }));
         return;
       }
       case 'removePort':
-        await overlay.removePort(next.name);
+        await this.#ports.remove(next.name);
         return;
       case 'addPeer':
-        return overlay.addPeer(next.network, { address: next.address });
+        return this.#statics.addPeer(next.network, { address: next.address });
       case 'removePeer':
-        return overlay.removePeer(next.network, { address: next.address });
+        return this.#statics.removePeer(next.network, { address: next.address });
       case 'addFdb':
-        return overlay.addFdb(next.network, fdbSchema.parse({ mac: next.mac, ...next.to }));
+        return this.#statics.addFdb(next.network, fdbSchema.parse({ mac: next.mac, ...next.to }));
       case 'replaceFdb':
-        return overlay.replaceFdb(next.network, fdbSchema.parse({ mac: next.mac, ...next.to }));
+        return this.#statics.replaceFdb(
+          next.network,
+          fdbSchema.parse({ mac: next.mac, ...next.to }),
+        );
       case 'removeFdb':
-        return overlay.removeFdb(next.network, fdbSchema.parse({ mac: next.mac, local: true }).mac);
+        return this.#statics.removeFdb(
+          next.network,
+          fdbSchema.parse({ mac: next.mac, local: true }).mac,
+        );
       case 'vanish':
         host.namespaces.delete(`/run/netns/${next.space}`);
         return;
@@ -189,6 +216,13 @@ class World {
       case 'diskFull':
       case 'diskFree':
         this.#diskFull = next.do === 'diskFull';
+        return;
+      case 'storeAway':
+      case 'storeBack':
+        this.sharing.become({}, { state: next.do === 'storeAway' ? 'degraded' : 'connected' });
+        return;
+      case 'remote':
+        this.sharing.host('10.200.0.9', 'b', { mac: REMOTE_MAC, addresses: [], aliases: [] });
         return;
       case 'refresh':
         return this.refresh();
@@ -212,7 +246,8 @@ async function freshStart(world: World): Promise<unknown> {
   });
   const overlay = new Overlay(base, world.saved, {
     reconciler,
-    namespaces: host.namespaceAt,
+    sharing: world.sharing,
+    now: () => 0,
     prepare: async () => ({ commit: async () => {}, discard: async () => {} }),
     log,
   });

@@ -7,8 +7,9 @@ import { networkSchema } from '../../src/config/networkSchema.js';
 import {
   emptyState,
   type RuntimeState,
-  withNetwork,
   withoutNetwork,
+  withoutParts,
+  withPartsOf,
 } from '../../src/store/runtimeState.js';
 import { loadState, prepareState } from '../../src/store/stateFile.js';
 import { network } from '../support/arbitrary.js';
@@ -19,12 +20,11 @@ async function saveState(path: string, state: RuntimeState): Promise<void> {
 
 const state = fc
   .uniqueArray(network, { maxLength: 4, selector: (item) => item.name })
-  .map((networks) =>
-    networks.reduce<RuntimeState>(
-      (sum, item) => withNetwork(sum, networkSchema.parse(item)),
-      emptyState,
-    ),
-  );
+  .map((networks) => {
+    const parsed = networks.map((item) => networkSchema.parse(item));
+    const remembered = parsed.map((item) => ({ network: withoutParts(item), pools: [] }));
+    return parsed.reduce<RuntimeState>(withPartsOf, { ...emptyState, remembered });
+  });
 
 it('what is saved is what is loaded', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vswitchd-'));
@@ -43,7 +43,7 @@ it('what is saved is what is loaded', async () => {
 it('networks removed leave nothing behind', () => {
   fc.assert(
     fc.property(state, (value) => {
-      const names = value.networks.map((item) => item.name);
+      const names = value.remembered.map((item) => item.network.name);
       expect(names.reduce(withoutNetwork, value)).toEqual(emptyState);
     }),
   );

@@ -3,6 +3,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { runControl } from '../../src/cli/main.js';
@@ -14,6 +15,16 @@ export interface ControlResult {
   readonly code: number;
   readonly out: string;
   readonly err: string;
+}
+
+/** Until the store knows the host; a store that is away never does. */
+async function registered({ operations }: Daemon): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  const isKnown = () => operations.hosts().some((host) => host.self && host.state === 'live');
+  while (!isKnown() && operations.status().store.state === 'connected') {
+    if (performance.now() > deadline) throw new Error('the store does not know this host');
+    await setImmediate();
+  }
 }
 
 /** created -> started -> stopped, and started again; the folder goes with the test. */
@@ -80,6 +91,7 @@ export class FakeDaemon {
       { source: { config: this.configFile }, socket: this.socket, ...options },
       parts,
     );
+    await registered(this.#daemon);
     return this.#daemon;
   }
 

@@ -95,7 +95,7 @@ describe('networks', () => {
           '10.9.0.0/16',
         )
       ).out,
-    ).toBe('added network b, VNI 257\n');
+    ).toBe('added network b, VNI 257, subnet 10.9.0.0/16\n');
     expect(await fake.json<NetworkView>('network', 'show', 'b')).toMatchObject({
       subnet: '10.9.0.0/16',
       peers: [
@@ -105,7 +105,7 @@ describe('networks', () => {
     });
     const { out } = await fake.ctl('network', 'ls');
     expect(out.split('\n')[0]).toMatch(/^NETWORK\s+VNI\s+UDP\s+SUBNET/);
-    expect(out).toMatch(/^b +257 +4789 +10\.9\.0\.0\/16 +1450 +0 +2 +yes +api$/m);
+    expect(out).toMatch(/^b +257 +4789 +10\.9\.0\.0\/16 +1450 +0 +2 +0 +yes +store$/m);
     expect((await fake.ctl('network', 'rm', 'b')).out).toBe('removed network b\n');
     expect((await fake.ctl('network', 'show', 'b')).err).toContain('there is no network b');
   });
@@ -146,7 +146,7 @@ describe('ports', () => {
           '02:00:00:00:00:02',
         )
       ).out,
-    ).toBe('added port c2 to network net1\n');
+    ).toBe('added port c2 to network net1, address 10.0.0.2/24\n');
     expect(fake.host.datapath?.desired?.networks[0]?.ports[1]).toMatchObject({
       ...{ name: 'c2', netns: '/run/netns/c2', ifname: 'eth0' },
       ...{ mac: '02:00:00:00:00:02', addresses: ['10.0.0.2/24'] },
@@ -342,7 +342,7 @@ describe('purge', () => {
   it('lasts until the file is loaded again', async () => {
     const fake = await running();
     await fake.ctl('purge');
-    expect((await fake.ctl('network', 'add', 'net1')).code).toBe(0);
+    expect(await fake.ctl('network', 'add', 'net1')).toMatchObject({ code: 0, err: '' });
     await fake.ctl('network', 'rm', 'net1');
     await fake.ctl('reload');
     expect(

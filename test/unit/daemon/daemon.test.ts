@@ -14,6 +14,9 @@ import { FakeHost } from '../../support/fakeDatapath.js';
 const NET1 =
   'networks: [{name: net1, vni: 300, peers: [10.200.0.2], ports: [{name: c1, netns: c1}]}]\n';
 
+/** What stays of a daemon that has stopped: who it is, and what was shared. */
+const OWN_FILES = ['control.machine.json', 'control.store.json', 'vswitchd.yaml'];
+
 function hostWith(...namespaces: string[]): FakeHost {
   const host = new FakeHost();
   for (const name of namespaces) host.namespaces.set(`/run/netns/${name}`, name);
@@ -74,7 +77,7 @@ describe('a start', () => {
     await fake.start();
     expect((await fake.ctl('status')).code).toBe(0);
     await fake.stop();
-    expect(await readdir(fake.folder)).toEqual(['vswitchd.yaml']);
+    expect(await readdir(fake.folder)).toEqual(OWN_FILES);
   });
 
   it('on a path of 107 bytes works: what is bound in between is no longer', async () => {
@@ -129,7 +132,7 @@ describe('a start', () => {
     await fake.configure(NET1);
     await expect(fake.start()).rejects.toMatchObject({ code: 'PORT_IN_USE' });
     expect(host.locks.size).toBe(0);
-    expect(await readdir(fake.folder)).toEqual(['vswitchd.yaml']);
+    expect(await readdir(fake.folder)).toEqual(OWN_FILES);
     host.heldUdpPorts.clear();
     await fake.start();
   });
@@ -217,8 +220,12 @@ it('[G122] the path MTU of a peer and what was noted are shown', async () => {
   Object.assign(counters.networks[0]!.ports[1]!, { pathMtu: 1300, notes: [note] });
   datapath.counters = () => counters;
   const { peers } = await fake.json<NetworkView>('network', 'show', 'net1');
-  expect(peers).toEqual([{ address: '10.200.0.2', port: 4789, vni: 300, path_mtu: 1300 }]);
-  expect((await fake.ctl('network', 'show', 'net1')).out).toMatch(/10\.200\.0\.2 +4789 +300 +1300/);
+  expect(peers).toEqual([
+    { address: '10.200.0.2', port: 4789, vni: 300, origin: 'static', path_mtu: 1300 },
+  ]);
+  expect((await fake.ctl('network', 'show', 'net1')).out).toMatch(
+    /10\.200\.0\.2 +4789 +300 +static +1300/,
+  );
   const { out } = await fake.ctl('stats');
   expect(out).toMatch(/10\.200\.0\.2:4789 +vtep\.pmtu_change +2 +The path is another\./);
   expect(out).toMatch(/10\.200\.0\.2:4789 +1300 +0/);
@@ -237,7 +244,7 @@ describe('a stop', () => {
     const fake = await FakeDaemon.running(NET1, hostWith('c1'));
     await fake.daemon.stop();
     await fake.stop();
-    expect(await readdir(fake.folder)).toEqual(['vswitchd.yaml']);
+    expect(await readdir(fake.folder)).toEqual(OWN_FILES);
     expect(fake.host.locks.size).toBe(0);
     expect(fake.host.taps).toHaveLength(1);
   });
@@ -254,7 +261,7 @@ describe('a stop', () => {
     expect(await fake.json<NetworkView[]>('network', 'ls')).toEqual(before);
     expect(before.map((network) => [network.name, network.source])).toEqual([
       ['net1', 'file'],
-      ['net2', 'api'],
+      ['net2', 'store'],
     ]);
     expect(fake.host.datapath?.fdb()).toMatchObject([{ mac: '02:00:00:00:00:01' }]);
   });
@@ -460,7 +467,7 @@ it('the state file is for its owner alone', async () => {
   const fake = await FakeDaemon.running(NET1, hostWith('c1'));
   await fake.ctl('network', 'add', 'net2');
   expect((await stat(fake.statePath)).mode & 0o777).toBe(0o600);
-  expect(JSON.parse(await readFile(fake.statePath, 'utf8'))).toMatchObject({ version: 1 });
+  expect(JSON.parse(await readFile(fake.statePath, 'utf8'))).toMatchObject({ version: 2 });
 });
 
 it('[N241] a change is one log record, and a reload refused through the API is one too', async () => {
@@ -475,15 +482,19 @@ it('[N241] a change is one log record, and a reload refused through the API is o
   ]);
 });
 
-it('a network that moved into the file is no addition any more', async () => {
+it('of a network that moved into the file the port is no addition any more, and the store has it no longer than wanted', async () => {
   const fake = await FakeDaemon.running(NET1, hostWith('c1'));
   await fake.ctl('network', 'add', 'net2', '--vni', '400');
   await fake.ctl('port', 'add', 'net2', '--name', 'x');
   await fake.configure('networks: [{name: net2, vni: 400, ports: [{name: x}]}]');
   expect((await fake.ctl('reload')).code).toBe(0);
+  const { warnings } = await fake.json<StatusView>('status');
+  expect(warnings).toEqual([expect.stringContaining('network net2 is left out')]);
+  expect((await fake.ctl('network', 'rm', 'net2')).out).toBe('removed network net2\n');
   expect(await fake.json<StatusView>('status')).toMatchObject({ state: 'ok', warnings: [] });
+  expect(await fake.json<PortView[]>('port', 'ls')).toMatchObject([{ name: 'x', source: 'file' }]);
   const saved = JSON.parse(await readFile(fake.statePath, 'utf8'));
-  expect([saved.networks, saved.ports]).toEqual([[], []]);
+  expect([saved.remembered, saved.ports]).toEqual([[], []]);
 });
 
 it('after a purge, ports of a reload may wait', async () => {

@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { vtepSchema } from '../../../src/config/fileSchema.js';
 import { networkSchema, portSchema } from '../../../src/config/networkSchema.js';
 import type { Mac } from '../../../src/model/mac.js';
+import type { Network } from '../../../src/model/network.js';
 import { merge } from '../../../src/overlay/merge.js';
 import {
   emptyState,
+  type RuntimeState,
+  type SharedNetwork,
   withFdb,
-  withNetwork,
+  withPartsOf,
   withPeer,
   withPort,
 } from '../../../src/store/runtimeState.js';
@@ -15,22 +18,21 @@ const vtep = vtepSchema.parse({ address: '10.200.0.1' });
 const network = (name: string, vni: number, rest: object = {}) =>
   networkSchema.parse({ name, vni, ...rest });
 const port = (name: string, rest: object = {}) => portSchema.parse({ name, ...rest });
+const beside = (file: readonly Network[], runtime: RuntimeState, shared: SharedNetwork[] = []) =>
+  merge(vtep, { file, shared, runtime });
 const mac = '02:00:00:00:00:01' as Mac;
 
 describe('additions', () => {
   it('come beside the networks of the file, and into them', () => {
-    let state = withNetwork(
-      emptyState,
-      network('b', 2, { peers: ['10.0.0.2'], ports: [{ name: 'pb' }] }),
-    );
+    const b = network('b', 2, { peers: ['10.0.0.2'], ports: [{ name: 'pb' }] });
+    let state = withPartsOf(emptyState, b);
     state = withPort(state, { network: 'a', port: port('pa2') });
     state = withPeer(state, { network: 'a', peer: { address: '10.0.0.3' } });
     state = withFdb(state, { network: 'a', entry: { mac, port: 'pa1' } });
-    const { networks, skipped } = merge(
-      vtep,
-      [network('a', 1, { ports: [{ name: 'pa1' }] })],
-      state,
-    );
+    const shared = { network: network('b', 2), pools: [{ subnet: '10.9.0.0/24' }] };
+    const merged = beside([network('a', 1, { ports: [{ name: 'pa1' }] })], state, [shared]);
+    const { networks, skipped } = merged;
+    expect([...merged.shared]).toEqual([['b', shared]]);
     expect(skipped).toEqual([]);
     expect(
       networks.map((n) => [n.name, n.ports.map((p) => p.name), n.peers.length, n.fdb.length]),
@@ -44,7 +46,8 @@ describe('additions', () => {
     ['name', network('a', 7)],
     ['VNI', network('z', 1)],
   ])('whose %s the file has now are left out and told', (_, addition) => {
-    const { networks, skipped } = merge(vtep, [network('a', 1)], withNetwork(emptyState, addition));
+    const shared = [{ network: addition, pools: [] }];
+    const { networks, skipped } = beside([network('a', 1)], emptyState, shared);
     expect(networks.map((n) => [n.name, n.vni])).toEqual([['a', 1]]);
     expect(skipped).toEqual([
       { what: `network ${addition.name}`, why: expect.stringContaining('network a') },
@@ -54,7 +57,7 @@ describe('additions', () => {
   it('that lost their network are left out, and only they', () => {
     let state = withPort(emptyState, { network: 'gone', port: port('p') });
     state = withPort(state, { network: 'a', port: port('q') });
-    const { networks, skipped } = merge(vtep, [network('a', 1)], state);
+    const { networks, skipped } = beside([network('a', 1)], state);
     expect(networks[0]?.ports.map((p) => p.name)).toEqual(['q']);
     expect(skipped).toEqual([{ what: 'port p', why: 'it needs the network gone' }]);
   });
@@ -63,7 +66,7 @@ describe('additions', () => {
     let state = withPort(emptyState, { network: 'a', port: port('p') });
     state = withFdb(state, { network: 'a', entry: { mac, port: 'p' } });
     const file = [network('a', 1), network('b', 2, { ports: [{ name: 'p', ifname: 'other' }] })];
-    expect(merge(vtep, file, state).skipped.map((skip) => skip.what)).toEqual([
+    expect(beside(file, state).skipped.map((skip) => skip.what)).toEqual([
       'port p',
       `FDB entry ${mac} of network a`,
     ]);
@@ -72,9 +75,11 @@ describe('additions', () => {
   it('of another family than a changed VTEP are left out', () => {
     const six = vtepSchema.parse({ address: 'fd00::1' });
     const state = withPeer(emptyState, { network: 'a', peer: { address: '10.0.0.3' } });
-    expect(merge(six, [network('a', 1)], state).skipped.map((skip) => skip.what)).toEqual([
-      'peer 10.0.0.3 of network a',
-    ]);
+    expect(
+      merge(six, { file: [network('a', 1)], shared: [], runtime: state }).skipped.map(
+        (skip) => skip.what,
+      ),
+    ).toEqual(['peer 10.0.0.3 of network a']);
   });
 });
 
@@ -89,7 +94,7 @@ it('a misfit costs no more than what is there', () => {
       },
     });
   });
-  const { skipped } = merge(vtep, [network('a', 1)], { ...emptyState, ports });
+  const { skipped } = beside([network('a', 1)], { ...emptyState, ports });
   expect(skipped.map((skip) => skip.what)).toEqual(['port p0']);
   expect(reads).toBeLessThan(10_000);
 });

@@ -9,11 +9,12 @@ import {
   type RuntimeState,
   sameFdb,
   withFdb,
-  withNetwork,
   withoutFdb,
   withoutNetwork,
+  withoutParts,
   withoutPeer,
   withoutPort,
+  withPartsOf,
   withPeer,
   withPort,
 } from '../../../src/store/runtimeState.js';
@@ -49,7 +50,8 @@ function sample(): RuntimeState {
     inner_vlan: [7, '8-9'],
   });
   const row = { network: 'a', port: portSchema.parse({ name: 'p', netns: 77, mac }) };
-  return withFdb(withPort(withNetwork(emptyState, network), row), {
+  const remembered = [{ network: withoutParts(network), pools: [{ subnet: '10.0.0.0/24' }] }];
+  return withFdb(withPort(withPartsOf({ ...emptyState, remembered }, network), row), {
     network: 'a',
     entry: { mac, port: 'p' },
   });
@@ -74,7 +76,10 @@ describe('the state file', () => {
   it.each([
     ['no JSON', '{"version": 1, "netw'],
     ['nothing', ''],
-    ['another shape', '{"version": 1, "networks": 5, "ports": [], "peers": [], "fdb": []}'],
+    [
+      'another shape',
+      '{"version": 2, "ports": 5, "peers": [], "fdb": [], "remembered": [], "unshared": []}',
+    ],
     [
       'a bad value',
       '{"version": 1, "networks": [{"name": "a", "vni": 16777216}], "ports": [], "peers": [], "fdb": []}',
@@ -93,9 +98,9 @@ describe('the state file', () => {
   });
 
   it('of a newer version is refused and left alone', async () => {
-    await writeFile(path, '{"version": 2}');
+    await writeFile(path, '{"version": 3}');
     await expect(loadState(path, NOW)).rejects.toMatchObject({ code: 'STATE_NEWER' });
-    expect(await readFile(path, 'utf8')).toBe('{"version": 2}');
+    expect(await readFile(path, 'utf8')).toBe('{"version": 3}');
   });
 
   it('keeps the old content when writing fails', async () => {
@@ -138,6 +143,16 @@ it('a directory in which others may replace files is refused', async () => {
   }
 });
 
+it('of version 1 has networks that go to the store', async () => {
+  const network = { name: 'a', vni: 300, subnet: '10.9.0.0/24' };
+  const rows = { ports: [{ network: 'a', port: { name: 'p' } }], peers: [], fdb: [] };
+  await writeFile(path, JSON.stringify({ version: 1, networks: [network], ...rows }));
+  const { state, broken } = await loadState(path, NOW);
+  expect(broken).toBeUndefined();
+  expect(state.unshared).toMatchObject([{ network, pools: [{ subnet: '10.9.0.0/24' }] }]);
+  expect(state.ports.map((row) => row.port.name)).toEqual(['p']);
+});
+
 describe('edits', () => {
   it('of a network take its rows along', () => {
     expect(withoutNetwork(sample(), 'a')).toEqual(emptyState);
@@ -148,7 +163,7 @@ describe('edits', () => {
     expect(withoutPort(sample(), 'p')).toMatchObject({
       ports: [],
       fdb: [],
-      networks: [{ name: 'a' }],
+      remembered: [{ network: { name: 'a' } }],
     });
   });
 
