@@ -55,9 +55,22 @@ impl Worker {
         &mut self,
         topology: &Topology,
         port: &Port,
-        (vnet, len): ([u8; vnet::HEADER_LEN], usize),
+        read: ([u8; vnet::HEADER_LEN], usize),
         now_secs: u32,
     ) {
+        match self.take_in(topology, port, read) {
+            Ok(held) => self.send_on(topology, port, held, now_secs),
+            Err((reason, frames)) => port.counters[self.index].drops.add(reason, frames),
+        }
+    }
+
+    /// Counts a frame that has been read and says what it is, as it goes on; or why it does not, and for how many frames.
+    fn take_in(
+        &mut self,
+        topology: &Topology,
+        port: &Port,
+        (vnet, len): ([u8; vnet::HEADER_LEN], usize),
+    ) -> Result<Held, (DropReason, u64)> {
         let network = &topology.networks[port.network];
         let counters = &port.counters[self.index];
         let vnet = VnetHeader::read(&vnet).ok();
@@ -80,37 +93,45 @@ impl Worker {
                 ethernet::strip_tag(self.outbox.frame_mut(&held));
                 self.outbox.shorten_front(&mut held, ethernet::TAG_LEN);
                 if !self.examine(&mut held) {
-                    return counters.drops.add(DropReason::VnetHdrBad, held.segments);
+                    return Err((DropReason::VnetHdrBad, held.segments));
                 }
             }
-            Err(reason) => return counters.drops.add(reason, held.segments),
+            Err(reason) => return Err((reason, held.segments)),
         }
         let Some(ethernet) = Ethernet::new(self.outbox.frame(&held)) else {
-            return counters.drops.add(DropReason::TooShortInner, held.segments);
+            return Err((DropReason::TooShortInner, held.segments));
         };
         if let Some(guard) = &port.guard
             && let Err(reason) = guard.check(&ethernet)
         {
-            return counters.drops.add(reason, held.segments);
+            return Err((reason, held.segments));
         }
         if is_oversize(port, &held, &ethernet) {
             self.tell_oversize(topology, port, &held);
-            return counters.drops.add(DropReason::PortOversize, held.segments);
+            return Err((DropReason::PortOversize, held.segments));
         }
+        Ok(held)
+    }
+
+    /// Asks the switch about a frame and carries out what it says.
+    fn send_on(&mut self, topology: &Topology, port: &Port, mut frame: Held, now_secs: u32) {
+        let network = &topology.networks[port.network];
+        let Some(ethernet) = Ethernet::new(self.outbox.frame(&frame)) else {
+            let drops = &port.counters[self.index].drops;
+            return drops.add(DropReason::TooShortInner, frame.segments);
+        };
         let decision = network.bridge.forward(&port.member, &ethernet, now_secs);
         let src = ethernet.src();
-        let is_neighborly = network.neighbors.is_some() && Neighbors::concern(&ethernet);
+        let neighbors = network.neighbors.as_ref();
+        let neighbors = neighbors.filter(|_| Neighbors::concern(&ethernet));
         self.tell_learning(topology, port, src, decision.learn);
         let mut verdict = decision.verdict;
-        if let Some(neighbors) = &network.neighbors
-            && is_neighborly
-        {
-            match self.suppress(topology, (port, neighbors), &held, verdict) {
+        if let Some(neighbors) = neighbors {
+            match self.suppress(topology, (port, neighbors), &frame, verdict) {
                 Some(changed) => verdict = changed,
                 None => return,
             }
         }
-        let mut frame = held;
         let mut narrowest = None;
         self.conclude(topology, port, verdict, frame.segments, |worker, target| {
             if worker.passes(topology, target, &frame, &mut narrowest) {
@@ -166,7 +187,7 @@ impl Worker {
                         emit(self, target);
                     }
                 }
-                if copies == 0 && class.kept_here() == class {
+                if copies == 0 && class.is_kept_here() {
                     return own.consumed.add(segments);
                 }
                 if copies == 0 {

@@ -45,6 +45,11 @@ impl FloodClass {
             Self::UnknownUnicast => Self::UnknownUnicast,
         }
     }
+
+    /// Whether it is of that kind, so that it is not amiss if nobody gets it.
+    pub fn is_kept_here(self) -> bool {
+        matches!(self, Self::BroadcastHere | Self::MulticastHere)
+    }
 }
 
 /// A verdict and what was learned on the way to it.
