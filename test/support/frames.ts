@@ -201,6 +201,22 @@ export function icmpEcho(ends: Ends, fields: EchoFields, payload: Uint8Array): B
   return message;
 }
 
+export interface SolicitationFields {
+  readonly target: string;
+  /** The asker's, as an option. */
+  readonly sourceMac?: string;
+}
+
+/** A neighbor solicitation, RFC 4861 section 4.3. */
+export function neighborSolicitation(ends: Ends, fields: SolicitationFields): Buffer {
+  const { target, sourceMac } = fields;
+  const option = sourceMac === undefined ? [] : [Buffer.from([1, 1]), mac(sourceMac)];
+  const head = Buffer.from([135, 0, 0, 0, 0, 0, 0, 0]);
+  const message = Buffer.concat([head, address(target), ...option]);
+  message.writeUInt16BE(transportChecksum(ends, PROTOCOL.icmpv6, message), 2);
+  return message;
+}
+
 export interface VxlanFields {
   readonly vni: number;
   /** 0x08 (the I flag) unless given. */
