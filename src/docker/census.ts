@@ -6,6 +6,7 @@ import type { Debts } from './debts.js';
 import type { Engine, EngineContainer } from './engine.js';
 import type { DockerHost } from './host.js';
 import type { HostsFiles } from './hostsFiles.js';
+import type { Networks } from './networks.js';
 import type { Notebook } from './notebook.js';
 
 /** Milliseconds between looks when nothing happens. */
@@ -22,6 +23,7 @@ export interface CensusParts {
   readonly engine: Engine;
   readonly notebook: Notebook;
   readonly debts: Debts;
+  readonly networks: Networks;
   readonly hostsFiles: HostsFiles;
   /** As DeleteEndpoint does. */
   readonly discard: (networkId: string, endpointId: string) => Promise<unknown>;
@@ -108,10 +110,14 @@ export class Census {
 
   /** What other hosts have changed needs no question to dockerd. */
   #follow(): void {
+    const { networks, hostsFiles } = this.#parts;
     if (this.#isStopped) return;
     this.#settling ??= setTimeout(() => {
       this.#settling = undefined;
-      this.#working = this.#working.then(() => this.#parts.hostsFiles.follow(this.#containers));
+      this.#working = this.#working.then(async () => {
+        await networks.leaveRemoved();
+        await hostsFiles.follow(this.#containers);
+      });
     }, SETTLE_MS).unref();
   }
 

@@ -22,6 +22,9 @@ import type { Notebook, PoolNote } from './notebook.js';
 /** Milliseconds between looks for a network that dockerd is making. */
 const LOOKS = [20, 40, 80, 160, 320, 640, 1_280, 2_560, 5_000, 5_000];
 
+/** Removed networks that are remembered: far more than can be joined at one moment. */
+const REMOVED_MAX = 1_000;
+
 export interface NetworksParts {
   readonly host: DockerHost;
   readonly engine: Engine;
@@ -37,6 +40,8 @@ export class Networks {
   readonly #lanes = new Lanes();
   /** Made by CreateNetwork, and not yet joined. */
   readonly #expected = new Set<string>();
+  /** NetworkIDs never come back. */
+  readonly #removed = new Set<string>();
   readonly #stopped = new AbortController();
 
   constructor(parts: NetworksParts) {
@@ -63,19 +68,28 @@ export class Networks {
     return this.#lanes.run(id, async () => this.#known(id) ?? (await this.#join(id)));
   }
 
-  /** Docker has removed it; it need not be known. Never rejects. */
+  /**
+   * Docker has removed it; it need not be known. Another host may be joining it at this moment: then it is
+   * left when it appears. Never rejects.
+   */
   async forget(id: string): Promise<void> {
     this.#expected.delete(id);
+    if (this.#removed.size >= REMOVED_MAX) this.#removed.clear();
+    this.#removed.add(id);
     await this.#lanes.run(id, async () => {
-      const { host, notebook, debts } = this.#parts;
+      const { notebook, debts } = this.#parts;
       const name = notebook.notes.networks.get(id)?.name ?? this.#known(id)?.name;
       notebook.notes.networks.delete(id);
       await notebook.save();
-      if (name === undefined) return;
-      // Docker may have made another one of that name since.
-      const now = host.networks().find((network) => network.name === name)?.docker_id;
-      if (now === undefined || now === id) await debts.owe({ kind: 'leave', network: name });
+      if (name !== undefined) await debts.owe({ kind: 'leave', network: name });
     });
+  }
+
+  /** Leaves what has come back although Docker had removed it. Call it after changes of the host's networks. */
+  async leaveRemoved(): Promise<void> {
+    const { host } = this.#parts;
+    const back = host.networks().flatMap(({ docker_id }) => docker_id ?? []);
+    for (const id of back) if (this.#removed.has(id)) await this.forget(id);
   }
 
   /** `local`: dockerd alone knows the network; names and addresses of other hosts come from us. */
@@ -119,6 +133,9 @@ export class Networks {
     const pools = [...notebook.notes.pools.values()].filter((pool) => pool.networkId === id);
     const wish = { name, scope, id, ...options };
     const joined = await this.#joinWith(wish, this.#subnets(found, pools));
+    for (const [other, note] of notebook.notes.networks) {
+      if (note.name === name) notebook.notes.networks.delete(other);
+    }
     notebook.notes.networks.set(id, { name, scope });
     await notebook.save();
     await this.#reserve(joined, pools);

@@ -62,6 +62,7 @@ export async function startDockerPlugin({
     engine,
     notebook,
     debts,
+    networks,
     hostsFiles: new HostsFiles({ host, engine, notebook, networks, log }),
     discard: (NetworkID, EndpointID) => networkDriver.deleteEndpoint({ NetworkID, EndpointID }),
     now: () => performance.now(),

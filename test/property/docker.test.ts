@@ -101,8 +101,8 @@ async function play(plugin: PluginHost, group: readonly Step[]): Promise<void> {
 }
 
 it.each([
-  ['local', () => undefined],
-  ['global', () => new FakeClusterStore()],
+  ['local', (): FakeClusterStore | undefined => undefined],
+  ['global', (): FakeClusterStore | undefined => new FakeClusterStore()],
 ] as const)(
   'nothing is left in %s scope when Docker has deleted all, whatever happened before',
   async (_, cluster) => {

@@ -4,6 +4,7 @@ import { Census } from '../../../src/docker/census.js';
 import { Debts } from '../../../src/docker/debts.js';
 import type { Engine, EngineContainer } from '../../../src/docker/engine.js';
 import type { HostsFiles } from '../../../src/docker/hostsFiles.js';
+import type { Networks } from '../../../src/docker/networks.js';
 import { Notebook } from '../../../src/docker/notebook.js';
 import { SwitchError } from '../../../src/model/error.js';
 import { parseMac } from '../../../src/model/mac.js';
@@ -34,6 +35,7 @@ async function setUp() {
     engine,
     notebook,
     debts: new Debts(host, notebook, log),
+    networks: { leaveRemoved: async () => {} } as unknown as Networks,
     hostsFiles: { check: async () => {}, follow: async () => {} } as unknown as HostsFiles,
     discard: async (_, id) => {
       await host.detach(id);

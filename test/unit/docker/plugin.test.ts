@@ -209,6 +209,36 @@ describe('a network', () => {
     await eventually('it is left', () => host.networks().length === 0);
   });
 
+  it('made again before it could be left is kept', async () => {
+    const plugin = await PluginHost.running();
+    const { dockerd, host } = plugin;
+    const old = await dockerd.createNetwork({ name: 'net1' });
+    await joined(plugin, old);
+    host.trouble.set('leave', new SwitchError('STORE_DOWN', 'etcd'));
+    await dockerd.removeNetwork(old);
+    const id = await dockerd.createNetwork({ name: 'net1' });
+    host.trouble.clear();
+    await joined(plugin, id);
+    await plugin.stop();
+    await plugin.start();
+    await dockerd.run('c1', id);
+    await eventually('all is settled', () => host.endpoints()[0]?.name === 'c1');
+    expect(host.networks()).toMatchObject([{ name: 'net1', docker_id: id }]);
+  });
+
+  it('removed on one host while another is joining it does not stay', async () => {
+    const { overlay, a, b } = await twoHosts(new FakeClusterStore());
+    for (const { dockerd } of [a, b]) await dockerd.activate();
+    let go = () => {};
+    a.host.trouble.set('join', new Promise<void>((resolve) => (go = resolve)));
+    const id = await a.dockerd.createNetwork({ name: 'net1' });
+    await eventually('it is being joined', () => a.host.calls.includes('join net1'));
+    await b.dockerd.removeNetwork(id);
+    go();
+    await eventually('it is left', () => b.host.calls.includes('leave net1'));
+    await eventually('it is gone', () => overlay.networks.size === 0);
+  });
+
   it.each([
     [{ encrypted: '' }, /encrypted.*encrypt the underlay/],
     [{ vin: '5' }, /vin: unknown key, did you mean `vni`/],
