@@ -54,7 +54,9 @@ export class DockerLab {
     await ip(['netns', 'add', this.fabric], signal);
     const inFabric = (...args) => ip(['-n', this.fabric, ...args], signal);
     await inFabric('link', 'set', 'lo', 'up');
-    await inFabric('link', 'add', 'fabric', 'mtu', '1500', 'type', 'bridge');
+    // Of its own accord a bridge has the lowest MAC of its ports, so that hosts would lose it when one goes.
+    const own = ['address', '02:00:00:00:00:fe', 'mtu', '1500'];
+    await inFabric('link', 'add', 'fabric', ...own, 'type', 'bridge');
     await inFabric('link', 'set', 'fabric', 'up');
     await inFabric('address', 'add', `${this.etcd.address}/24`, 'dev', 'fabric');
     await this.etcd.start(signal);
