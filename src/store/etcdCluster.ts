@@ -84,10 +84,15 @@ export class EtcdCluster {
     const metadata = this.#metadata();
     // Without this a member that lost its leader leaves us waiting.
     metadata.set('hasleader', 'true');
-    return {
-      client,
-      stream: client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata),
-    };
+    const stream = client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      metadata,
+    );
+    // An error that nobody listens for, now or after the end, would end the process.
+    stream.on('error', () => {});
+    return { client, stream };
   }
 
   /** What an error of a member means; one of its connection drops that, and the next member's turn comes. */

@@ -21,6 +21,7 @@ export async function follow(
   let stop: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
+      if (end.aborted) return resolve();
       stop = () => resolve();
       end.addEventListener('abort', stop);
       stream.on('data', (response: Rpc.IWatchResponse) => {

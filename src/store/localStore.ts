@@ -91,6 +91,8 @@ class LocalStore implements Store {
     if (signal.aborted) return;
     const missed = changesBetween(from.entries, this.#entries);
     if (missed.length > 0) onChanges(missed, String(this.#revision));
+    // The caller may have had enough.
+    if (signal.aborted) return;
     await new Promise<void>((resolve, reject) => {
       const end = () => {
         this.#watchers.delete(watcher);

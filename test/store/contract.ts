@@ -248,6 +248,10 @@ export function contract(name: string, engine: () => Engine): void {
       const store = await open();
       const from = await store.snapshot();
       await expect(store.watch(from, () => {}, AbortSignal.abort())).resolves.toBeUndefined();
+      const abort = new AbortController();
+      const soon = store.watch(from, () => {}, abort.signal);
+      abort.abort();
+      await soon;
       const mirror = await Mirror.start(testScope(), store);
       await write(store, put('a', '1'));
       await eventually('a change', () => mirror.told.length > 0);

@@ -37,6 +37,27 @@ export class Mirror {
     return mirror;
   }
 
+  /** As a host does it: from a new snapshot whenever the watch has ended. `current` gives the mirror of now. */
+  static async keep(scope: Scope, store: Store): Promise<{ current(): Mirror | undefined }> {
+    let mirror: Mirror | undefined;
+    let done = false;
+    const loop = async () => {
+      while (!done) {
+        const from = await store.snapshot().catch(() => undefined);
+        if (done || from === undefined) continue;
+        mirror = new Mirror(store, from);
+        await mirror.ended;
+      }
+    };
+    const end = loop();
+    await scope.defer('following', async () => {
+      done = true;
+      await mirror?.stop();
+      await end;
+    });
+    return { current: () => mirror };
+  }
+
   async stop(): Promise<Error | undefined> {
     this.#abort.abort();
     return await this.ended;
