@@ -25,6 +25,8 @@ export interface VswitchdSpec {
   /** Beside the address, which is the host's. */
   readonly vtep?: Partial<ConfigFile['vtep']>;
   readonly datapath?: ConfigFile['datapath'];
+  /** URL. */
+  readonly store?: string;
   /** Another than its own control socket. */
   readonly socket?: string;
 }
@@ -90,11 +92,12 @@ export class Vswitchd {
   /** Replaces the networks of the configuration file; `reload` makes them so. */
   async configure(networks: readonly NetworkConfig[]): Promise<void> {
     this.#spec = { ...this.#spec, networks };
-    const { vtep, datapath } = this.#spec;
+    const { vtep, datapath, store } = this.#spec;
     const file = {
       vtep: { address: this.host.address[this.#family], ...vtep },
       control: { socket: this.socket },
       ...(datapath && { datapath }),
+      ...(store && { store }),
       networks,
     };
     await writeFile(this.configFile, stringify(file));
