@@ -68,10 +68,11 @@ export class Census {
 
   /** Everything once. Throws ENGINE_AWAY. */
   async look(): Promise<void> {
-    const { engine, hostsFiles, debts } = this.#parts;
+    const { engine, networks, hostsFiles, debts } = this.#parts;
     this.#containers = await engine.containers();
     await this.#nameEndpoints();
     await this.#discardForgotten();
+    await networks.leaveRemoved();
     await hostsFiles.check(this.#containers);
     await debts.settle();
   }

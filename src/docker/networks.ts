@@ -23,7 +23,7 @@ import type { Notebook, PoolNote } from './notebook.js';
 const LOOKS = [20, 40, 80, 160, 320, 640, 1_280, 2_560, 5_000, 5_000];
 
 /** Removed networks that are remembered: far more than can be joined at one moment. */
-const REMOVED_MAX = 1_000;
+const REMOVED_MAX = 100;
 
 export interface NetworksParts {
   readonly host: DockerHost;
@@ -40,8 +40,6 @@ export class Networks {
   readonly #lanes = new Lanes();
   /** Made by CreateNetwork, and not yet joined. */
   readonly #expected = new Set<string>();
-  /** NetworkIDs never come back. */
-  readonly #removed = new Set<string>();
   readonly #stopped = new AbortController();
 
   constructor(parts: NetworksParts) {
@@ -74,10 +72,10 @@ export class Networks {
    */
   async forget(id: string): Promise<void> {
     this.#expected.delete(id);
-    if (this.#removed.size >= REMOVED_MAX) this.#removed.clear();
-    this.#removed.add(id);
+    const { notebook, debts } = this.#parts;
+    const { removed } = notebook.notes;
+    notebook.notes.removed = [...removed.filter((old) => old !== id), id].slice(-REMOVED_MAX);
     await this.#lanes.run(id, async () => {
-      const { notebook, debts } = this.#parts;
       const name = notebook.notes.networks.get(id)?.name ?? this.#known(id)?.name;
       notebook.notes.networks.delete(id);
       await notebook.save();
@@ -87,9 +85,9 @@ export class Networks {
 
   /** Leaves what has come back although Docker had removed it. Call it after changes of the host's networks. */
   async leaveRemoved(): Promise<void> {
-    const { host } = this.#parts;
-    const back = host.networks().flatMap(({ docker_id }) => docker_id ?? []);
-    for (const id of back) if (this.#removed.has(id)) await this.forget(id);
+    const { host, notebook } = this.#parts;
+    const there = host.networks().flatMap(({ docker_id }) => docker_id ?? []);
+    for (const id of there) if (notebook.notes.removed.includes(id)) await this.forget(id);
   }
 
   /** `local`: dockerd alone knows the network; names and addresses of other hosts come from us. */

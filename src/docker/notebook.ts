@@ -64,6 +64,8 @@ const notesSchema = z.object({
   /** By EndpointID, from CreateEndpoint to DeleteEndpoint. */
   endpoints: mapOf(endpointNote),
   debts: z.array(debtSchema),
+  /** NetworkIDs that Docker removed here, the last ones last; they never come back. */
+  removed: z.array(z.string()),
   /** Paths of hosts files that hold lines of ours, by container. */
   hostsFiles: mapOf(z.string()),
 });
@@ -117,6 +119,7 @@ function blank(): Notes {
     pools: new Map(),
     endpoints: new Map(),
     debts: [],
+    removed: [],
     hostsFiles: new Map(),
   };
 }

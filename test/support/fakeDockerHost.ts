@@ -114,8 +114,9 @@ export class FakeDockerHost implements DockerHost {
       ...except,
       ...this.networks().flatMap(({ pools }) => pools.map((p) => p.subnet)),
     ]);
-    for (let third = 0; third < 256; third++) {
-      const subnet = `10.99.${third}.0/24`;
+    const first = 100 * this.overlay.hosts.indexOf(this);
+    for (let n = 0; n < 256; n++) {
+      const subnet = `10.99.${(first + n) % 256}.0/24`;
       if (!taken.has(subnet)) return subnet;
     }
     throw new SwitchError('NO_FREE_SUBNET', '');

@@ -55,6 +55,7 @@ export interface NetworkWish {
 export class FakeClusterStore {
   readonly networks = new Map<string, Network>();
   readonly dockerds: FakeDockerd[] = [];
+  readonly making = new Set<string>();
 }
 
 export interface FakeDockerdOptions {
@@ -69,10 +70,12 @@ export class FakeDockerd {
   readonly #cluster: FakeClusterStore | undefined;
   readonly networks: Map<string, Network>;
   readonly containers = new Map<string, Container>();
-  /** Their endpoints are being made. */
-  readonly starting = new Set<{ readonly endpoints: readonly { readonly networkId: string }[] }>();
+  /** Their endpoints are being made or deleted. */
+  readonly busy = new Set<{ readonly endpoints: readonly { readonly networkId: string }[] }>();
   /** Every call that was sent, with its request. */
   readonly sent: { readonly call: string; readonly body: unknown }[] = [];
+  /** Names of networks that do not exist yet. */
+  readonly #making = new Set<string>();
   #server: Server | undefined;
 
   constructor({ plugin, api, cluster }: FakeDockerdOptions) {
@@ -121,8 +124,20 @@ export class FakeDockerd {
     await this.call('IpamDriver.GetDefaultAddressSpaces');
   }
 
-  /** `docker network create`; gives the NetworkID. */
+  /** `docker network create`; gives the NetworkID. Names are unique: dockerd sees to that. */
   async createNetwork(wish: NetworkWish): Promise<string> {
+    const names = this.#cluster?.making ?? this.#making;
+    const isTaken = [...this.networks.values()].some(({ name }) => name === wish.name);
+    if (isTaken || names.has(wish.name)) throw new Refusal(`network ${wish.name} already exists`);
+    names.add(wish.name);
+    try {
+      return await this.#makeNetwork(wish);
+    } finally {
+      names.delete(wish.name);
+    }
+  }
+
+  async #makeNetwork(wish: NetworkWish): Promise<string> {
     const ipam = wish.ipam ?? 'vswitch';
     const given: Pool[] = [];
     const id = randomBytes(32).toString('hex');
@@ -168,11 +183,11 @@ export class FakeDockerd {
   async run(name: string, networkId: string, address?: string): Promise<Endpoint> {
     const network = this.#network(networkId);
     const start = { endpoints: [{ networkId }] };
-    this.starting.add(start);
+    this.busy.add(start);
     try {
       return await this.#connect(name, network, address);
     } finally {
-      this.starting.delete(start);
+      this.busy.delete(start);
     }
   }
 
@@ -204,21 +219,24 @@ export class FakeDockerd {
   /** `docker rm -f` */
   async remove(name: string): Promise<void> {
     const container = this.containers.get(name);
+    if (container === undefined) return;
     this.containers.delete(name);
-    for (const endpoint of container?.endpoints ?? []) {
+    this.busy.add(container);
+    for (const endpoint of container.endpoints) {
       await this.call('NetworkDriver.Leave', {
         NetworkID: endpoint.networkId,
         EndpointID: endpoint.id,
       });
       await this.#deleteEndpoint(this.#network(endpoint.networkId), endpoint);
     }
+    this.busy.delete(container);
   }
 
   /** By this host's containers or, with a cluster store, by anybody's. */
   isInUse(networkId: string): boolean {
     const all = this.#cluster?.dockerds ?? [this];
-    return all.some(({ containers, starting }) =>
-      [...containers.values(), ...starting].some(({ endpoints }) =>
+    return all.some(({ containers, busy }) =>
+      [...containers.values(), ...busy].some(({ endpoints }) =>
         endpoints.some((endpoint) => endpoint.networkId === networkId),
       ),
     );

@@ -150,6 +150,18 @@ describe('a network', () => {
     expect(new Set(addresses).size).toBe(2);
   });
 
+  it('is that of the host that was first, whatever Docker shows on the other', async () => {
+    const { a, b } = await twoHosts();
+    let go = () => {};
+    b.host.trouble.set('join', new Promise<void>((resolve) => (go = resolve)));
+    const onB = await b.dockerd.createNetwork({ name: 'net1' });
+    await eventually('it is being joined', () => b.host.calls.includes('join net1'));
+    await joined(a, await a.dockerd.createNetwork({ name: 'net1' }));
+    go();
+    expect(b.dockerd.networks.get(onB)?.pools[0]?.subnet).toBe('10.99.100.0/24');
+    expect((await b.dockerd.run('c2', onB)).addresses[0]?.address).toBe('10.99.0.2/24');
+  });
+
   it('gets the addresses of its own name when Docker shows a subnet that was guessed wrong', async () => {
     const { overlay, a } = await twoHosts();
     overlay.add('red', 300, '10.3.0.0/24');
