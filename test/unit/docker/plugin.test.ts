@@ -159,6 +159,7 @@ describe('a network', () => {
     await joined(a, await a.dockerd.createNetwork({ name: 'net1' }));
     go();
     expect(b.dockerd.networks.get(onB)?.pools[0]?.subnet).toBe('10.99.100.0/24');
+    expect(await joined(b, onB)).toMatchObject({ pools: [{ subnet: '10.99.0.0/24' }] });
     expect((await b.dockerd.run('c2', onB)).addresses[0]?.address).toBe('10.99.0.2/24');
   });
 
