@@ -40,6 +40,10 @@ export default defineConfig({
         test: { sequence: { groupOrder: 1 } },
       },
       {
+        extends: true,
+        test: { name: 'faults', include: ['test/faults/**/*.test.ts'], testTimeout: 120_000 },
+      },
+      {
         extends: './test/docker/vitest.config.ts',
         test: { sequence: { groupOrder: 2 } },
       },

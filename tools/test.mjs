@@ -2,8 +2,8 @@
 //
 //   node tools/test.mjs [suite ...] [-- arguments for vitest]
 //
-// Suites: lint, native, unit, property, store, datapath, netns; consul and docker, which take too long to be part of
-// everything. A suite that cannot run here fails; none is skipped.
+// Suites: lint, native, unit, property, store, datapath, netns; consul, faults and docker, which take too long to be
+// part of everything. A suite that cannot run here fails; none is skipped.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,12 +25,14 @@ const goalOf = {
   consul: 'consul',
   datapath: 'build',
   netns: 'test',
+  faults: 'store',
   docker: 'docker',
 };
 const suites = Object.keys(goalOf);
 const projects = suites.filter((suite) => suite !== 'lint' && suite !== 'native');
 const needRoot = ['netns', 'docker'];
-const everything = suites.filter((suite) => suite !== 'consul' && suite !== 'docker');
+const long = ['consul', 'faults', 'docker'];
+const everything = suites.filter((suite) => !long.includes(suite));
 const instead =
   'run it with sudo, or `npm run test:unit`, `npm run test:datapath` and `npm run test:native` without.';
 

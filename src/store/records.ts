@@ -254,7 +254,7 @@ function garbage(why: string): Garbage {
   return { kind: 'garbage', why };
 }
 
-const isName = (text: string) => name().safeParse(text).success;
+const isName = (text: string) => nameSchema.safeParse(text).success;
 
 /** Only canonical text, so that one thing has one key. */
 function isHost(text: string): boolean {
@@ -263,7 +263,7 @@ function isHost(text: string): boolean {
 }
 
 function isSubnet(text: string): boolean {
-  return subnet().safeParse(text).data === text;
+  return subnetSchema.safeParse(text).data === text;
 }
 
 function sorted(value: unknown): unknown {
@@ -273,6 +273,8 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]));
 }
 
+const nameSchema = name();
+const subnetSchema = subnet();
 const version = z.literal(RECORD_VERSION, { error: String(RECORD_VERSION) });
 const word = () => z.string({ error: 'text of 1-255 characters' }).min(1).max(255);
 
