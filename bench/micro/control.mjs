@@ -44,7 +44,7 @@ function worksOn(count, { parseConfig, merge, plan, emptyState, stringify }) {
       parseConfig(text, 'bench');
     },
     merge: () => {
-      merge(vtep, networks, emptyState);
+      merge(vtep, { file: networks, shared: [], runtime: emptyState });
     },
     plan: () => {
       plan(intent, new Set());
