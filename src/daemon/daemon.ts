@@ -26,7 +26,7 @@ import { Reconciler } from '../overlay/reconcile.js';
 import { StaticEdits } from '../overlay/staticEdits.js';
 import { checkSocketFree, listen, makeSocketDirectory } from '../socket/unixSocket.js';
 import { loadState, prepareState, requireSafeDirectory, statePathOf } from '../store/stateFile.js';
-import { dockerHostOf } from './dockerHost.js';
+import { type DockerHostParts, dockerHostOf } from './dockerHost.js';
 import { EventPump } from './events.js';
 import { operationsOf } from './operations.js';
 import { dockerMemory } from './ownFile.js';
@@ -119,8 +119,10 @@ async function open(opening: Opening): Promise<Daemon> {
     isPrivate: store.isPrivate,
     warnings: [...(broken === undefined ? [] : [broken]), ...store.warnings],
   });
+  const containers = new ContainerEdits({ overlay, datapath, log });
+  containers.watch();
   if (opening.docker !== undefined) {
-    await serveDocker({ ...opening, docker: opening.docker }, overlay);
+    await serveDocker({ ...opening, docker: opening.docker }, { overlay, containers, datapath });
   }
   const api = await buildApi(operations, { version: VERSION, log });
   closers.push(() => api.close());
@@ -197,15 +199,13 @@ async function begin(overlay: Overlay, opening: Opening, probe: Probe): Promise<
 /** Only now that the switch runs: dockerd may call at once. Throws SOCKET_UNUSABLE. */
 async function serveDocker(
   { docker, socket, parts, closers }: Opening & { readonly docker: DockerSettings },
-  overlay: Overlay,
+  host: DockerHostParts,
 ): Promise<void> {
-  const { datapath, log } = parts;
-  const containers = new ContainerEdits(overlay, datapath);
   const plugin = await startDockerPlugin({
-    host: dockerHostOf({ overlay, containers, datapath }),
+    host: dockerHostOf(host),
     memory: dockerMemory(socket),
     settings: docker,
-    log,
+    log: parts.log,
   });
   closers.push(() => plugin.stop());
 }

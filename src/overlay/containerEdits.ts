@@ -1,5 +1,6 @@
 // Edits of ports whose TAP somebody else moves into a container and configures.
 
+import type { Logger } from 'pino';
 import { portSchema } from '../config/networkSchema.js';
 import type { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
@@ -23,13 +24,28 @@ export interface Container extends ContainerEndpoint {
   readonly sandbox: string;
 }
 
+export interface ContainerEditsParts {
+  readonly overlay: Overlay;
+  readonly datapath: Pick<Datapath, 'makeTap' | 'removeRoamingTap'>;
+  readonly log: Logger;
+}
+
 export class ContainerEdits {
   readonly #overlay: Overlay;
-  readonly #datapath: Pick<Datapath, 'makeTap' | 'removeRoamingTap'>;
+  readonly #datapath: ContainerEditsParts['datapath'];
+  readonly #log: Logger;
 
-  constructor(overlay: Overlay, datapath: Pick<Datapath, 'makeTap' | 'removeRoamingTap'>) {
+  constructor({ overlay, datapath, log }: ContainerEditsParts) {
     this.#overlay = overlay;
     this.#datapath = datapath;
+    this.#log = log;
+  }
+
+  /** From now on ports whose TAP is destroyed are forgotten: nothing can bring it back. */
+  watch(): void {
+    const look = () => void this.#forgetLost();
+    this.#overlay.onLook(look);
+    look();
   }
 
   /** Those attached, also by an earlier run. */
@@ -83,6 +99,26 @@ export class ContainerEdits {
       if (row?.endpoint === undefined) return;
       const next = { ...row, endpoint: { ...row.endpoint, name, aliases } };
       await overlay.change(`container ${name} has its names`, replaced(overlay.runtime, next));
+    });
+  }
+
+  /** Never throws. */
+  async #forgetLost(): Promise<void> {
+    const overlay = this.#overlay;
+    const isLost = ({ port }: PortRow) => {
+      const condition = port.sandbox === undefined ? undefined : overlay.portCondition(port.name);
+      return condition?.state === 'waiting' && condition.code === 'TAP_GONE';
+    };
+    if (!overlay.runtime.ports.some(isLost)) return;
+    await overlay.edit(async () => {
+      for (const { port, network } of overlay.runtime.ports.filter(isLost)) {
+        try {
+          const what = `port ${port.name} removed from network ${network}: its TAP is gone`;
+          await overlay.change(what, withoutPort(overlay.runtime, port.name));
+        } catch (error) {
+          this.#log.error({ port: port.name, error: (error as Error).message }, 'port kept');
+        }
+      }
     });
   }
 

@@ -5,14 +5,9 @@ import type { Logger } from 'pino';
 import type { ApplyReport } from '../datapath/seam.js';
 import { SwitchError } from '../model/error.js';
 import type { Network } from '../model/network.js';
-import {
-  emptyState,
-  type PortRow,
-  type RuntimeState,
-  type SharedNetwork,
-  withoutPort,
-} from '../store/runtimeState.js';
+import { emptyState, type RuntimeState, type SharedNetwork } from '../store/runtimeState.js';
 import type { PreparedState } from '../store/stateFile.js';
+import { Announcer } from './announcer.js';
 import { handedOver } from './handover.js';
 import type { Skipped } from './merge.js';
 import type { NetworkNeighbors } from './neighbors.js';
@@ -20,7 +15,6 @@ import type { Intent } from './plan.js';
 import type { Changed, PortCondition, Reconciler, Swept } from './reconcile.js';
 import { Serial } from './serial.js';
 import {
-  announcedBy,
   type Base,
   intentOf,
   knowledgeOf,
@@ -63,14 +57,12 @@ export class Overlay {
   readonly #parts: OverlayParts;
   readonly #edits = new Serial();
   readonly #passes = new Serial();
+  readonly #announcer: Announcer;
   readonly #listeners: (() => void)[] = [];
+  readonly #lookers: (() => void)[] = [];
   #settings: Settings;
   /** What the settings mean. */
   #intent: Intent;
-  /** Networks that this host gives up: it goes on with them, but tells nobody of its containers there. */
-  readonly #leaving = new Map<string, SharedNetwork>();
-  #announced: readonly LocalEndpoint[] = [];
-  #announcedText = '';
   #refreshQueued = false;
   #followQueued = false;
   #trouble = '';
@@ -78,6 +70,7 @@ export class Overlay {
 
   constructor(base: Base, runtime: RuntimeState, parts: OverlayParts) {
     this.#parts = parts;
+    this.#announcer = new Announcer(parts.sharing);
     const knowledge = { networks: [], state: parts.sharing.state, stale: false };
     const merged = { networks: [], shared: new Map(), skipped: [] };
     this.#settings = { base, runtime, knowledge, purged: false, merged };
@@ -96,10 +89,9 @@ export class Overlay {
       const intent = intentOf(settings);
       await reconciler.change(intent);
       this.#adopt(settings, intent);
-      await this.#sweepStrays();
+      await reconciler.sweepStrays();
     });
     sharing.onChange(() => this.requestFollow());
-    await this.#dropLost();
     this.#timer = setInterval(() => this.requestRefresh(), REFRESH_MS);
   }
 
@@ -139,7 +131,7 @@ export class Overlay {
 
   /** Containers of this host, as the others are told. */
   get announced(): readonly LocalEndpoint[] {
-    return this.#announced;
+    return this.#announcer.announced;
   }
 
   /** The containers of networks of the store that are in use here, by network. */
@@ -193,6 +185,11 @@ export class Overlay {
     this.#listeners.push(listener);
   }
 
+  /** Calls back whenever ports were looked at. */
+  onLook(listener: () => void): void {
+    this.#lookers.push(listener);
+  }
+
   /** Looks at namespaces and waiting ports soon; calls in between are one. */
   requestRefresh(): void {
     if (this.#refreshQueued) return;
@@ -203,7 +200,7 @@ export class Overlay {
       if (this.#trouble !== '' || this.#knowledge().stale !== this.#settings.knowledge.stale) {
         await this.#follow();
       }
-      void this.#dropLost();
+      for (const listener of this.#lookers) listener();
     });
   }
 
@@ -242,14 +239,13 @@ export class Overlay {
 
   /** Withdraws our containers in the network from the store while `work` removes it there. */
   async leaving(network: SharedNetwork, work: () => Promise<void>): Promise<void> {
-    const { name } = network.network;
-    this.#leaving.set(name, network);
-    this.#announce();
+    this.#announcer.leave(network);
+    this.#announcer.announce(this.#settings);
     try {
       await work();
     } finally {
-      this.#leaving.delete(name);
-      this.#announce();
+      this.#announcer.stay(network);
+      this.#announcer.announce(this.#settings);
     }
   }
 
@@ -313,10 +309,7 @@ export class Overlay {
 
   #knowledge(runtime = this.runtime): Settings['knowledge'] {
     const { sharing, now } = this.#parts;
-    const knowledge = knowledgeOf(sharing, runtime, now());
-    if (this.#leaving.size === 0) return knowledge;
-    const rest = knowledge.networks.filter(({ network }) => !this.#leaving.has(network.name));
-    return { ...knowledge, networks: [...rest, ...this.#leaving.values()] };
+    return this.#announcer.held(knowledgeOf(sharing, runtime, now()));
   }
 
   /** What `next` leaves out and is not left out now. */
@@ -384,44 +377,14 @@ export class Overlay {
 
   /** Drops additions that have moved into the file or the store. The start goes on when that cannot be saved. */
   async #forgetMoved(): Promise<void> {
-    const { sharing, log } = this.#parts;
+    const { sharing, log, prepare } = this.#parts;
     const runtime = await handedOver(withoutRepeated(this.runtime, this.base), sharing, log);
     if (runtime === this.runtime) return;
     this.#settings = { ...this.#settings, runtime };
     try {
-      await (await this.#parts.prepare(runtime)).commit();
+      await (await prepare(runtime)).commit();
     } catch (error) {
-      this.#parts.log.warn({ error: (error as Error).message }, 'state not saved');
-    }
-  }
-
-  /** Forgets ports whose TAP somebody else has destroyed: nothing can bring it back. Never throws. */
-  async #dropLost(): Promise<void> {
-    const isLost = ({ port }: PortRow) => {
-      const condition = port.sandbox === undefined ? undefined : this.portCondition(port.name);
-      return condition?.state === 'waiting' && condition.code === 'TAP_GONE';
-    };
-    if (!this.runtime.ports.some(isLost)) return;
-    await this.edit(async () => {
-      for (const { port, network } of this.runtime.ports.filter(isLost)) {
-        try {
-          const what = `port ${port.name} removed from network ${network}: its TAP is gone`;
-          await this.change(what, withoutPort(this.runtime, port.name));
-        } catch (error) {
-          this.#parts.log.error({ port: port.name, error: (error as Error).message }, 'port kept');
-        }
-      }
-    });
-  }
-
-  /** Removes TAPs that an earlier run left for ports that are no more. */
-  async #sweepStrays(): Promise<void> {
-    const { reconciler, log } = this.#parts;
-    try {
-      const { removed } = await reconciler.sweepAll();
-      for (const tap of removed) log.info({ ...tap }, 'TAP removed: no port wants it any more');
-    } catch (error) {
-      log.warn({ error: (error as Error).message }, 'cannot look for TAPs of earlier runs');
+      log.warn({ error: (error as Error).message }, 'state not saved');
     }
   }
 
@@ -432,17 +395,8 @@ export class Overlay {
     for (const { what, why } of next.merged.skipped) {
       if (!known.has(what)) this.#parts.log.warn({ what, why }, 'addition left out');
     }
-    this.#announce();
+    this.#announcer.announce(next);
     for (const listener of this.#listeners) listener();
-  }
-
-  #announce(): void {
-    this.#announced = announcedBy(this.#settings).filter(
-      ({ network }) => !this.#leaving.has(network),
-    );
-    const text = JSON.stringify(this.#announced);
-    if (text !== this.#announcedText) this.#parts.sharing.announce(this.#announced);
-    this.#announcedText = text;
   }
 }
 

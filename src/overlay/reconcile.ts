@@ -11,7 +11,6 @@ import type { Logger } from 'pino';
 import type { Datapath } from '../datapath/datapath.js';
 import type { ApplyReport, OwnedTap } from '../datapath/seam.js';
 import { SwitchError } from '../model/error.js';
-import { sameProcess } from '../model/netns.js';
 import { ifnameOf, type Port } from '../model/network.js';
 import type { ErrorCode } from '../model/sentences.js';
 import {
@@ -25,6 +24,7 @@ import {
   type Sightings,
 } from './devices.js';
 import type { NamespaceId, Namespaces, Sighting } from './namespaces.js';
+import { Pins } from './pins.js';
 import { type Intent, plan } from './plan.js';
 import { type Refusal, Retries } from './retries.js';
 
@@ -74,8 +74,7 @@ export class Reconciler {
   #conditions: ReadonlyMap<string, PortCondition> = new Map();
   /** Ports that the datapath reported gone since the last pass. */
   readonly #gone = new Set<string>();
-  /** First sight of paths in /proc: the kernel may give a PID to a stranger later. */
-  readonly #pinned = new Map<string, Sighting>();
+  readonly #pins = new Pins();
   readonly #retries = new Retries();
   /** Ports whose place is still taken by the TAP of a port that is no more, and its name. */
   readonly #heirs = new Map<string, string>();
@@ -164,6 +163,17 @@ export class Reconciler {
     return owner === undefined
       ? { removed: [], left: [] }
       : this.sweep(await this.#parts.datapath.ownedTaps(owner));
+  }
+
+  /** Sweeps TAPs that an earlier run left for ports that are no more. Never throws. */
+  async sweepStrays(): Promise<void> {
+    const { log } = this.#parts;
+    try {
+      const { removed } = await this.sweepAll();
+      for (const tap of removed) log.info({ ...tap }, 'TAP removed: no port wants it any more');
+    } catch (error) {
+      log.warn({ error: (error as Error).message }, 'cannot look for TAPs of earlier runs');
+    }
   }
 
   /** Releases what has gone, and tries again what waits. Never throws: trouble is logged, once. */
@@ -314,19 +324,8 @@ export class Reconciler {
     return there === undefined || there.namespace === here?.namespace;
   }
 
-  /** Why the port cannot be in the namespace seen at its path; `undefined` when it can. */
   #misplaced(port: Port, sight: Sighting | undefined, intent: Intent): string | undefined {
-    const path = namespacePath(port);
-    if (path === undefined) return undefined;
-    const meant = intent.processes?.get(port.name);
-    if (meant !== undefined && !sameProcess(meant, sight?.process)) return PROCESS_ENDED;
-    if (sight === undefined) return `its network namespace ${path} does not exist`;
-    // A restored row without its process: whoever has the PID now is a stranger.
-    if (meant === undefined && intent.processes?.has(port.name)) return PROCESS_ENDED;
-    const first = this.#pinned.get(path);
-    return first === undefined || sameSight(first, sight)
-      ? undefined
-      : `${path} is of another process now`;
+    return this.#pins.misplaced(port, sight, intent.processes);
   }
 
   async #apply(intent: Intent, conditions: ReadonlyMap<string, PortCondition>): Promise<void> {
@@ -354,19 +353,9 @@ export class Reconciler {
     this.#intent = intent;
     this.#conditions = conditions;
     this.#retries.keep((name) => conditions.get(name)?.state === 'waiting');
-    this.#pin(portsOf(intent), ids);
+    const isAttached = (name: string) => conditions.get(name)?.state === 'attached';
+    this.#pins.pin(portsOf(intent), ids, isAttached);
     for (const [name, now] of conditions) this.#tell(name, old.get(name), now);
-  }
-
-  #pin(ports: readonly Port[], ids: Sightings): void {
-    const paths = new Set(ports.map(namespacePath));
-    for (const path of this.#pinned.keys()) if (!paths.has(path)) this.#pinned.delete(path);
-    for (const port of ports) {
-      const path = namespacePath(port);
-      const sight = ids.get(port.name);
-      if (!path?.startsWith('/proc/') || sight === undefined) continue;
-      if (this.#conditions.get(port.name)?.state === 'attached') this.#pinned.set(path, sight);
-    }
   }
 
   #tell(port: string, before: PortCondition | undefined, now: PortCondition): void {
@@ -385,13 +374,6 @@ export class Reconciler {
     };
     return new Map(await Promise.all(portsOf(intent).map(look)));
   }
-}
-
-const PROCESS_ENDED = 'the process has ended';
-
-function sameSight(a: Sighting, b: Sighting): boolean {
-  if (a.process !== undefined) return sameProcess(a.process, b.process);
-  return a.namespace === b.namespace;
 }
 
 /** The report of applying once more what is applied. */
