@@ -53,7 +53,7 @@ export class Census {
     this.soon();
   }
 
-  /** Endpoints of this host have changed. */
+  /** Endpoints or networks of this host have changed. */
   soon(): void {
     this.#pause = SOON_MS;
     this.#schedule();
@@ -77,9 +77,10 @@ export class Census {
     await debts.settle();
   }
 
-  /** Whether all endpoints of this host have got their names. */
+  /** Whether all endpoints of this host have got their names, and all debts are paid. */
   get isComplete(): boolean {
-    return this.#parts.host.endpoints().every(({ name }) => name !== undefined);
+    const { host, debts } = this.#parts;
+    return !debts.areOpen && host.endpoints().every(({ name }) => name !== undefined);
   }
 
   #schedule(): void {

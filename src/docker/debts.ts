@@ -1,6 +1,7 @@
 // What must be told to the store, sooner or later: Docker itself has forgotten it already.
 
 import type { Logger } from 'pino';
+import { SwitchError } from '../model/error.js';
 import { isPassing } from './deadline.js';
 import type { DockerHost } from './host.js';
 import type { Debt, Notebook } from './notebook.js';
@@ -15,6 +16,10 @@ export class Debts {
     this.#host = host;
     this.#notebook = notebook;
     this.#log = log;
+  }
+
+  get areOpen(): boolean {
+    return this.#notebook.notes.debts.length > 0;
   }
 
   /** A debt is in the notes before it is paid, so that a crash between costs nothing. */
@@ -42,13 +47,18 @@ export class Debts {
       if (debt.kind === 'leave') await this.#host.leave(debt.network);
       else await this.#host.release(debt.network, debt.address);
     } catch (error) {
-      const again = isPassing(error);
+      const again = isPassing(error) || isInUse(error);
       this.#log.warn({ ...debt, again, detail: (error as Error).message }, 'docker: not given up');
       if (again) return;
     }
     this.cancel((other) => other === debt);
     await this.#notebook.save();
   }
+}
+
+/** Docker says that nobody uses it: then another host has not told yet that its containers are gone. */
+function isInUse(error: unknown): boolean {
+  return error instanceof SwitchError && error.code === 'NETWORK_IN_USE';
 }
 
 function isSame(a: Debt, b: Debt): boolean {

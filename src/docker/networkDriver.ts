@@ -28,7 +28,7 @@ export interface NetworkDriverParts {
   readonly pools: Pools;
   readonly debts: Debts;
   readonly log: Logger;
-  /** Endpoints of this host have changed. */
+  /** Endpoints or networks of this host have changed. */
   readonly changed: () => void;
 }
 
@@ -63,6 +63,7 @@ export class NetworkDriver {
 
   async deleteNetwork(id: string) {
     await this.#parts.networks.forget(id);
+    this.#parts.changed();
     return {};
   }
 
