@@ -83,7 +83,7 @@ export class DockerLab {
       file,
       [`vtep: {address: ${host.address}}`, `store: ${this.etcd.url}`, 'docker: {}', ''].join('\n'),
     );
-    const isReady = (written) => written.includes('"msg":"ready"');
+    const isReady = (written) => written.includes('"msg":"docker: ready"');
     await host.start('vswitchd', [...ours('vswitchd'), '--config', file], { isReady, signal });
   }
 
