@@ -1,160 +1,148 @@
-// The store in etcd (v3 API): every key below PREFIX/, revisions and leases are etcd's own.
+// What the switch follows from, all together: the file, the store, and what was added here. Pure.
 
-import { SwitchError } from '../model/error.js';
-import type { Rpc } from './etcdApi.js';
-import { EtcdCluster } from './etcdCluster.js';
-import { isNoSuchLease } from './etcdError.js';
-import { follow } from './etcdWatch.js';
-import type {
-  Change,
-  Condition,
-  Entry,
-  LeaseId,
-  Revision,
-  Snapshot,
-  Store,
-  Transaction,
-  Write,
-} from './store.js';
-import type { StoreAccess } from './storeAccess.js';
-import { patiently, requireFit } from './transaction.js';
+import { type ProcessStamp, processIn } from '../model/netns.js';
+import type { Network } from '../model/network.js';
+import { type RuntimeState, type SharedNetwork, sameFdb } from '../store/runtimeState.js';
+import { endpointsOf, guardsOf, stationsOf } from './endpoints.js';
+import { type Merged, merge } from './merge.js';
+import type { NetworkNeighbors } from './neighbors.js';
+import { type Intent, peerKey } from './plan.js';
+import { remoteOf } from './remote.js';
+import type { LocalEndpoint, SharedState, Sharing } from './shared.js';
 
-/** Keys in one answer, so that none is too large and no member is busy for long. */
-const PAGE = 1000;
-
-/** Connects when it is used. Throws as `EtcdCluster`. */
-export class EtcdStore implements Store {
-  readonly kind = 'etcd';
-  readonly name: string;
-  readonly #cluster: EtcdCluster;
-  readonly #prefix: string;
-  readonly #range: { readonly key: Buffer; readonly range_end: Buffer };
-  readonly #closing = new AbortController();
-
-  constructor(access: StoreAccess) {
-    this.name = access.name;
-    this.#cluster = new EtcdCluster(access);
-    this.#prefix = `${access.prefix}/`;
-    // `0` is the character after `/`.
-    this.#range = { key: Buffer.from(this.#prefix), range_end: Buffer.from(`${access.prefix}0`) };
-  }
-
-  async snapshot(): Promise<Snapshot> {
-    return await patiently(this.name, this.#snapshot());
-  }
-
-  /** Later pages are of the first one's revision. */
-  async #snapshot(): Promise<Snapshot> {
-    const { range } = this.#cluster.api;
-    const entries = new Map<string, Entry>();
-    let page = await this.#cluster.ask(range, { ...this.#range, limit: PAGE });
-    const { revision } = page.header;
-    for (;;) {
-      for (const { key, ...entry } of page.kvs) entries.set(this.#keyOf(key), entryOf(entry));
-      const last = page.kvs.at(-1);
-      if (!page.more || last === undefined) return { revision, entries };
-      const key = Buffer.concat([last.key, Buffer.of(0)]);
-      page = await this.#cluster.ask(range, { ...this.#range, key, revision, limit: PAGE });
-    }
-  }
-
-  async watch(
-    from: Snapshot,
-    onChanges: (changes: readonly Change[], revision: Revision) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const end = AbortSignal.any([signal, this.#closing.signal]);
-    if (end.aborted) return;
-    const { client, stream } = await this.#cluster.stream(this.#cluster.api.watch);
-    const start = { ...this.#range, start_revision: String(BigInt(from.revision) + 1n) };
-    const onResponse = (response: Rpc.IWatchResponse) => {
-      if (response.canceled) throw this.#canceled(response);
-      const changes = response.events.map(({ type, kv: { key, ...entry } }): Change => {
-        const gone = type === 'Delete';
-        return { key: this.#keyOf(key), ...(!gone && { entry: entryOf(entry) }) };
-      });
-      // The header may be ahead of the events.
-      const reached = response.events.at(-1)?.kv.mod_revision;
-      if (reached !== undefined) onChanges(changes, reached);
-    };
-    try {
-      await follow(stream, start, onResponse, end);
-    } catch (error) {
-      throw this.#cluster.failed(client, error);
-    }
-  }
-
-  async commit(transaction: Transaction): Promise<boolean> {
-    requireFit(this.name, transaction);
-    const { conditions, writes } = transaction;
-    try {
-      const { succeeded } = await this.#cluster.tell(this.#cluster.api.txn, {
-        compare: conditions.map((condition) => this.#compareOf(condition)),
-        success: writes.map((write) => this.#operationOf(write)),
-      });
-      return succeeded;
-    } catch (error) {
-      if (isNoSuchLease(error)) return false;
-      throw error;
-    }
-  }
-
-  async grant(ttlSecs: number): Promise<LeaseId> {
-    // A grant that was lost on its way back ends by itself.
-    return (await this.#cluster.ask(this.#cluster.api.leaseGrant, { TTL: ttlSecs })).ID;
-  }
-
-  async renew(lease: LeaseId): Promise<boolean> {
-    const { leaseKeepAlive } = this.#cluster.api;
-    return (await this.#cluster.askStream(leaseKeepAlive, { ID: lease })).TTL !== '0';
-  }
-
-  async revoke(lease: LeaseId): Promise<void> {
-    try {
-      await this.#cluster.ask(this.#cluster.api.leaseRevoke, { ID: lease });
-    } catch (error) {
-      if (!isNoSuchLease(error)) throw error;
-    }
-  }
-
-  traffic() {
-    return { ...this.#cluster.traffic };
-  }
-
-  async close(): Promise<void> {
-    this.#closing.abort();
-    this.#cluster.close();
-  }
-
-  #canceled({ compact_revision, cancel_reason }: Rpc.IWatchResponse): SwitchError {
-    if (compact_revision !== '0') return new SwitchError('STORE_COMPACTED', this.name);
-    const code = /permission denied|auth/.test(cancel_reason) ? 'STORE_DENIED' : 'STORE_DOWN';
-    return new SwitchError(code, this.name, { detail: cancel_reason });
-  }
-
-  #compareOf(condition: Condition): Rpc.ICompare {
-    const key = this.#bytesOf(condition.key);
-    return 'absent' in condition
-      ? { key, result: 'Equal', target: 'Version', version: '0' }
-      : { key, result: 'Equal', target: 'Mod', mod_revision: condition.revision };
-  }
-
-  #operationOf(write: Write): Rpc.IRequestOp {
-    const key = this.#bytesOf(write.key);
-    if ('remove' in write) return { request_delete_range: { key } };
-    const { value, lease = 0 } = write;
-    return { request_put: { key, value: Buffer.from(value), lease } };
-  }
-
-  #keyOf(bytes: Buffer): string {
-    return bytes.toString().slice(this.#prefix.length);
-  }
-
-  #bytesOf(key: string): Buffer {
-    return Buffer.from(this.#prefix + key);
-  }
+/** What does not change through the API. */
+export interface Base extends Pick<Intent, 'vtep' | 'datapath' | 'owner' | 'underlayMtu'> {
+  /** Networks of the configuration file. */
+  readonly file: readonly Network[];
+  /** Whether there is a file at all that could be loaded again. */
+  readonly hasFile: boolean;
 }
 
-function entryOf({ value, mod_revision }: Omit<Rpc.IKeyValue, 'key'>): Entry {
-  return { value: value.toString(), revision: mod_revision };
+/** What this host knows of the store. */
+export interface Knowledge {
+  readonly networks: readonly SharedNetwork[];
+  readonly state: SharedState;
+  /** So old that nothing is answered in its name any more. */
+  readonly stale: boolean;
+}
+
+/** All that the switch follows from. */
+export interface Settings {
+  readonly base: Base;
+  readonly runtime: RuntimeState;
+  readonly knowledge: Knowledge;
+  /** After a purge the file is not in effect until it is loaded again. */
+  readonly purged: boolean;
+  readonly merged: Merged;
+}
+
+/** Milliseconds without the store until neighbors are no longer answered for. */
+export const STALE_MS = 5 * 60_000;
+
+/** `now` in Unix milliseconds. Before the store was reached for the first time, what was remembered holds. */
+export function knowledgeOf(sharing: Sharing, runtime: RuntimeState, now: number): Knowledge {
+  const { state, health } = sharing;
+  const known: readonly SharedNetwork[] =
+    health.state === 'connecting' ? runtime.remembered : [...state.networks.values()];
+  const names = new Set(known.map(({ network }) => network.name));
+  return {
+    networks: [...known, ...runtime.unshared.filter(({ network }) => !names.has(network.name))],
+    state,
+    stale: health.state !== 'connected' && now - health.since > STALE_MS,
+  };
+}
+
+export function settingsOf(parts: Omit<Settings, 'merged'>): Settings {
+  const { base, runtime, knowledge, purged } = parts;
+  const file = purged ? [] : base.file;
+  return { ...parts, merged: merge(base.vtep, { file, shared: knowledge.networks, runtime }) };
+}
+
+/** Containers on this host, as the others shall see them. */
+export function announcedBy({ base, runtime, merged }: Settings): LocalEndpoint[] {
+  return endpointsOf(merged, runtime.ports, base.vtep.address);
+}
+
+/**
+ * Networks of the store on which nothing hangs here are left out: a host costs what it uses, however
+ * many networks there are.
+ */
+export function intentOf(settings: Settings): Intent {
+  const { base, runtime, merged, purged, knowledge } = settings;
+  const { vtep, datapath, owner, underlayMtu } = base;
+  const networks = merged.networks.filter(
+    (network) => !merged.shared.has(network.name) || isUsed(network),
+  );
+  const endpoints = announcedBy(settings);
+  const around = new Map<string, NetworkNeighbors>();
+  for (const { name } of networks) {
+    if (!merged.shared.has(name)) continue;
+    around.set(name, {
+      remote: remoteOf(knowledge.state, name, vtep.address),
+      local: stationsOf(endpoints, name),
+    });
+  }
+  const planned = new Set(networks.flatMap(({ ports }) => ports.map((port) => port.name)));
+  return {
+    ...{ vtep, datapath, owner, underlayMtu, networks },
+    processes: processesOf(runtime, purged ? [] : base.file),
+    around,
+    stale: knowledge.stale,
+    guards: guardsOf(merged, runtime.ports),
+    // Nobody asked for their end: what makes them impossible may pass.
+    dormant: new Set(
+      runtime.ports.map(({ port }) => port.name).filter((name) => !planned.has(name)),
+    ),
+  };
+}
+
+/** The networks of the store that rows are about. */
+export function rememberedOf({ runtime, merged }: Settings): SharedNetwork[] {
+  const used = new Set(
+    [...runtime.ports, ...runtime.peers, ...runtime.fdb].map((row) => row.network),
+  );
+  return [...merged.shared.values()]
+    .filter(({ network }) => used.has(network.name))
+    .map(({ network, pools }) => ({ network, pools }));
+}
+
+/** Without the rows that the file repeats; the same object when there are none. */
+export function withoutRepeated(runtime: RuntimeState, { file, vtep }: Base): RuntimeState {
+  const networks = new Map(file.map((network) => [network.name, network]));
+  const ports = new Set(file.flatMap((network) => network.ports.map((port) => port.name)));
+  const left: RuntimeState = {
+    remembered: runtime.remembered,
+    unshared: runtime.unshared.filter(({ network }) => !networks.has(network.name)),
+    ports: runtime.ports.filter((row) => !ports.has(row.port.name)),
+    peers: runtime.peers.filter(({ network: name, peer }) => {
+      const network = networks.get(name);
+      if (network === undefined) return true;
+      const key = peerKey(peer, network, vtep);
+      return !network.peers.some((other) => peerKey(other, network, vtep) === key);
+    }),
+    fdb: runtime.fdb.filter(
+      ({ network, entry }) => !networks.get(network)?.fdb.some((other) => sameFdb(other, entry)),
+    ),
+  };
+  const count = (state: RuntimeState) =>
+    state.unshared.length + state.ports.length + state.peers.length + state.fdb.length;
+  return count(left) === count(runtime) ? runtime : left;
+}
+
+function isUsed({ ports, peers, fdb }: Network): boolean {
+  return ports.length + peers.length + fdb.length > 0;
+}
+
+function processesOf(
+  runtime: RuntimeState,
+  file: readonly Network[],
+): Map<string, ProcessStamp | undefined> {
+  const filed = new Set(file.flatMap((network) => network.ports.map((port) => port.name)));
+  const processes = new Map<string, ProcessStamp | undefined>();
+  for (const { port, process } of runtime.ports) {
+    if (processIn(port.netns) !== undefined && !filed.has(port.name)) {
+      processes.set(port.name, process);
+    }
+  }
+  return processes;
 }
