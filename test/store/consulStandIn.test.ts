@@ -35,6 +35,7 @@ it('an index that goes back means that all must be read anew', async () => {
   const store = await openRemote(own, `consul://${consul.address}`);
   await store.commit({ conditions: [], writes });
   const mirror = await Mirror.start(own, store);
+  await eventually('the watch', () => consul.waiting > 0);
   consul.forget();
   expect(await mirror.ended).toMatchObject({ code: 'STORE_COMPACTED' });
   expect(valuesOf(mirror.entries)).toEqual({ a: '1' });
@@ -47,6 +48,7 @@ it('without a leader it is down, and serves again with one', async () => {
   const store = await openRemote(own, `consul://${consul.address}`);
   await store.commit({ conditions: [], writes });
   const mirror = await Mirror.start(own, store);
+  await eventually('the watch', () => consul.waiting > 0);
   const { leader } = consul;
   consul.leader = '';
   await expect(store.snapshot()).rejects.toMatchObject(DOWN);

@@ -65,6 +65,19 @@ export function contract(name: string, engine: () => Engine): void {
         await write(store, ...keys.slice(at, at + TRANSACTION_MAX).map((key) => put(key, key)));
       }
       expect(Object.keys(valuesOf((await store.snapshot()).entries))).toEqual([...keys].sort());
+      // However many answers it takes, they are of one moment.
+      const twins = (value: string) => [put('a/first', value), put('z/last', value)];
+      await write(store, ...twins('-1'));
+      let done = false;
+      const work = (async () => {
+        for (let at = 0; !done; at += 1) await write(store, ...twins(String(at)));
+      })();
+      for (let at = 0; at < 20; at += 1) {
+        const { entries } = await store.snapshot();
+        expect(entries.get('a/first')?.revision).toBe(entries.get('z/last')?.revision);
+      }
+      done = true;
+      await work;
     });
 
     it('is apart from that of other prefixes', async () => {

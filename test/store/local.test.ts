@@ -85,6 +85,20 @@ it('finds what it held, with leases that begin anew', async () => {
   await again.store.close();
 });
 
+it('keeps a lease that was renewed at the last moment', async () => {
+  const path = join(await makeFolder(testScope()), 'x.store.json');
+  const clock = new Clock();
+  const { store } = await openLocalStore(path, clock.timer);
+  const lease = await store.grant(10);
+  await store.commit({ ...NONE, writes: [{ key: 'h', value: '1', lease }] });
+  const renewed = store.renew(lease);
+  clock.advance(10_000);
+  expect(await renewed).toBe(true);
+  await store.commit({ ...NONE, writes: [{ key: 'a', value: '1' }] });
+  expect(valuesOf((await store.snapshot()).entries)).toEqual({ a: '1', h: '1' });
+  await store.close();
+});
+
 it.each(['{', '[]', '{"version":1,"revision":-1,"leases":{},"entries":[]}'])(
   'moves the broken file %s aside and tells',
   async (text) => {

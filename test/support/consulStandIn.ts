@@ -87,6 +87,11 @@ export class ConsulStandIn {
     return `127.0.0.1:${address.port}`;
   }
 
+  /** Reads that wait for a change. */
+  get waiting(): number {
+    return this.#changed.listenerCount('change');
+  }
+
   /** As after a restore from a backup: an earlier index, and nothing there. */
   forget(): void {
     this.#index = 5;
@@ -102,7 +107,10 @@ export class ConsulStandIn {
     if (this.token !== undefined && request.headers['x-consul-token'] !== this.token) {
       return { status: 403, body: 'ACL not found' };
     }
-    if (kind === 'status') return { body: this.leader };
+    if (kind === 'status') {
+      const headers = { 'content-type': 'application/json' };
+      return { headers, body: JSON.stringify(this.leader) };
+    }
     if (this.leader === '') return { status: 500, body: 'No cluster leader' };
     if (kind === 'session') return this.#session(rest, body.toString());
     if (kind === 'txn') return this.#transact(JSON.parse(body.toString()));
