@@ -129,7 +129,7 @@ it('a host that is cut off for a minute keeps what it knew, and all agree after'
   await fleet.host(1).attach('n');
   fleet.host(2).detach();
   lonely.detach();
-  await delay(30_000);
+  await delay(45_000);
   expect(lonely.sharing.state.endpoints).toBe(known);
   for (const proxy of proxies) proxy.mend();
   await fleet.agreed();

@@ -89,6 +89,7 @@ class World {
   readonly #works = new Set<Promise<unknown>>();
   readonly #random: () => number;
   #count = 0;
+  #told: readonly string[] = [];
   /** The first moment at which the store was not sound; one that lost its contents is not judged. */
   unsound: unknown;
   /** Keys of addresses that were asked for by name: they wait for their endpoint. */
@@ -102,7 +103,7 @@ class World {
     };
     this.hosts.cluster.onWrite(() => {
       try {
-        if (isJudged) expectSound(this);
+        if (isJudged) this.#judge();
       } catch (error) {
         this.unsound ??= error;
       }
@@ -207,6 +208,18 @@ class World {
       await this.hosts.clock.advance(1_000);
     }
     await this.hosts.clock.advance(200_000);
+  }
+
+  /** Sound, and nobody took away what a living host has attached. */
+  #judge(): void {
+    expectSound(this);
+    const { cluster } = this.hosts;
+    const before = this.#told;
+    this.#told = cluster.keys('endpoints/');
+    const alive = HOSTS.filter((number) => cluster.keys(`hosts/10.200.0.${number}`).length > 0);
+    const attached = alive.flatMap((number) => this.attached.get(number) ?? []);
+    const gone = before.filter((key) => !this.#told.includes(key));
+    expect(gone.filter((key) => attached.some(({ id }) => key.endsWith(`/${id}`)))).toEqual([]);
   }
 
   async #loseContents(how: 'empty' | 'wipe'): Promise<void> {
