@@ -38,6 +38,9 @@ export function reserve(network: string, wish: AddressWish, asker: Asker): Decid
   return (view, attempt) => {
     const record = view.state.networks.get(network);
     if (record === undefined || record.removing) throw new SwitchError('NETWORK_UNKNOWN', network);
+    if (view.text(keys.network(network)) === undefined) {
+      throw new SwitchError('NETWORK_UNKNOWN', network, { why: 'the store has lost it for now' });
+    }
     const pool = record.pools.find((item) => familyOf(item) === wish.family);
     if (pool === undefined) throw new SwitchError('NO_POOL', network);
     const demand: Demand = { network, pool, record, use: wish.use, asker };
@@ -157,7 +160,9 @@ function take(demand: Demand, view: View, ip: string): Decision<Reserved> {
   const unit = taking(view, { network, ip }, record);
   if (typeof unit === 'string') throw new SwitchError('ADDRESS_TAKEN', ip, { why: unit });
   if (unit === undefined) return { result };
-  const conditions = [view.unchanged(keys.network(network)), ...unit.conditions];
+  // As long as we do not look lost, nobody takes it over before it is an endpoint's.
+  const premises = [keys.network(network), keys.host(asker.self)];
+  const conditions = [...premises.map((key) => view.unchanged(key)), ...unit.conditions];
   return { transaction: { conditions, writes: unit.writes }, result };
 }
 

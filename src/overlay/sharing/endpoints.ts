@@ -72,7 +72,8 @@ function telling(
   const owner = view.state.networks.get(network)?.owner;
   const parts: Unit[] = [];
   // Docker's own IPAM has given those; nobody else can judge them.
-  for (const ip of owner === 'docker-cluster' ? [] : ipsOf(endpoint)) {
+  const ips = owner === 'docker-cluster' ? [] : ipsOf(endpoint);
+  for (const ip of ips) {
     const other = claimed.get(keys.address(network, ip));
     if (other !== undefined) return `${ip} is also the address of ${other} on this host`;
     const address = { version: RECORD_VERSION, host: self, use: 'endpoint' } as const;
@@ -91,9 +92,14 @@ function telling(
   const value = encode(recordOf(endpoint, self));
   if (text !== value) parts.push({ conditions: [view.unchanged(key)], writes: [{ key, value }] });
   if (parts.length === 0) return NOTHING;
+  // Somebody may be taking over an address of ours just now, but only while we look lost.
+  const premises = [
+    ...[keys.host(self), keys.network(network)],
+    ...ips.map((ip) => keys.address(network, ip)),
+  ];
   const unit: Unit = {
     conditions: [
-      view.unchanged(keys.network(network)),
+      ...premises.map((premise) => view.unchanged(premise)),
       ...parts.flatMap(({ conditions }) => conditions),
     ],
     writes: parts.flatMap(({ writes }) => writes),

@@ -27,8 +27,8 @@ export interface View {
 export interface MirrorParts extends TablesParts {
   /** Called once for each of the first 100 keys that are garbage. */
   readonly onGarbage: (entry: GarbageEntry) => void;
-  /** Called for every record that is new or has changed. */
-  readonly onItem: (item: Item) => void;
+  /** Called for every record that is new, has changed, or is gone. */
+  readonly onItem: (item: Item, isThere: boolean) => void;
 }
 
 /**
@@ -82,10 +82,6 @@ export class Mirror implements View {
   /** At most 100. */
   get garbage(): readonly GarbageEntry[] {
     return [...this.#garbage.values()].slice(0, MOST_GARBAGE);
-  }
-
-  get size(): number {
-    return this.#entries.size;
   }
 
   isLive(vtep: string): boolean {
@@ -150,7 +146,7 @@ export class Mirror implements View {
     this.#garbage.delete(key);
     this.#tables.put(item, this.#items.get(key));
     this.#items.set(key, item);
-    this.#parts.onItem(item);
+    this.#parts.onItem(item, true);
   }
 
   #remove(key: string, isLoss: boolean): void {
@@ -163,8 +159,10 @@ export class Mirror implements View {
   #drop(key: string): void {
     this.#held.delete(key);
     const item = this.#items.get(key);
-    if (item !== undefined) this.#tables.remove(item);
+    if (item === undefined) return;
+    this.#tables.remove(item);
     this.#items.delete(key);
+    this.#parts.onItem(item, false);
   }
 
   #report(entry: GarbageEntry): void {

@@ -50,21 +50,19 @@ export function createNetwork(wish: NetworkWish, making: Making): Decide<Network
 }
 
 /**
- * `removing`: the one of that name is on its way out. `stale`: it is an earlier one of Docker's cluster,
- * which has forgotten it.
+ * `unsettled`: the one of that name is on its way out, or on its way back into a store that has lost it.
+ * `stale`: it is an earlier one of Docker's cluster, which has forgotten it.
  */
-export type Joined = NetworkRecord | 'removing' | 'stale';
+export type Joined = NetworkRecord | 'unsettled' | 'stale';
 
 /** Throws NETWORK_MISMATCH and what `createNetwork` throws. */
 export function joinNetwork(wish: NetworkWish, making: Making): Decide<Joined> {
   const create = createNetwork(wish, making);
   return (view, attempt) => {
     const record = view.state.networks.get(wish.network.name);
-    // One that the store has lost is made again as it was by whoever knew it.
-    if (record === undefined || view.text(keys.network(wish.network.name)) === undefined) {
-      return create(view, attempt);
-    }
-    if (record.removing) return { result: 'removing' };
+    if (record === undefined) return create(view, attempt);
+    const isLost = view.text(keys.network(wish.network.name)) === undefined;
+    if (isLost || record.removing) return { result: 'unsettled' };
     if (wish.owner === 'docker-cluster' && record.owner === wish.owner) {
       if (wish.docker_id !== record.docker_id) return { result: 'stale' };
     }

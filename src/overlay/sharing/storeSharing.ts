@@ -38,6 +38,7 @@ import {
 import { Presence, type Self } from './presence.js';
 import { Reservations } from './reservations.js';
 import { restoration } from './restoration.js';
+import { ownerOf } from './tables.js';
 import { type Decide, Transactor } from './transactor.js';
 import { pack } from './unit.js';
 import { Upkeep } from './upkeep.js';
@@ -79,6 +80,8 @@ export class StoreSharing implements Sharing {
   #announcedIps: ReadonlySet<string> = new Set();
   #stateSince: { readonly state: StoreHealth['state']; readonly since: number };
   #isTelling = false;
+  /** Something has changed that the follower may have to do with. */
+  #isConcerned = false;
   #runs: Promise<unknown> = Promise.resolve();
 
   constructor(parts: StoreSharingParts) {
@@ -90,7 +93,7 @@ export class StoreSharing implements Sharing {
       now: () => clock.now(),
       defaultPort: self.port,
       onGarbage: (entry) => log.warn({ ...entry }, 'garbage in the store, left alone'),
-      onItem: (item) => this.#note(item),
+      onItem: (item, isThere) => this.#note(item, isThere),
     });
     const mirror = this.#mirror;
     const common = { store, mirror, clock, log, self, random, onState };
@@ -124,7 +127,8 @@ export class StoreSharing implements Sharing {
       random,
     };
     mirror.onChange(() => {
-      this.#follower.poke();
+      if (this.#isConcerned || this.#follower.conflicts.length > 0) this.#follower.poke();
+      this.#isConcerned = mirror.heldSince !== undefined;
       this.#changed();
     });
   }
@@ -172,6 +176,8 @@ export class StoreSharing implements Sharing {
   async withdraw(): Promise<void> {
     const { address } = this.#parts.self;
     this.announce([]);
+    // The other machine's records are not ours to remove.
+    if (this.#presence.rival !== undefined) return;
     const memberships = [...this.state.members].filter(([, vteps]) => vteps.has(address));
     for (const [network] of memberships) await this.leave(network);
     await this.#commitAll((view) => {
@@ -195,9 +201,13 @@ export class StoreSharing implements Sharing {
         await this.#remove(name, deadline);
         continue;
       }
-      await this.#transactor.seen(() => this.state.networks.get(name)?.removing === undefined);
-      if (this.#parts.clock.now() > deadline) {
-        throw new SwitchError('NETWORK_EXISTS', name, { why: 'it is being removed' });
+      await this.#transactor.seen(() => {
+        const record = this.state.networks.get(name);
+        const isThere = this.#mirror.text(keys.network(name)) !== undefined;
+        return record === undefined || (isThere && !record.removing);
+      });
+      if (this.#parts.clock.now() >= deadline) {
+        throw new SwitchError('NETWORK_EXISTS', name, { why: 'it is being removed or restored' });
       }
     }
   }
@@ -219,9 +229,11 @@ export class StoreSharing implements Sharing {
   async reserve(network: string, wish: AddressWish): Promise<string> {
     this.#presence.back();
     const tried = new Set<string>();
+    const deadline = this.#transactor.deadline();
     const decide = reserve(network, wish, this.#asker);
     let given: string | undefined;
     try {
+      if (!this.#isPresent()) await this.#transactor.seen(() => this.#isPresent());
       const { ip, cidr } = await this.#commit((view, attempt) => {
         const decision = decide(view, attempt);
         if (wish.use === 'endpoint') {
@@ -230,7 +242,7 @@ export class StoreSharing implements Sharing {
           tried.add(decision.result.ip);
         }
         return decision;
-      });
+      }, deadline);
       given = ip;
       return cidr;
     } finally {
@@ -333,8 +345,10 @@ export class StoreSharing implements Sharing {
       this.#mirror,
       self.address,
       (network) => !isOthersTurn || this.#uses(network),
+      this.#highestVni,
     );
-    if (this.#announced === undefined) return lost;
+    // What a host tells that looks lost may be taken over before it is there.
+    if (this.#announced === undefined || !this.#isPresent()) return lost;
     this.#reservations.observe(this.state.addresses, self.address, this.#asker.isInUse);
     const own = difference(this.#mirror, {
       self: self.address,
@@ -347,12 +361,22 @@ export class StoreSharing implements Sharing {
     };
   }
 
+  /** Whether the store has this host's own record. */
+  #isPresent(): boolean {
+    return this.#mirror.text(keys.host(this.#parts.self.address)) !== undefined;
+  }
+
   #uses(network: string): boolean {
     const isMember = this.state.members.get(network)?.has(this.#parts.self.address) === true;
     return isMember || (this.#announced ?? []).some((endpoint) => endpoint.network === network);
   }
 
-  #note(item: Item): void {
+  #note(item: Item, isThere: boolean): void {
+    const { address } = this.#parts.self;
+    // What other hosts have is no reason to look for what the store lacks of ours.
+    const isOwn = ownerOf(item) === address || (item.kind === 'host' && item.vtep === address);
+    if (isOwn || item.kind === 'network') this.#isConcerned = true;
+    if (!isThere) return;
     if (item.kind === 'network') {
       this.#highestVni = Math.max(this.#highestVni, item.record.network.vni);
     } else if (item.kind === 'address' && item.record.use === 'endpoint') {

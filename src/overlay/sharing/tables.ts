@@ -154,7 +154,7 @@ export class Tables {
 }
 
 /** Whose the record is, so that a host that left it counts as lost; gateways are the network's. */
-function ownerOf(item: Item): string | undefined {
+export function ownerOf(item: Item): string | undefined {
   if (item.kind === 'endpoint') return item.record.host;
   if (item.kind === 'member') return item.vtep;
   if (item.kind === 'address' && item.record.use === 'endpoint') return item.record.host;

@@ -23,11 +23,12 @@ export function pack(units: readonly Unit[], most = TRANSACTION_MAX): Transactio
   const conditions = new Map<string, Condition>();
   const writes = new Map<string, Write>();
   for (const unit of units.slice(0, most)) {
-    const added = unit.conditions.filter(({ key }) => !conditions.has(key));
-    const size = conditions.size + writes.size + added.length + unit.writes.length;
+    const added = new Map(unit.conditions.map((condition) => [condition.key, condition]));
+    for (const key of conditions.keys()) added.delete(key);
+    const size = conditions.size + writes.size + added.size + unit.writes.length;
     const collides = unit.writes.some(({ key }) => writes.has(key));
     if (writes.size > 0 && (size > TRANSACTION_MAX || collides)) break;
-    for (const condition of added) conditions.set(condition.key, condition);
+    for (const [key, condition] of added) conditions.set(key, condition);
     for (const write of unit.writes) writes.set(write.key, write);
   }
   if (writes.size === 0) return undefined;

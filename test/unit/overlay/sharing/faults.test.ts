@@ -107,6 +107,9 @@ describe('a host', () => {
     ]);
     expect(await codeOf(twin.sharing.createNetwork(wish('m')))).toBe('STORE_REFUSED');
     expect(twin.lines.filter((line) => line.includes('another machine'))).toHaveLength(1);
+    await during(twin.sharing.withdraw());
+    expect(endpoints()).toEqual(['endpoints/n/e-10.0.0.7/24']);
+    twin.sharing.announce([endpoint('n', 'other', '10.0.0.9/24')]);
     await hosts.kill(b);
     await advance(30 * SECOND);
     expect(hosts.cluster.value('hosts/10.200.0.2')).toMatchObject({ machine: 'twin' });
@@ -377,14 +380,33 @@ describe('a store that comes back empty', () => {
     expect(endpoints()).toHaveLength(2);
   });
 
-  it('leaves a VNI to who took it meanwhile, and says so', async () => {
+  it('leaves a VNI to who took it meanwhile, and gives the network another', async () => {
     for (const run of hosts.runs) run.store.set({ down: true });
     hosts.cluster.empty();
     const c = await hosts.start(3);
     expect((await during(c.sharing.createNetwork(wish('first')))).network.vni).toBe(256);
     for (const run of hosts.runs) run.store.set({ down: false });
     await advance(10 * SECOND);
-    expect(a.sharing.health.conflicts).toContain("network n: its VNI 256 is another's by now");
-    expect(hosts.cluster.keys('networks/')).toEqual(['networks/auto', 'networks/first']);
+    const vnis = [...c.sharing.state.networks].map(([name, { network }]) => [name, network.vni]);
+    expect(new Map(vnis as [string, number][])).toEqual(
+      new Map([
+        ['first', 256],
+        ['auto', 257],
+        ['n', 258],
+      ]),
+    );
+    expect(c.sharing.state.endpoints.get('n')?.size).toBe(2);
+    const said = 'network n: another has its VNI 256 by now; it gets 258';
+    expect(a.lines.some((line) => line.includes(said))).toBe(true);
+    expect(a.sharing.health).toMatchObject({ state: 'connected', conflicts: [] });
+    expect(a.sharing.state).toEqual(b.sharing.state);
+  });
+
+  it('lets who joins a network wait until that is back', async () => {
+    hosts.cluster.delete(...hosts.cluster.keys());
+    await hosts.clock.settle();
+    const joined = await during(b.sharing.joinNetwork(wish('n', { vni: 256 })));
+    expect(joined.network.vni).toBe(256);
+    expect(await during(b.sharing.reserve('n', { family: 4, use: 'endpoint' }))).toMatch(/^10\.0/);
   });
 });
