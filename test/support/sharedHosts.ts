@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly machine?: string;
   readonly occupied?: Partial<Occupied>;
   readonly port?: number;
+  /** Milliseconds by which its clocks are ahead of the store's. */
+  readonly skew?: number;
   /** From 0 to below 1. */
   readonly random?: () => number;
 }
@@ -42,12 +44,17 @@ export class SharedHosts {
     const vtep = `10.200.0.${number}`;
     const store = new MemoryStore(this.cluster);
     const lines: string[] = [];
-    const { machine = `machine-${number}`, port = 4789 } = options;
+    const { machine = `machine-${number}`, port = 4789, skew = 0 } = options;
+    const { clock } = this;
     const sharing = new StoreSharing({
       store,
       self: { address: vtep, port, name: `h${number}`, machine },
       log: pino({ level: 'info' }, { write: (line) => void lines.push(line) }),
-      clock: this.clock,
+      clock: {
+        now: () => clock.now() + skew,
+        date: () => clock.date() + skew,
+        sleep: (ms, signal) => clock.sleep(ms, signal),
+      },
       occupied: () => ({ subnets: [], vnis: [], ...options.occupied }),
       random: options.random ?? (() => 0),
     });

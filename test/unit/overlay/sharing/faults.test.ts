@@ -95,7 +95,7 @@ describe('a host', () => {
     expect(stateOf(a, b.vtep)).toBe('live');
   });
 
-  it('with the VTEP address of another machine shares nothing while that one is alive', async () => {
+  it('[O248] with the VTEP address of another machine shares nothing while that one is alive', async () => {
     await announce(b, '10.0.0.7/24');
     const twin = await hosts.start(2, { machine: 'twin' });
     twin.sharing.announce([endpoint('n', 'other', '10.0.0.9/24')]);
@@ -145,7 +145,7 @@ describe('a host', () => {
 });
 
 describe('a store that is away', () => {
-  it('leaves everything as it was, is told once, and gets what happened meanwhile', async () => {
+  it('[O246] leaves everything as it was, is told once, and gets what happened meanwhile', async () => {
     await announce(a, '10.0.0.1/24');
     const before = b.sharing.state;
     b.store.set({ down: true });
@@ -327,7 +327,7 @@ describe('a store that comes back empty', () => {
     await announce(b, '10.0.0.8/24');
   });
 
-  it('[K247] is given everything back, and nothing is withdrawn meanwhile', async () => {
+  it('[O247] is given everything back, and nothing is withdrawn meanwhile', async () => {
     const before = withoutIds().filter(([key]) => key !== 'store');
     const seen: number[] = [];
     a.sharing.onChange(() => {
@@ -344,7 +344,7 @@ describe('a store that comes back empty', () => {
     expect(withoutIds().filter(([key]) => key !== 'store')).toEqual(before);
   });
 
-  it('[K247] also when it is emptied while all watch it', async () => {
+  it('[O247] also when it is emptied while all watch it', async () => {
     hosts.cluster.delete(...hosts.cluster.keys());
     await advance(5 * SECOND);
     expect(endpoints()).toHaveLength(2);
