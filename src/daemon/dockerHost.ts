@@ -86,6 +86,7 @@ async function join(overlay: Overlay, network: DockerNetwork): Promise<void> {
   if (!isJoined) {
     await sharing.joinNetwork(wishOf(network));
     if (scope === 'local') await sharing.enter(name, id);
+    await overlay.follow();
   }
   await addPeers(overlay, network);
 }
