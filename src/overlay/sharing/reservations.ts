@@ -33,7 +33,8 @@ export class Reservations {
   }
 
   isReserved(network: string, ip: string): boolean {
-    return (this.#until.get(`${network} ${ip}`) ?? 0) > this.#now();
+    const until = this.#until.get(`${network} ${ip}`);
+    return until !== undefined && until > this.#now();
   }
 
   /** Nobody has reserved it since the start, or not for a minute. */
