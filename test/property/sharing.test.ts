@@ -353,7 +353,7 @@ const history = fc.array(step, { maxLength: 80, size: 'max' });
 it('[O248] any history ends in agreement, and after everything is removed nothing is left', async () => {
   await fc.assert(
     fc.asyncProperty(history, fc.nat(), (steps, seed) => play(new World(seed, false), steps)),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
@@ -363,6 +363,6 @@ it('as long as the store keeps its contents, it is sound at every moment', async
   );
   await fc.assert(
     fc.asyncProperty(keeps, fc.nat(), (steps, seed) => play(new World(seed, true), steps)),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
