@@ -1,24 +1,24 @@
 /** `docker run`, `connect` and `disconnect`: addresses, names, ports, and the ways in and out. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type DockerScope, type TestContainer, TestLab } from '../support/dockerLab.js';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  type DockerScope,
+  sharedLab,
+  type TestContainer,
+  type TestLab,
+} from '../support/dockerLab.js';
 import { eventually } from '../support/eventually.js';
-import { Scope } from '../support/scope.js';
+import type { Scope } from '../support/scope.js';
 import { testScope } from '../support/testScope.js';
 
 describe.each<DockerScope>(['global', 'local'])(
   'a container in a network of %s scope',
   (dockerScope) => {
-    const labScope = new Scope();
     let lab: TestLab;
-    beforeAll(async () => {
-      lab = await TestLab.up(labScope, { scope: dockerScope });
+    sharedLab({ scope: dockerScope }, (made) => {
+      lab = made;
     });
     afterEach(() => lab.agreed());
-    afterAll(async () => {
-      await lab.nothingLeft();
-      await labScope.close();
-    });
 
     /** Two containers of one network, the first on h1, the second on h2. */
     const pair = async (scope: Scope, network: string, flags: readonly string[] = []) => {

@@ -1,22 +1,23 @@
 /** What goes wrong around running containers: the store, the cables, a host; and what is a lot of work. */
 
 import { Client } from 'undici';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type DockerScope, PREFIX, type TestHost, TestLab } from '../support/dockerLab.js';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  type DockerScope,
+  PREFIX,
+  sharedLab,
+  type TestHost,
+  type TestLab,
+} from '../support/dockerLab.js';
 import { atMost, eventually } from '../support/eventually.js';
 import { Pinger } from '../support/pinger.js';
-import { Scope } from '../support/scope.js';
+import type { Scope } from '../support/scope.js';
 import { testScope } from '../support/testScope.js';
 
 describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (dockerScope) => {
-  const labScope = new Scope();
   let lab: TestLab;
-  beforeAll(async () => {
-    lab = await TestLab.up(labScope, { scope: dockerScope });
-  });
-  afterAll(async () => {
-    await lab.nothingLeft();
-    await labScope.close();
+  sharedLab({ scope: dockerScope }, (made) => {
+    lab = made;
   });
   afterEach(() => lab.agreed(30_000));
 
@@ -153,13 +154,11 @@ describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (do
 });
 
 describe('with the store frozen', () => {
-  const labScope = new Scope();
+  // With Docker's own cluster store in the same etcd, dockerd itself would hang.
   let lab: TestLab;
-  beforeAll(async () => {
-    // With Docker's own cluster store in the same etcd, dockerd itself would hang.
-    lab = await TestLab.up(labScope, { scope: 'local' });
+  sharedLab({ scope: 'local' }, (made) => {
+    lab = made;
   });
-  afterAll(() => labScope.close());
 
   it('every call of Docker is answered within 5 s, and traffic goes on', async () => {
     const scope = testScope();

@@ -1,20 +1,14 @@
 /** `docker network`: what an operator types, on one host or on both, and what every host then has. */
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DockerScope, TestLab } from '../support/dockerLab.js';
+import { describe, expect, it } from 'vitest';
+import { type DockerScope, sharedLab, TestLab } from '../support/dockerLab.js';
 import { eventually } from '../support/eventually.js';
-import { Scope } from '../support/scope.js';
 import { fileScope, testScope } from '../support/testScope.js';
 
 describe.each<DockerScope>(['global', 'local'])('a network of %s scope', (dockerScope) => {
-  const labScope = new Scope();
   let lab: TestLab;
-  beforeAll(async () => {
-    lab = await TestLab.up(labScope, { scope: dockerScope });
-  });
-  afterAll(async () => {
-    await lab.nothingLeft();
-    await labScope.close();
+  sharedLab({ scope: dockerScope }, (made) => {
+    lab = made;
   });
 
   /** The network as vswitchd on every host has it. */

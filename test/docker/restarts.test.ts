@@ -1,20 +1,20 @@
 /** vswitchd and dockerd end and come back, by themselves or killed, while containers run and talk. */
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type DockerScope, type TestContainer, TestLab } from '../support/dockerLab.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type DockerScope,
+  sharedLab,
+  type TestContainer,
+  type TestLab,
+} from '../support/dockerLab.js';
 import { Pinger } from '../support/pinger.js';
-import { Scope } from '../support/scope.js';
+import type { Scope } from '../support/scope.js';
 import { testScope } from '../support/testScope.js';
 
 describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (dockerScope) => {
-  const labScope = new Scope();
   let lab: TestLab;
-  beforeAll(async () => {
-    lab = await TestLab.up(labScope, { scope: dockerScope });
-  });
-  afterAll(async () => {
-    await lab.nothingLeft();
-    await labScope.close();
+  sharedLab({ scope: dockerScope }, (made) => {
+    lab = made;
   });
   beforeEach(async () => {
     for (const host of lab.hosts) {

@@ -4,14 +4,14 @@
  */
 
 import { execa } from 'execa';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { DockerLab, dockerCommand, vswitchctl } from '../../tools/lab/dockerLab.mjs';
 import type { Host } from '../../tools/lab/host.mjs';
 import { Child } from './child.js';
 import { controlOf, expectedControl, placesInDocker, placesInStore } from './dockerAgreement.js';
 import { eventually } from './eventually.js';
 import { runPrefix } from './netns.js';
-import type { Scope } from './scope.js';
+import { Scope } from './scope.js';
 
 /** `global`: dockerd has the etcd as its cluster store. `local`: it has none, and our IPAM driver is used. */
 export type DockerScope = 'global' | 'local';
@@ -24,6 +24,29 @@ export class CommandFailed extends Error {
     super(`${host}# ${command.join(' ')}\n${output}`);
     this.output = output;
   }
+}
+
+/** A lab for all tests of a `describe`, handed over before the first; after the last nothing may be left in it. */
+export function sharedLab(spec: LabSpec, use: (lab: TestLab) => void): void {
+  const scope = new Scope();
+  let lab: TestLab | undefined;
+  beforeAll(async () => {
+    lab = await TestLab.up(scope, spec);
+    use(lab);
+  });
+  afterAll(async () => {
+    try {
+      await lab?.nothingLeft();
+    } finally {
+      await scope.close();
+    }
+  });
+}
+
+export interface LabSpec {
+  readonly scope: DockerScope;
+  /** 2 unless given. */
+  readonly hosts?: number;
 }
 
 export class TestLab {
@@ -39,11 +62,8 @@ export class TestLab {
     this.hosts = [first, second, ...others];
   }
 
-  /** Two hosts (unless told otherwise) with vswitchd, dockerd and the image `bb`. The scope takes it down. */
-  static async up(
-    scope: Scope,
-    spec: { readonly scope: DockerScope; readonly hosts?: number },
-  ): Promise<TestLab> {
+  /** Hosts with vswitchd, dockerd and the image `bb`. The scope takes it down. */
+  static async up(scope: Scope, spec: LabSpec): Promise<TestLab> {
     made += 1;
     const lab = new DockerLab({ name: `${runPrefix()}-${process.pid}-${made}`, ...spec });
     await scope.defer(`lab ${lab.name}`, () => lab.down());
