@@ -78,8 +78,18 @@ function printable(text: string): string {
 function valueText(value: unknown): string {
   // JSON has no word for these, and would print `null`.
   if (typeof value === 'number') return String(value);
-  const text = JSON.stringify(value) ?? String(value);
+  const text = jsonText(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** What is read may be nested deeper than can be written: JSON.parse does not recurse, JSON.stringify does. */
+function jsonText(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return 'what is nested too deeply';
+    throw error;
+  }
 }
 
 function syscallText(facts: ErrorFacts): string | undefined {

@@ -55,7 +55,7 @@ export interface NetworkRecord {
   readonly version: typeof RECORD_VERSION;
   /** Random: a network that is removed and made again under its name is another one. */
   readonly id: string;
-  /** Its `ports` and `fdb` are empty: they belong to hosts. */
+  /** Its `ports`, `peers` and `fdb` are empty: they belong to hosts. */
   readonly network: Network;
   readonly pools: readonly Pool[];
   /**
@@ -244,14 +244,15 @@ function reader<T>(schema: z.ZodType<T>, place: (record: T) => Item | Garbage): 
 function networkItem(network: string, record: NetworkRecord): Item | Garbage {
   const { network: settings } = record;
   if (settings.name !== network) return garbage(`its network is called ${settings.name}`);
-  if (settings.ports.length + settings.fdb.length > 0) {
-    return garbage('its network has ports or FDB entries');
+  if (settings.ports.length + settings.peers.length + settings.fdb.length > 0) {
+    return garbage('its network has ports, peers or FDB entries');
   }
   return { kind: 'network', network, record };
 }
 
+/** What others wrote may be of any length; its reason is for logs. */
 function garbage(why: string): Garbage {
-  return { kind: 'garbage', why };
+  return { kind: 'garbage', why: why.length > 300 ? `${why.slice(0, 297)}...` : why };
 }
 
 const isName = (text: string) => nameSchema.safeParse(text).success;

@@ -166,7 +166,8 @@ export class Mirror implements View {
   }
 
   #report(entry: GarbageEntry): void {
-    if (this.#garbage.size < MOST_GARBAGE) this.#parts.onGarbage(entry);
+    const isNew = !this.#garbage.has(entry.key);
+    if (isNew && this.#garbage.size < MOST_GARBAGE) this.#parts.onGarbage(entry);
     this.#garbage.set(entry.key, entry);
   }
 }

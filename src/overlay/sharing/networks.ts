@@ -10,6 +10,7 @@ import {
   type NetworkRecord,
   RECORD_VERSION,
 } from '../../store/records.js';
+import { withoutParts } from '../../store/runtimeState.js';
 import type { Transaction } from '../../store/store.js';
 import { freeSubnets, freeVnis, pick } from '../ipam.js';
 import type { NetworkWish } from '../shared.js';
@@ -163,7 +164,7 @@ function make(
   const record: NetworkRecord = {
     version: RECORD_VERSION,
     id: making.id,
-    network: { ...wish.network, vni, ports: [], fdb: [] },
+    network: withoutParts({ ...wish.network, vni }),
     pools: subnet === undefined ? pools : [{ subnet }],
     owner: wish.owner,
     ...(wish.docker_id !== undefined && { docker_id: wish.docker_id }),

@@ -4,6 +4,7 @@ import {
   decode,
   type EndpointRecord,
   encode,
+  type Garbage,
   type Item,
   keys,
 } from '../../../src/store/records.js';
@@ -71,6 +72,7 @@ describe('a record', () => {
 });
 
 describe('garbage', () => {
+  const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
   const change = (record: object, more: object) => JSON.stringify({ ...record, ...more });
   it.each([
     ['stores', '{}', 'no record'],
@@ -103,9 +105,24 @@ describe('garbage', () => {
       }),
       'has ports',
     ],
+    [
+      'networks/net1',
+      JSON.stringify({
+        ...{ version: 1, id: 'i', pools: [], owner: 'people' },
+        network: { ...network, peers: ['10.200.0.2'] },
+      }),
+      'peers',
+    ],
+    ['store', nested(20_000), 'nested too deeply'],
+    ['networks/net1', `{"network": ${nested(20_000)}}`, 'nested too deeply'],
     ['endpoints/net1/e', change(endpoint, { mac: 'ff:ff:ff:ff:ff:ff' }), 'mac'],
     ['endpoints/net1/e', change(endpoint, { addresses: ['10.0.0.2'] }), 'addresses[0]'],
-  ])('%s %s', (key, value, why) => {
+  ])('%s %.60s', (key, value, why) => {
     expect(decode(key, value)).toEqual({ kind: 'garbage', why: expect.stringContaining(why) });
+  });
+
+  it('is told of in few words, however many it has', () => {
+    const { why } = decode('store', `{"${'k'.repeat(1_000_000)}": 1}`) as Garbage;
+    expect(why.length).toBeLessThan(400);
   });
 });

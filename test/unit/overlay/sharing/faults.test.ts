@@ -290,6 +290,12 @@ describe('garbage', () => {
     expect(b.sharing.health.garbage).toEqual([]);
   });
 
+  it('that is always another is told once too', async () => {
+    for (let at = 0; at < 5; at++) hosts.cluster.put('hosts/10.200.0.9', `"${at}"`);
+    await advance(50);
+    expect(a.lines.filter((line) => line.includes('garbage'))).toHaveLength(1);
+  });
+
   it('in great amounts is told of 100 keys', async () => {
     for (let at = 0; at < 300; at++) hosts.cluster.put(`endpoints/n/g${at}`, 'x');
     await advance(50);
