@@ -368,7 +368,8 @@ export class Reconciler {
 
   async #namespaceIds(intent: Intent): Promise<Map<string, Sighting | undefined>> {
     const look = async (port: Port) => {
-      const path = namespacePath(port);
+      // A device that we opened in a sandbox keeps that alive: only its path tells that the container is gone.
+      const path = port.sandbox ?? namespacePath(port);
       const sight = path === undefined ? undefined : await this.#parts.namespaces(path);
       return [port.name, sight] as const;
     };

@@ -137,6 +137,46 @@ describe('a change', () => {
   });
 });
 
+describe('a port with a sandbox', () => {
+  const SANDBOX = '/var/run/docker/netns/1';
+  const owner = '/run/x.sock';
+
+  async function joined(): Promise<Intent> {
+    host.namespaces.set(SANDBOX, 'S');
+    host.taps.push({ ifname: 'eth0', port: 'a', owner, namespace: 'S' });
+    const plain = intent('name: a', 'name: b');
+    const networks = plain.networks.map((network) => ({
+      ...network,
+      ports: network.ports.map((port) =>
+        port.name === 'a' ? { ...port, sandbox: SANDBOX } : port,
+      ),
+    }));
+    await change({ ...plain, networks });
+    expect(states('a', 'b')).toEqual(['attached', 'attached']);
+    return { ...plain, networks };
+  }
+
+  it.each([
+    ['gone', undefined],
+    ['of another', 'T'],
+  ])('is let go of when its path is %s: its container is no more', async (_, next) => {
+    await joined();
+    if (next === undefined) host.namespaces.delete(SANDBOX);
+    else host.namespaces.set(SANDBOX, next);
+    await reconciler.refresh();
+    expect(running()).toEqual(['b']);
+    expect(reconciler.condition('a')).toMatchObject({ state: 'waiting', code: 'TAP_GONE' });
+  });
+
+  it('stays as it is while its path leads there', async () => {
+    const wanted = await joined();
+    const { applies } = host;
+    await reconciler.refresh();
+    await change(wanted);
+    expect(host.applies).toBe(applies);
+  });
+});
+
 describe('[O251] a namespace', () => {
   beforeEach(async () => {
     host.namespaces.set('/run/netns/a', 'A');
