@@ -51,15 +51,15 @@ export interface RetiredTap extends OwnedTap {
   readonly sandbox?: string;
 }
 
-/** TAPs that `old` names and `next` does not, or in another place. Those of dormant ports stay. */
+/** TAPs that `old` names and `next` does not, or in another place; dormant ports are named too. */
 export function retiredTaps(old: Intent, next: Intent): RetiredTap[] {
   const key = (tap: RetiredTap) => `${tap.port} ${tap.ifname} ${tap.netns ?? ''}`;
   const kept = new Set(tapsOf(next).map(key));
-  return tapsOf(old).filter((tap) => !kept.has(key(tap)) && !next.dormant?.has(tap.port));
+  return tapsOf(old).filter((tap) => !kept.has(key(tap)));
 }
 
 function tapsOf(intent: Intent): RetiredTap[] {
-  return portsOf(intent)
+  return [...portsOf(intent), ...(intent.dormant ?? [])]
     .filter((port) => port.kind === 'tap')
     .map((port) => {
       const netns = namespacePath(port);

@@ -65,6 +65,7 @@ export class Overlay {
   #intent: Intent;
   #refreshQueued = false;
   #followQueued = false;
+  #isStopped = false;
   #trouble = '';
   #timer: NodeJS.Timeout | undefined;
 
@@ -95,8 +96,9 @@ export class Overlay {
     this.#timer = setInterval(() => this.requestRefresh(), REFRESH_MS);
   }
 
-  /** No more passes begin; resolves when the running one has ended. */
+  /** No more passes begin by themselves; resolves when the running one has ended. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     await this.#edits.run(() => this.#passes.run(async () => {}));
   }
@@ -192,7 +194,7 @@ export class Overlay {
 
   /** Looks at namespaces and waiting ports soon; calls in between are one. */
   requestRefresh(): void {
-    if (this.#refreshQueued) return;
+    if (this.#refreshQueued || this.#isStopped) return;
     this.#refreshQueued = true;
     void this.#passes.run(async () => {
       this.#refreshQueued = false;
@@ -206,7 +208,7 @@ export class Overlay {
 
   /** Makes what the store says effective soon; calls in between are one. */
   requestFollow(): void {
-    if (this.#followQueued) return;
+    if (this.#followQueued || this.#isStopped) return;
     this.#followQueued = true;
     void this.follow();
   }

@@ -41,8 +41,8 @@ export interface Intent {
   readonly stale?: boolean;
   /** By port name: what may be sent there; anything where a port is not here. */
   readonly guards?: ReadonlyMap<string, GuardSpec>;
-  /** Names of ports that are not among the networks' for now, but keep their TAPs. */
-  readonly dormant?: ReadonlySet<string>;
+  /** Ports that are not among the networks' for now, but keep their TAPs. */
+  readonly dormant?: readonly Port[];
   /**
    * For each port that was added through the API and is named by a PID: the process that was meant.
    * `undefined` = nobody knows, so that the port is not attached. Ports of the file are not here.

@@ -308,7 +308,7 @@ export class Reconciler {
     wanted: ReadonlyMap<string, Device>,
   ): Promise<boolean> {
     const device = wanted.get(tap.port);
-    if (device === undefined) return intent.dormant?.has(tap.port) === true;
+    if (device === undefined) return intent.dormant?.some(({ name }) => name === tap.port) === true;
     // Somebody else says where it is.
     if (device.port.sandbox !== undefined) return true;
     if (device.path !== undefined) {

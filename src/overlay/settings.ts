@@ -43,13 +43,24 @@ export const STALE_MS = 5 * 60_000;
 export function knowledgeOf(sharing: Sharing, runtime: RuntimeState, now: number): Knowledge {
   const { state, health } = sharing;
   const known: readonly SharedNetwork[] =
-    health.state === 'connecting' ? runtime.remembered : [...state.networks.values()];
+    health.state === 'connecting' ? runtime.remembered : inOrder(state);
   const names = new Set(known.map(({ network }) => network.name));
   return {
     networks: [...known, ...runtime.unshared.filter(({ network }) => !names.has(network.name))],
     state,
     stale: health.state !== 'connected' && now - health.since > STALE_MS,
   };
+}
+
+/**
+ * Where two have one VNI, who has claimed it comes first: it is in effect, on every host. That such two are there
+ * nobody of us has done.
+ */
+function inOrder({ networks, vnis }: SharedState): SharedNetwork[] {
+  const rank = ({ network }: SharedNetwork) => (vnis.get(network.vni) === network.name ? 0 : 1);
+  return [...networks.values()].sort(
+    (a, b) => rank(a) - rank(b) || (a.network.name < b.network.name ? -1 : 1),
+  );
 }
 
 export function settingsOf(parts: Omit<Settings, 'merged'>): Settings {
@@ -90,9 +101,7 @@ export function intentOf(settings: Settings): Intent {
     stale: knowledge.stale,
     guards: guardsOf(merged, runtime.ports),
     // Nobody asked for their end: what makes them impossible may pass.
-    dormant: new Set(
-      runtime.ports.map(({ port }) => port.name).filter((name) => !planned.has(name)),
-    ),
+    dormant: runtime.ports.map(({ port }) => port).filter(({ name }) => !planned.has(name)),
   };
 }
 

@@ -14,6 +14,8 @@ export interface SharedState {
   /** By VTEP address, our own included. */
   readonly hosts: ReadonlyMap<string, SharedHost>;
   readonly networks: ReadonlyMap<string, NetworkRecord>;
+  /** Names of the networks that have claimed them. */
+  readonly vnis: ReadonlyMap<number, string>;
   /** By network, then by VTEP address. */
   readonly members: ReadonlyMap<string, ReadonlyMap<string, MemberRecord>>;
   /** By network, then by address. */
@@ -135,6 +137,7 @@ export interface Sharing {
 export const EMPTY_STATE: SharedState = {
   hosts: new Map(),
   networks: new Map(),
+  vnis: new Map(),
   members: new Map(),
   addresses: new Map(),
   endpoints: new Map(),

@@ -24,6 +24,7 @@ export interface TablesParts {
 export class Tables {
   readonly #parts: TablesParts;
   readonly #networks = new Table<NetworkRecord>();
+  readonly #vnis = new Table<string, number>();
   readonly #members = new Groups<MemberRecord>();
   readonly #addresses = new Groups<AddressRecord>();
   readonly #endpoints = new Groups<EndpointRecord>();
@@ -54,6 +55,9 @@ export class Tables {
       case 'network':
         this.#networks.set(item.network, item.record);
         break;
+      case 'vni':
+        this.#vnis.set(item.vni, item.record.network);
+        break;
       case 'member':
         this.#members.at(item.network).set(item.vtep, item.record);
         break;
@@ -77,6 +81,9 @@ export class Tables {
         break;
       case 'network':
         this.#networks.delete(item.network);
+        break;
+      case 'vni':
+        this.#vnis.delete(item.vni);
         break;
       case 'member':
         this.#members.at(item.network).delete(item.vtep);
@@ -108,6 +115,7 @@ export class Tables {
     const next: SharedState = {
       hosts: this.#hosts,
       networks: this.#networks.snapshot(),
+      vnis: this.#vnis.snapshot(),
       members: this.#members.snapshot(),
       addresses: this.#addresses.snapshot(),
       endpoints: this.#endpoints.snapshot(),
@@ -162,28 +170,28 @@ export function ownerOf(item: Item): string | undefined {
 }
 
 /** A map that is copied when it changes after somebody has seen it. */
-class Table<R> {
-  #map = new Map<string, R>();
+class Table<R, K = string> {
+  #map = new Map<K, R>();
   #isSeen = true;
 
   get size(): number {
     return this.#map.size;
   }
 
-  set(key: string, value: R): void {
+  set(key: K, value: R): void {
     this.#own().set(key, value);
   }
 
-  delete(key: string): void {
+  delete(key: K): void {
     this.#own().delete(key);
   }
 
-  snapshot(): ReadonlyMap<string, R> {
+  snapshot(): ReadonlyMap<K, R> {
     this.#isSeen = true;
     return this.#map;
   }
 
-  #own(): Map<string, R> {
+  #own(): Map<K, R> {
     if (this.#isSeen) this.#map = new Map(this.#map);
     this.#isSeen = false;
     return this.#map;

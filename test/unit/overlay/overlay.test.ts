@@ -83,6 +83,46 @@ describe('a network of the store', () => {
     expect(fake.running('net')?.ports).toHaveLength(1);
   });
 
+  it('that the store has lost leaves no TAP of a port that is removed', async () => {
+    const fake = await shared();
+    await fake.addPort('net', { name: 'p' });
+    fake.sharing.become({ networks: new Map() });
+    await fake.overlay.follow();
+    await fake.ports.remove('p');
+    expect(fake.host.taps).toEqual([]);
+  });
+
+  it('is the same one on every host where two have one VNI', async () => {
+    const fake = await shared();
+    const record = fake.sharing.state.networks.get('net');
+    if (record === undefined) throw new Error('no network');
+    const twin = { ...record, network: { ...record.network, name: 'a-twin' } };
+    for (const order of [
+      [record, twin],
+      [twin, record],
+    ]) {
+      const networks = new Map(order.map((item) => [item.network.name, item]));
+      fake.sharing.become({ networks, vnis: new Map() });
+      await fake.overlay.follow();
+      expect([...fake.overlay.shared.keys()]).toEqual(['a-twin']);
+      expect(fake.overlay.skipped.map(({ what }) => what)).toEqual(['network net']);
+      fake.sharing.become({ vnis: new Map([[300, 'net']]) });
+      await fake.overlay.follow();
+      expect([...fake.overlay.shared.keys()]).toEqual(['net']);
+    }
+  });
+
+  it('is followed no more by an overlay that has stopped', async () => {
+    const fake = await shared();
+    await fake.addPort('net', { name: 'p' });
+    await fake.overlay.stop();
+    const { applies } = fake.host;
+    fake.sharing.host(OTHER, 'net', C9);
+    fake.overlay.portGone('p');
+    await fake.overlay.stop();
+    expect(fake.host.applies).toBe(applies);
+  });
+
   it('is remembered where rows are about it, so that a start without store goes on', async () => {
     const first = await shared();
     await first.addNetwork({ name: 'unused' });

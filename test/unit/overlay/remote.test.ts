@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { networkSchema } from '../../../src/config/networkSchema.js';
 import { remoteOf } from '../../../src/overlay/remote.js';
-import type { SharedHost, SharedState } from '../../../src/overlay/shared.js';
+import { EMPTY_STATE, type SharedHost, type SharedState } from '../../../src/overlay/shared.js';
 import type { EndpointRecord } from '../../../src/store/records.js';
 
 const SELF = '10.200.0.1';
@@ -33,10 +33,9 @@ function stateOf(
 ): SharedState {
   const network = networkSchema.parse({ name: 'n', vni: 256, ...(udpPort && { port: udpPort }) });
   return {
+    ...EMPTY_STATE,
     hosts: new Map(hosts.map((item) => [item.address, item])),
     networks: new Map([['n', { version: 1, id: 'i', network, pools: [], owner: 'people' }]]),
-    members: new Map(),
-    addresses: new Map(),
     endpoints: new Map([['n', new Map(Object.entries(endpoints))]]),
   };
 }
