@@ -18,7 +18,7 @@ export interface Addressed<P> {
 }
 
 /**
- * The port with its addresses and MAC as far as the network has pools: without addresses it gets one of
+ * The port with a MAC, and with addresses as far as the network has pools: without addresses it gets one of
  * each family, and those that it asks for are reserved. With the store out of reach only the latter work: they
  * are reserved when it is back. Throws as `reserve` does; then nothing stays reserved.
  */
@@ -44,8 +44,7 @@ export async function addressed<P extends Wanted>(
     if (addresses.length === 0) {
       for (const { subnet } of pools) addresses.push(await reserve(subnet.includes(':') ? 6 : 4));
     }
-    const mac = port.mac ?? (addresses.length === 0 ? undefined : macFor(addresses));
-    return { port: { ...port, addresses, ...(mac && { mac }) }, reserved };
+    return { port: withMac({ ...port, addresses }), reserved };
   } catch (error) {
     await release(sharing, network.name, reserved);
     throw error;
@@ -60,6 +59,12 @@ export async function release(
 ): Promise<void> {
   if (sharing.health.state !== 'connected') return;
   await Promise.allSettled(addresses.map((address) => sharing.release(network, address)));
+}
+
+/** With a MAC: other hosts send nothing to this one, not even broadcast, unless they know of a MAC on it. */
+export function withMac<P extends Wanted>(port: P): P {
+  const mac = port.kind === 'tap' ? (port.mac ?? macFor(port.addresses)) : undefined;
+  return mac === undefined ? port : { ...port, mac };
 }
 
 /** As Docker makes them: 02:42 and the bytes of the IPv4 address; without one, of chance. */

@@ -10,7 +10,7 @@ import type { Merged } from './merge.js';
 import type { Station } from './remote.js';
 import type { LocalEndpoint } from './shared.js';
 
-/** Those with a MAC and addresses; `self` is our VTEP address. */
+/** Those with a MAC; without addresses they tell at least where it is. `self` is our VTEP address. */
 export function endpointsOf(
   merged: Pick<Merged, 'networks' | 'shared'>,
   rows: readonly PortRow[],
@@ -94,8 +94,5 @@ function standing(
   rows: ReadonlyMap<string, PortRow>,
 ): Attached[] {
   const row = rows.get(name);
-  if (row === undefined || kind !== 'tap' || mac === undefined) return [];
-  return row.endpoint === undefined && row.port.addresses.length === 0
-    ? []
-    : [{ network, mac, row }];
+  return row === undefined || kind !== 'tap' || mac === undefined ? [] : [{ network, mac, row }];
 }

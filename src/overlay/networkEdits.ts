@@ -14,6 +14,7 @@ import {
   withoutParts,
   withPartsOf,
 } from '../store/runtimeState.js';
+import { withMac } from './addresses.js';
 import type { ChangeReport, Overlay } from './overlay.js';
 import type { PortEdits } from './portEdits.js';
 import type { NetworkWish } from './shared.js';
@@ -41,8 +42,9 @@ export class NetworkEdits {
     await overlay.sharing.createNetwork(wish);
     try {
       await overlay.edit(async () => {
-        const parts = withPartsOf(overlay.runtime, { ...request, name });
-        const runtime = await this.#ports.stamped(parts, request.ports);
+        const ports = request.ports.map(withMac);
+        const parts = withPartsOf(overlay.runtime, { ...request, name, ports });
+        const runtime = await this.#ports.stamped(parts, ports);
         await overlay.add(`network ${name} added`, runtime);
       });
     } catch (error) {

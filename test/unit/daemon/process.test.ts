@@ -59,7 +59,7 @@ describe('vswitchd', () => {
     await refused;
     child.kill('SIGTERM');
     expect((await child).exitCode).toBe(0);
-    const left = ['lock', 'machine.json', 'store.json'];
+    const left = ['machine.json', 'sock.lock', 'store.json'];
     expect(await readdir(folder)).toEqual(left.map((end) => expect.stringMatching(`${end}$`)));
   });
 

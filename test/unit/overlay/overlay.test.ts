@@ -274,6 +274,18 @@ describe('a port of a network with pools', () => {
     expect(fake.running('net')?.ports[0]).not.toHaveProperty('guard');
   });
 
+  it('without addresses is announced by a MAC, so that other hosts flood to this one', async () => {
+    const fake = await FakeOverlay.started();
+    await fake.addNetwork({ name: 'net', ports: [{ name: 'first' }] });
+    await fake.addPort('net', { name: 'p' });
+    const mac = expect.stringMatching(/^02:42:/);
+    expect(fake.sharing.announced).toMatchObject([
+      { name: 'first', mac, addresses: [] },
+      { name: 'p', mac, addresses: [] },
+    ]);
+    expect(fake.running('net')?.ports[1]).not.toHaveProperty('guard');
+  });
+
   it('does not get an address that another port here has', async () => {
     const fake = await shared();
     const own = (name: string) => ({ name, addresses: ['10.9.0.7/24'] });
