@@ -29,8 +29,10 @@ export function dockerHostOf({ overlay, containers, datapath }: DockerHostParts)
   };
   const known = (name: string) => {
     const shared = overlay.shared.get(name);
-    if (shared === undefined) throw new SwitchError('NETWORK_UNKNOWN', name);
-    return viewOf(shared);
+    if (shared !== undefined) return viewOf(shared);
+    const skip = overlay.skipped.find(({ what }) => what === `network ${name}`);
+    if (skip === undefined) throw new SwitchError('NETWORK_UNKNOWN', name);
+    throw new SwitchError('CONFLICT', skip.what, { why: skip.why });
   };
   return {
     networks: () => [...overlay.shared.values()].map(viewOf),
@@ -86,6 +88,7 @@ async function join(overlay: Overlay, network: DockerNetwork): Promise<void> {
   if (!isJoined) {
     await sharing.joinNetwork(wishOf(network));
     if (scope === 'local') await sharing.enter(name, id);
+    // It is in effect when dockerd hears of it: containers come at once.
     await overlay.follow();
   }
   await addPeers(overlay, network);

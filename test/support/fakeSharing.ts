@@ -62,6 +62,7 @@ export class FakeSharing implements Sharing {
     if (vni === undefined || taken.has(vni)) throw new SwitchError('VNI_TAKEN', name);
     const record: NetworkRecord = {
       ...{ version: 1, id: name, owner: wish.owner, network: { ...wish.network, vni } },
+      ...(wish.docker_id !== undefined && { docker_id: wish.docker_id }),
       pools: wish.pools === 'auto' ? [{ subnet: '10.112.0.0/24' }] : wish.pools,
     };
     this.become({ networks: new Map(this.state.networks).set(name, record) });
