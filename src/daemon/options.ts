@@ -84,6 +84,7 @@ function socketOf(path: string): string {
 }
 
 const LASTING = `
-What vswitchctl adds is kept beside the control socket (by default in
-${statePathOf(DEFAULT_SOCKET)}). So it survives a restart of vswitchd, but not a
-reboot: put lasting networks into the configuration file.`;
+Networks made with vswitchctl are in the store; with the store local that is a file
+beside the control socket. What belongs to this host alone is kept there too (by
+default in ${statePathOf(DEFAULT_SOCKET)}): it survives a restart of
+vswitchd, but under /run not a reboot.`;
