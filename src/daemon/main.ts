@@ -2,6 +2,7 @@
 
 import { CommanderError } from 'commander';
 import { configOfVtep, readConfig } from '../config/parse.js';
+import type { StoreSettings } from '../config/storeSchema.js';
 import type { DoctorView } from '../control/views.js';
 import { loadAddon } from '../datapath/binding.js';
 import { Datapath } from '../datapath/datapath.js';
@@ -9,8 +10,9 @@ import { SwitchError } from '../model/error.js';
 import { udpPortOf } from '../model/network.js';
 import { VXLAN_PORT } from '../model/vtep.js';
 import { namespaceAt } from '../overlay/namespaces.js';
-import { type Daemon, type Source, startDaemon } from './daemon.js';
-import { diagnose } from './doctor.js';
+import { openStore } from '../store/openStore.js';
+import { type Daemon, startDaemon } from './daemon.js';
+import { diagnose, storeCheck } from './doctor.js';
 import { stderrLog } from './log.js';
 import { type CommandLine, parseCommandLine } from './options.js';
 
@@ -35,7 +37,7 @@ export async function main(args: readonly string[], { doctorText }: Voice): Prom
   try {
     if (line.task === 'run') await run(line);
     else {
-      const doctor = await examine(line.source);
+      const doctor = await examine(line);
       process.stdout.write(`${doctorText(doctor)}\n`);
       if (!doctor.ready) process.exitCode = REFUSED;
     }
@@ -47,15 +49,35 @@ export async function main(args: readonly string[], { doctorText }: Voice): Prom
 }
 
 /** What this host offers; for what the source wants, where there is one. */
-async function examine(source: Source | undefined): Promise<DoctorView> {
+async function examine({ source, store }: DoctorLine): Promise<DoctorView> {
   const probe = new Datapath(loadAddon()).probe();
   if (source === undefined) return diagnose(probe, undefined, new Set([VXLAN_PORT]));
   const { config } =
     'config' in source ? await readConfig(source.config) : configOfVtep(source.vtep);
   const { vtep, networks } = config;
   const udpPorts = networks.map((network) => udpPortOf(network, vtep));
-  return diagnose(probe, vtep.address, new Set([vtep.port, ...udpPorts]));
+  const report = diagnose(probe, vtep.address, new Set([vtep.port, ...udpPorts]));
+  const asked = await askStore(store ?? config.store);
+  return { ...report, checks: [...report.checks, ...asked] };
 }
+
+/** One check, or none of a store that is a file of the daemon. */
+async function askStore(settings: StoreSettings): Promise<DoctorView['checks']> {
+  if (settings.kind === 'local') return [];
+  const { store } = await openStore(settings, { path: '' });
+  try {
+    await store.snapshot();
+    return [storeCheck(store.name, { state: 'connected' })];
+  } catch (error) {
+    if (!(error instanceof SwitchError)) throw error;
+    const { detail } = error.facts;
+    return [storeCheck(store.name, { state: 'connecting', ...(detail && { detail }) })];
+  } finally {
+    await store.close();
+  }
+}
+
+type DoctorLine = Extract<CommandLine, { task: 'doctor' }>;
 
 async function run(line: Extract<CommandLine, { task: 'run' }>): Promise<void> {
   const log = stderrLog(line.logLevel);

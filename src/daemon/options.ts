@@ -13,7 +13,11 @@ import { LOG_LEVELS, type LogLevel } from './log.js';
 /** Switch, or tell what this host offers (with or without knowing what for), and end. */
 export type CommandLine =
   | ({ readonly task: 'run'; readonly logLevel: LogLevel } & DaemonOptions)
-  | { readonly task: 'doctor'; readonly source: Source | undefined };
+  | {
+      readonly task: 'doctor';
+      readonly source: Source | undefined;
+      readonly store?: StoreSettings | undefined;
+    };
 
 /** Where text goes that commander writes: what was asked for, and what is wrong. */
 export interface Output {
@@ -63,7 +67,7 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
   command.parse(args, { from: 'user' });
   const { config, vtep, store, docker, socket, logLevel, doctor } = command.opts<Raw>();
   const source = config !== undefined ? { config } : vtep !== undefined ? { vtep } : undefined;
-  if (doctor) return { task: 'doctor', source };
+  if (doctor) return { task: 'doctor', source, store };
   if (source !== undefined) {
     const overrides = { store, ...(docker && { docker: DOCKER_DEFAULTS }) };
     return { task: 'run', source, socket, logLevel, ...overrides };

@@ -14,6 +14,7 @@ import type {
   PortView,
   StatusView,
 } from '../../src/control/views.js';
+import { disagreements } from '../support/agreement.js';
 import type { Child } from '../support/child.js';
 import { eventually } from '../support/eventually.js';
 import { type Namespace, temporaryDirectory } from '../support/netns.js';
@@ -23,12 +24,14 @@ import { type Container, createContainer, createUnderlay } from '../support/topo
 import { Vswitchd } from '../support/vswitchd.js';
 
 const STORE = '10.200.0.200';
+const PREFIX = 'test';
 const scope = fileScope();
 let a: Vswitchd;
 let b: Vswitchd;
 let c1: Container;
 let c2: Container;
 let etcd: Child;
+let wire: Namespace;
 
 async function startEtcd(namespace: Namespace): Promise<Child> {
   await namespace.ip(`address add ${STORE}/24 dev wire`);
@@ -52,16 +55,54 @@ async function attach(host: Vswitchd, { name, namespace }: Container, ...more: s
   return port.addresses[0]?.split('/')[0] ?? 'none';
 }
 
+/** All that the store has below our prefix, by key. */
+async function contents(): Promise<Map<string, string>> {
+  const args = [
+    '--endpoints',
+    `http://${STORE}:2379`,
+    'get',
+    '--prefix',
+    `${PREFIX}/`,
+    '-w',
+    'json',
+  ];
+  const text = await wire.exec('etcdctl', ['--command-timeout', '5s', ...args], {
+    env: { ETCDCTL_API: '3' },
+  });
+  const { kvs = [] } = JSON.parse(text) as { kvs?: { key: string; value: string }[] };
+  const plain = (base64: string) => Buffer.from(base64, 'base64').toString();
+  return new Map(kvs.map(({ key, value }) => [plain(key).slice(PREFIX.length + 1), plain(value)]));
+}
+
+/** Every host's tables are the store's. */
+async function agree(...hosts: Vswitchd[]): Promise<void> {
+  await eventually("tables that are the store's", async () => {
+    const store = await contents();
+    expect(store.size).toBeGreaterThan(0);
+    for (const host of hosts) {
+      const tables = {
+        vtep: host.host.address[4],
+        networks: await host.ctl<NetworkView[]>('network', 'ls'),
+        fdb: await host.fdb(),
+        neighbors: await host.ctl<NeighborView[]>('neighbor', 'show'),
+      };
+      expect(disagreements(store, tables)).toEqual([]);
+    }
+    return true;
+  });
+}
+
 const neighbors = (host: Vswitchd) => host.ctl<NeighborView[]>('neighbor', 'show', 'net1');
 const stateOf = async (host: Vswitchd, ip: string) =>
   (await neighbors(host)).find((item) => item.ip === ip)?.state;
 
 beforeAll(async () => {
-  const { hosts, wire } = await createUnderlay(scope, { hosts: ['a', 'b'] });
+  const underlay = await createUnderlay(scope, { hosts: ['a', 'b'] });
+  wire = underlay.wire;
   etcd = await startEtcd(wire);
-  const [hostA, hostB] = hosts;
+  const [hostA, hostB] = underlay.hosts;
   if (hostA === undefined || hostB === undefined) throw new Error('two hosts');
-  const spec = { networks: [], store: `etcd://${STORE}:2379/test` };
+  const spec = { networks: [], store: `etcd://${STORE}:2379/${PREFIX}` };
   a = await Vswitchd.start(scope, hostA, spec);
   b = await Vswitchd.start(scope, hostB, spec);
   c1 = await createContainer(scope, 'c1', 2);
@@ -104,6 +145,7 @@ test('the tables of each host name the containers of the other', async () => {
     ['c1', '10.200.0.1', ['10.0.0.2/24']],
     ['c2', '10.200.0.2', ['10.0.0.3/24']],
   ]);
+  await agree(a, b);
   const hosts = await a.ctl<HostView[]>('host', 'ls');
   expect(hosts.map(({ address, state, self }) => [address, state, self])).toEqual([
     ['10.200.0.1', 'live', true],
@@ -155,6 +197,7 @@ test('with the store frozen traffic goes on, and a container with an address is 
   await expectPing(c2, { to: '10.0.0.66' });
   const connected = async () => (await a.ctl<StatusView>('status')).store.state === 'connected';
   await eventually('the store is back', connected, { within: 30_000 });
+  await agree(a, b);
 });
 
 test('of a host that died the entries go; it comes back with its containers', async () => {
@@ -164,11 +207,13 @@ test('of a host that died the entries go; it comes back with its containers', as
   });
   const remote = (await a.fdb('net1')).filter((entry) => entry.origin === 'control');
   expect(remote).toEqual([]);
+  await agree(a);
   await b.start();
   await eventually('host b is back', async () => (await stateOf(a, '10.0.0.3')) === 'live', {
     within: 20_000,
   });
   await expectPing(c1, { to: '10.0.0.3' });
+  await agree(a, b);
 });
 
 test('a network that others use is not removed; one that nobody else uses goes with its ports', async () => {

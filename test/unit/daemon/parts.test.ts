@@ -159,6 +159,14 @@ describe('the command line of vswitchd', () => {
     });
   });
 
+  it('may name the store, and serve Docker', () => {
+    const more = ['--store', 'etcd://10.0.0.9/x', '--docker'];
+    expect(parse('--vtep', '10.0.0.1', ...more)).toMatchObject({
+      store: { kind: 'etcd', addresses: ['10.0.0.9:2379'], prefix: 'x' },
+      docker: { plugin: '/run/docker/plugins/vswitch.sock', engine: '/var/run/docker.sock' },
+    });
+  });
+
   it('asks for a report, with or without what for', () => {
     expect(parse('--doctor')).toEqual({ task: 'doctor', source: undefined });
     expect(parse('--doctor', '--vtep', '10.0.0.1')).toEqual({
@@ -175,7 +183,7 @@ describe('the command line of vswitchd', () => {
     );
     expect(out).toMatch(/^Usage: vswitchd /);
     expect(out).toContain('/run/vswitchd/control.state.json');
-    expect(out).toContain('not a\nreboot');
+    expect(out).toContain('under /run not a reboot');
   });
 
   it.each([
