@@ -11,7 +11,7 @@ mod engine_support;
 use datapath::config::{FdbTarget, NeighborState, TunnelKey};
 use datapath::wire::mac::MacAddr;
 use engine_support::desired::{Network, at_port};
-use engine_support::neighbors::{Advertisement, assert_noted, lab, state};
+use engine_support::neighbors::{Advertisement, assert_noted, lab, request, send, state};
 use engine_support::{ArpFields, BROADCAST, Book, C, Rig, desired, mac};
 
 #[test]
@@ -84,4 +84,26 @@ fn k206_there_is_no_news_where_nothing_was_known() {
     assert_eq!(rig.taken("p").len() + rig.taken("q").len(), 0);
     let counters = rig.settle();
     assert_eq!(counters.network("n").generated, 0);
+}
+
+#[test]
+fn k185_what_was_told_last_is_what_is_answered_by() {
+    let mut rig = Rig::new(&state());
+    let mut other = lab();
+    for neighbor in other.0.neighbors.iter_mut().filter(|n| n.mac == mac(2)) {
+        neighbor.mac = mac(22);
+    }
+    for (network, answers) in [
+        (lab(), vec![mac(2)]),
+        (other, vec![mac(22)]),
+        (lab().with(|n| n.neighbors.clear()), vec![]),
+        (lab(), vec![mac(2)]),
+    ] {
+        rig.apply(&desired([network])).unwrap();
+        rig.taken("p");
+        let back = send(&mut rig, &request(1, 2)).back;
+        let told: Vec<_> = back.iter().map(|frame| frame[22..28].to_vec()).collect();
+        let expected: Vec<_> = answers.iter().map(|mac| mac.0.to_vec()).collect();
+        assert_eq!(told, expected);
+    }
 }
