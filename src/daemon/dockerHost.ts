@@ -25,7 +25,9 @@ export function dockerHostOf({ overlay, containers, datapath }: DockerHostParts)
     const { name, vni } = network;
     const member = sharing.state.members.get(name)?.get(overlay.base.vtep.address);
     const docker_id = member?.docker_id ?? sharing.state.networks.get(name)?.docker_id;
-    return { name, vni, mtu: defaultMtu(network, overlay.base), pools, docker_id };
+    const docker_scope = member === undefined ? ('global' as const) : ('local' as const);
+    const docker = docker_id === undefined ? {} : { docker_id, docker_scope };
+    return { name, vni, mtu: defaultMtu(network, overlay.base), pools, ...docker };
   };
   const known = (name: string) => {
     const shared = overlay.shared.get(name);

@@ -2,12 +2,12 @@
 // has forgotten an endpoint while one of us was away: so we look, soon after each Join and now and then.
 
 import type { Logger } from 'pino';
-import type { Debts } from './debts.js';
 import type { Engine, EngineContainer } from './engine.js';
 import type { DockerHost } from './host.js';
 import type { HostsFiles } from './hostsFiles.js';
 import type { Networks } from './networks.js';
 import type { Notebook } from './notebook.js';
+import type { Releases } from './releases.js';
 
 /** Milliseconds between looks when nothing happens. */
 const USUAL_MS = 15_000;
@@ -22,7 +22,7 @@ export interface CensusParts {
   readonly host: DockerHost;
   readonly engine: Engine;
   readonly notebook: Notebook;
-  readonly debts: Debts;
+  readonly releases: Releases;
   readonly networks: Networks;
   readonly hostsFiles: HostsFiles;
   /** As DeleteEndpoint does. */
@@ -68,19 +68,20 @@ export class Census {
 
   /** Everything once. Throws ENGINE_AWAY. */
   async look(): Promise<void> {
-    const { engine, networks, hostsFiles, debts } = this.#parts;
+    const { engine, networks, hostsFiles, releases } = this.#parts;
     this.#containers = await engine.containers();
     await this.#nameEndpoints();
     await this.#discardForgotten();
     await networks.leaveRemoved();
     await hostsFiles.check(this.#containers);
-    await debts.settle();
+    await releases.settle();
   }
 
-  /** Whether all endpoints of this host have got their names, and all debts are paid. */
+  /** Whether all endpoints of this host have got their names, and nothing is left to give up. */
   get isComplete(): boolean {
-    const { host, debts } = this.#parts;
-    return !debts.areOpen && host.endpoints().every(({ name }) => name !== undefined);
+    const { host, networks, releases } = this.#parts;
+    if (!releases.areSettled || networks.removedButHere.length > 0) return false;
+    return host.endpoints().every(({ name }) => name !== undefined);
   }
 
   #schedule(): void {

@@ -26,8 +26,9 @@ export interface OverlayNetwork {
   readonly vni: number;
   readonly mtu: number;
   readonly pools: readonly Pool[];
-  /** Docker's NetworkID on this host, or in Docker's cluster. */
+  /** Docker's NetworkID on this host, or in Docker's cluster: that is its scope. */
   readonly docker_id?: string | undefined;
+  readonly docker_scope?: 'local' | 'global' | undefined;
 }
 
 /** A container's interface. */

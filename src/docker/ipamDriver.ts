@@ -8,10 +8,10 @@ import { mapping, name } from '../config/leaf.js';
 import { problemsOf } from '../config/problem.js';
 import { SwitchError } from '../model/error.js';
 import { parseCidr, parseIp } from '../model/ip.js';
-import type { Debts } from './debts.js';
 import type { DockerHost } from './host.js';
 import type { ReleaseAddress, RequestAddress, RequestPool } from './messages.js';
 import { ADDRESS_SPACES, canonicalSubnet, type Pools } from './pools.js';
+import type { Releases } from './releases.js';
 
 const ADDRESS_TYPE = 'RequestAddressType';
 const GATEWAY = 'com.docker.network.gateway';
@@ -22,19 +22,19 @@ const optionsSchema = mapping({ network: name().optional() });
 export interface IpamDriverParts {
   readonly host: DockerHost;
   readonly pools: Pools;
-  readonly debts: Debts;
+  readonly releases: Releases;
 }
 
 /** Its methods take checked requests and give what dockerd is answered; they throw `SwitchError`. */
 export class IpamDriver {
   readonly #host: DockerHost;
   readonly #pools: Pools;
-  readonly #debts: Debts;
+  readonly #releases: Releases;
 
-  constructor({ host, pools, debts }: IpamDriverParts) {
+  constructor({ host, pools, releases }: IpamDriverParts) {
     this.#host = host;
     this.#pools = pools;
-    this.#debts = debts;
+    this.#releases = releases;
   }
 
   capabilities() {
@@ -83,9 +83,7 @@ export class IpamDriver {
       use: 'endpoint',
     });
     const plain = given.split('/', 1)[0] ?? given;
-    this.#debts.cancel(
-      (debt) => debt.kind === 'release' && debt.network === network.name && debt.address === plain,
-    );
+    this.#releases.cancel(network.name, plain);
     return { Address: given, Data: {} };
   }
 
@@ -97,7 +95,7 @@ export class IpamDriver {
     if (address === pool?.gateway || pool?.reserved.includes(address)) return {};
     const network = await this.#pools.networkOf(PoolID).catch(unlessUnknown);
     if (network === undefined) return {};
-    await this.#debts.owe({ kind: 'release', network: network.name, address });
+    await this.#releases.add(network.name, address);
     return {};
   }
 }

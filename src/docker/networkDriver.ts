@@ -11,7 +11,6 @@ import { SwitchError } from '../model/error.js';
 import { parseCidr } from '../model/ip.js';
 import { type Mac, parseMac } from '../model/mac.js';
 import { Lanes } from './deadline.js';
-import type { Debts } from './debts.js';
 import type { Engine, Scope } from './engine.js';
 import type { DockerEndpoint, DockerHost } from './host.js';
 import type { CreateEndpoint, CreateNetwork, Join, OfEndpoint } from './messages.js';
@@ -19,6 +18,7 @@ import { parseNetworkOptions } from './networkOptions.js';
 import type { Networks } from './networks.js';
 import type { EndpointNote, Notebook } from './notebook.js';
 import type { Pools } from './pools.js';
+import type { Releases } from './releases.js';
 
 export interface NetworkDriverParts {
   readonly host: DockerHost;
@@ -26,7 +26,7 @@ export interface NetworkDriverParts {
   readonly notebook: Notebook;
   readonly networks: Networks;
   readonly pools: Pools;
-  readonly debts: Debts;
+  readonly releases: Releases;
   readonly log: Logger;
   /** Endpoints or networks of this host have changed. */
   readonly changed: () => void;
@@ -145,18 +145,19 @@ export class NetworkDriver {
   }
 
   /**
-   * With a cluster store all its dockerds share our networks. dockerd waits for us while we ask it; when its
-   * API is not up yet, what it was last time holds.
+   * With a cluster store all its dockerds share our networks. dockerd waits for us while we ask it; while it
+   * starts its containers its API is not up yet: then what we know of its networks must do.
    */
   async #scope(): Promise<Scope> {
-    const { engine, notebook, log } = this.#parts;
+    const { host, engine, notebook, log } = this.#parts;
     try {
       const scope = (await engine.hasClusterStore()) ? 'global' : 'local';
       notebook.notes.scope = scope;
       await notebook.save();
       return scope;
     } catch (error) {
-      const scope = notebook.notes.scope ?? 'local';
+      const isGlobal = host.networks().some(({ docker_scope }) => docker_scope === 'global');
+      const scope = notebook.notes.scope ?? (isGlobal ? 'global' : 'local');
       log.warn({ scope, detail: (error as Error).message }, 'docker: scope as it was');
       return scope;
     }
@@ -180,7 +181,7 @@ export class NetworkDriver {
 
   async #giveBack(network: string, note: EndpointNote): Promise<void> {
     for (const address of note.taken) {
-      await this.#parts.debts.owe({ kind: 'release', network, address });
+      await this.#parts.releases.add(network, address);
     }
   }
 }

@@ -13,7 +13,6 @@ import { SwitchError } from '../model/error.js';
 import { parseIp } from '../model/ip.js';
 import type { Pool } from '../model/network.js';
 import { isPassing, Lanes } from './deadline.js';
-import type { Debts } from './debts.js';
 import type { Engine, EngineNetwork, Scope } from './engine.js';
 import type { DockerHost, DockerNetwork, OverlayNetwork } from './host.js';
 import { parseNetworkOptions } from './networkOptions.js';
@@ -29,7 +28,6 @@ export interface NetworksParts {
   readonly host: DockerHost;
   readonly engine: Engine;
   readonly notebook: Notebook;
-  readonly debts: Debts;
   /** Name of our IPAM driver, as in `--ipam-driver`. */
   readonly driver: string;
   readonly log: Logger;
@@ -40,6 +38,8 @@ export class Networks {
   readonly #lanes = new Lanes();
   /** Made by CreateNetwork, and not yet joined. */
   readonly #expected = new Set<string>();
+  /** Removed ones that could not be left, and the log knows. */
+  readonly #toldOf = new Set<string>();
   readonly #stopped = new AbortController();
 
   constructor(parts: NetworksParts) {
@@ -66,34 +66,49 @@ export class Networks {
     return this.#lanes.run(id, async () => this.#known(id) ?? (await this.#join(id)));
   }
 
-  /**
-   * Docker has removed it; it need not be known. Another host may be joining it at this moment: then it is
-   * left when it appears. Never rejects.
-   */
+  /** Docker has removed it; it need not be known. Never rejects: what fails is left by a later `leaveRemoved`. */
   async forget(id: string): Promise<void> {
     this.#expected.delete(id);
-    const { notebook, debts } = this.#parts;
+    const { notebook } = this.#parts;
     const { removed } = notebook.notes;
     notebook.notes.removed = [...removed.filter((old) => old !== id), id].slice(-REMOVED_MAX);
-    await this.#lanes.run(id, async () => {
-      const name = notebook.notes.networks.get(id)?.name ?? this.#known(id)?.name;
-      notebook.notes.networks.delete(id);
-      await notebook.save();
-      if (name !== undefined) await debts.owe({ kind: 'leave', network: name });
-    });
+    await notebook.save();
+    await this.#leave(id);
   }
 
-  /** Leaves what has come back although Docker had removed it. Call it after changes of the host's networks. */
-  async leaveRemoved(): Promise<void> {
+  /**
+   * Networks that Docker has removed and that are here all the same: the store could not be told, or another
+   * host was joining it at that moment.
+   */
+  get removedButHere(): readonly string[] {
     const { host, notebook } = this.#parts;
-    const there = host.networks().flatMap(({ docker_id }) => docker_id ?? []);
-    for (const id of there) if (notebook.notes.removed.includes(id)) await this.forget(id);
+    const here = host.networks().flatMap(({ docker_id }) => docker_id ?? []);
+    return here.filter((id) => notebook.notes.removed.includes(id));
+  }
+
+  /** Never rejects. */
+  async leaveRemoved(): Promise<void> {
+    for (const id of this.removedButHere) await this.#leave(id);
   }
 
   /** `local`: dockerd alone knows the network; names and addresses of other hosts come from us. */
   scopeOf(id: string): Scope {
-    const { notes } = this.#parts.notebook;
-    return notes.networks.get(id)?.scope ?? notes.scope ?? 'local';
+    return this.#known(id)?.docker_scope ?? this.#parts.notebook.notes.scope ?? 'local';
+  }
+
+  #leave(id: string): Promise<void> {
+    const { host, log } = this.#parts;
+    return this.#lanes.run(id, async () => {
+      const name = this.#known(id)?.name;
+      if (name === undefined) return;
+      try {
+        await host.leave(name);
+      } catch (error) {
+        const level = this.#toldOf.has(id) ? 'debug' : 'warn';
+        log[level]({ network: name, detail: (error as Error).message }, 'docker: not left yet');
+        this.#toldOf.add(id);
+      }
+    });
   }
 
   #known(id: string): OverlayNetwork | undefined {
@@ -121,21 +136,15 @@ export class Networks {
   }
 
   async #join(id: string): Promise<OverlayNetwork> {
-    const { host, engine, notebook, debts } = this.#parts;
+    const { host, engine, notebook } = this.#parts;
     const found = await engine.network(id);
     if (found === undefined) throw new SwitchError('ENGINE_UNKNOWN', `network ${id.slice(0, 12)}`);
     const { name, scope } = found;
     const options = parseNetworkOptions(found.options);
     await this.#leaveForerunner(name, id);
-    debts.cancel((debt) => debt.kind === 'leave' && debt.network === name);
     const pools = [...notebook.notes.pools.values()].filter((pool) => pool.networkId === id);
     const wish = { name, scope, id, ...options };
     const joined = await this.#joinWith(wish, this.#subnets(found, pools));
-    for (const [other, note] of notebook.notes.networks) {
-      if (note.name === name) notebook.notes.networks.delete(other);
-    }
-    notebook.notes.networks.set(id, { name, scope });
-    await notebook.save();
     await this.#reserve(joined, pools);
     this.#tellDifference(found, joined);
     return host.networks().find((network) => network.name === name) ?? joined;

@@ -26,8 +26,6 @@ const poolNote = z.object({
 });
 export type PoolNote = z.output<typeof poolNote>;
 
-const networkNote = z.object({ name: z.string(), scope: z.enum(['local', 'global']) });
-
 const endpointNote = z.object({
   networkId: z.string(),
   mac: z.string().transform((text, context): Mac => {
@@ -43,12 +41,9 @@ const endpointNote = z.object({
 });
 export type EndpointNote = z.output<typeof endpointNote>;
 
-/** What the store could not be told when Docker wanted it. */
-const debtSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('leave'), network: z.string() }),
-  z.object({ kind: z.literal('release'), network: z.string(), address: z.string() }),
-]);
-export type Debt = z.output<typeof debtSchema>;
+/** An address that Docker has given back and the store has not been told of. */
+const releaseNote = z.object({ network: z.string(), address: z.string() });
+export type Release = z.output<typeof releaseNote>;
 
 const mapOf = <S extends z.ZodType>(of: S) =>
   z.record(z.string(), of).transform((record) => new Map(Object.entries(record)));
@@ -57,13 +52,11 @@ const notesSchema = z.object({
   version: z.literal(NOTES_VERSION),
   /** What we last told dockerd our networks' scope is. */
   scope: z.enum(['local', 'global']).optional(),
-  /** By NetworkID. */
-  networks: mapOf(networkNote),
   /** By PoolID. */
   pools: mapOf(poolNote),
   /** By EndpointID, from CreateEndpoint to DeleteEndpoint. */
   endpoints: mapOf(endpointNote),
-  debts: z.array(debtSchema),
+  releases: z.array(releaseNote),
   /** NetworkIDs that Docker removed here, the last ones last; they never come back. */
   removed: z.array(z.string()),
   /** Paths of hosts files that hold lines of ours, by container. */
@@ -115,21 +108,18 @@ export class Notebook {
 function blank(): Notes {
   return {
     version: NOTES_VERSION,
-    networks: new Map(),
     pools: new Map(),
     endpoints: new Map(),
-    debts: [],
+    releases: [],
     removed: [],
     hostsFiles: new Map(),
   };
 }
 
 /** As JSON. */
-function plain({ networks, pools, endpoints, hostsFiles, ...rest }: Notes): unknown {
+function plain({ pools, endpoints, hostsFiles, ...rest }: Notes): unknown {
   return {
     ...rest,
-    debts: [...rest.debts],
-    networks: Object.fromEntries(networks),
     pools: Object.fromEntries(pools),
     endpoints: Object.fromEntries(endpoints),
     hostsFiles: Object.fromEntries(hostsFiles),

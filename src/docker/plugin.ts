@@ -5,7 +5,6 @@ import type { Logger } from 'pino';
 import { listen, makeSocketDirectory } from '../socket/unixSocket.js';
 import { callsOf } from './calls.js';
 import { Census } from './census.js';
-import { Debts } from './debts.js';
 import { Engine } from './engine.js';
 import type { DockerHost, Memory } from './host.js';
 import { HostsFiles } from './hostsFiles.js';
@@ -14,6 +13,7 @@ import { NetworkDriver } from './networkDriver.js';
 import { Networks } from './networks.js';
 import { Notebook } from './notebook.js';
 import { Pools } from './pools.js';
+import { Releases } from './releases.js';
 import { buildServer } from './server.js';
 
 export interface DockerPluginOptions {
@@ -44,8 +44,8 @@ export async function startDockerPlugin({
   const driver = basename(settings.plugin, '.sock');
   const engine = new Engine(settings.engine);
   const notebook = await Notebook.open(memory, log);
-  const debts = new Debts(host, notebook, log);
-  const networks = new Networks({ host, engine, notebook, debts, driver, log });
+  const releases = new Releases(host, notebook, log);
+  const networks = new Networks({ host, engine, notebook, driver, log });
   const pools = new Pools({ host, engine, notebook, networks, driver, now: Date.now });
   const networkDriver = new NetworkDriver({
     host,
@@ -53,7 +53,7 @@ export async function startDockerPlugin({
     notebook,
     networks,
     pools,
-    debts,
+    releases,
     log,
     changed: () => census.soon(),
   });
@@ -61,14 +61,14 @@ export async function startDockerPlugin({
     host,
     engine,
     notebook,
-    debts,
+    releases,
     networks,
     hostsFiles: new HostsFiles({ host, engine, notebook, networks, log }),
     discard: (NetworkID, EndpointID) => networkDriver.deleteEndpoint({ NetworkID, EndpointID }),
     now: () => performance.now(),
     log,
   });
-  const ipamDriver = new IpamDriver({ host, pools, debts });
+  const ipamDriver = new IpamDriver({ host, pools, releases });
   const server = buildServer(callsOf(networkDriver, ipamDriver), { log });
   const removeSocket = await listen(server, settings.plugin);
   census.start();

@@ -81,6 +81,7 @@ export class FakeDockerHost implements DockerHost {
         mtu,
         pools,
         docker_id: global ?? members.get(this),
+        docker_scope: global === undefined ? ('local' as const) : ('global' as const),
       }),
     );
   }

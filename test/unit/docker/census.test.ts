@@ -1,11 +1,11 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { Census } from '../../../src/docker/census.js';
-import { Debts } from '../../../src/docker/debts.js';
 import type { Engine, EngineContainer } from '../../../src/docker/engine.js';
 import type { HostsFiles } from '../../../src/docker/hostsFiles.js';
 import type { Networks } from '../../../src/docker/networks.js';
 import { Notebook } from '../../../src/docker/notebook.js';
+import { Releases } from '../../../src/docker/releases.js';
 import { SwitchError } from '../../../src/model/error.js';
 import { parseMac } from '../../../src/model/mac.js';
 import { FakeDockerHost, FakeMemory, FakeOverlay } from '../../support/fakeDockerHost.js';
@@ -34,8 +34,8 @@ async function setUp() {
     host,
     engine,
     notebook,
-    debts: new Debts(host, notebook, log),
-    networks: { leaveRemoved: async () => {} } as unknown as Networks,
+    releases: new Releases(host, notebook, log),
+    networks: { leaveRemoved: async () => {}, removedButHere: [] } as unknown as Networks,
     hostsFiles: { check: async () => {}, follow: async () => {} } as unknown as HostsFiles,
     discard: async (_, id) => {
       await host.detach(id);

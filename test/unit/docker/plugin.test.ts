@@ -112,6 +112,7 @@ describe('a network', () => {
         mtu: 1400,
         pools: [{ subnet: '10.99.0.0/24', gateway: '10.99.0.1' }],
         docker_id: id,
+        docker_scope: 'local',
       },
     ]);
     await dockerd.removeNetwork(id);
