@@ -43,6 +43,8 @@ export function createNetwork(wish: NetworkWish, making: Making): Decide<Network
   return (view, attempt) => {
     if (!view.has(keys.network(name))) return make(wish, making, view, attempt);
     const record = view.state.networks.get(name);
+    // Ours, of an attempt whose answer was lost.
+    if (record?.id === making.id) return { result: record };
     const why = record?.removing ? 'it is being removed' : undefined;
     throw new SwitchError('NETWORK_EXISTS', name, {
       why: record === undefined ? 'the store has something else under its name' : why,

@@ -47,6 +47,17 @@ describe('a network that is created', () => {
     expect(names(a)).toEqual(['net1']);
   });
 
+  it('is the host’s own when the answer was lost and somebody has touched it since', async () => {
+    a.store.set({ lostAnswers: 1 });
+    const forget = hosts.cluster.onWrite(() => {
+      forget();
+      const record = hosts.cluster.value(keys.network('net1'));
+      hosts.cluster.put(keys.network('net1'), JSON.stringify(record, null, 1));
+    });
+    expect((await during(a.sharing.createNetwork(wish('net1')))).network.vni).toBe(256);
+    expect(hosts.cluster.keys('vnis/')).toEqual([keys.vni(256)]);
+  });
+
   it('avoids what only this host knows to be taken', async () => {
     const occupied = { subnets: ['10.112.0.7/23'], vnis: [256, 258] };
     const c = await hosts.start(3, { occupied });
