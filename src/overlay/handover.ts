@@ -5,23 +5,31 @@ import { SwitchError } from '../model/error.js';
 import { type RuntimeState, type SharedNetwork, withoutParts } from '../store/runtimeState.js';
 import type { Sharing } from './shared.js';
 
-/** The state without those that the store has now. Never throws: with the store away they wait for the next start. */
+/**
+ * The state without those that the store has now. Never throws: what the store does not take waits for the next
+ * start. Once it is away it is asked no more: the switch waits for this.
+ */
 export async function handedOver(
   runtime: RuntimeState,
   sharing: Sharing,
   log: Logger,
 ): Promise<RuntimeState> {
   const unshared: SharedNetwork[] = [];
+  let isAway = false;
   for (const item of runtime.unshared) {
     const { network, pools } = item;
+    if (isAway) {
+      unshared.push(item);
+      continue;
+    }
     try {
       await sharing.joinNetwork({ network: withoutParts(network), pools, owner: 'people' });
       log.info({ network: network.name }, 'network moved from the state file into the store');
     } catch (error) {
-      const isAway = error instanceof SwitchError && error.code.startsWith('STORE_');
-      if (isAway) unshared.push(item);
+      isAway = error instanceof SwitchError && error.code.startsWith('STORE_');
+      unshared.push(item);
       const told = { network: network.name, error: (error as Error).message };
-      log.error(told, isAway ? 'network not moved into the store yet' : 'network left out');
+      log.error(told, 'network not moved from the state file into the store');
     }
   }
   return unshared.length === runtime.unshared.length ? runtime : { ...runtime, unshared };

@@ -61,6 +61,11 @@ export class NetworkEdits {
   async remove(name: string): Promise<ChangeReport> {
     const overlay = this.#overlay;
     const shared = overlay.shared.get(name) ?? overlay.sharing.state.networks.get(name);
+    if (shared === undefined && this.#isUnshared(name)) {
+      return overlay.edit(() =>
+        overlay.change(`network ${name} removed`, withoutNetwork(overlay.runtime, name)),
+      );
+    }
     if (shared === undefined) {
       throw overlay.fromFile(name)
         ? new SwitchError('FROM_FILE', `network ${name}`)
@@ -79,6 +84,11 @@ export class NetworkEdits {
         throw error;
       }
     });
+  }
+
+  /** One of an older state file, beside which the store has something else, so that it is not in effect. */
+  #isUnshared(name: string): boolean {
+    return this.#overlay.runtime.unshared.some(({ network }) => network.name === name);
   }
 
   /** What this host would refuse anyway is not asked of the store. */

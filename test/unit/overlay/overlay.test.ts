@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { SwitchError } from '../../../src/model/error.js';
 import { parseMac } from '../../../src/model/mac.js';
 import { STALE_MS } from '../../../src/overlay/settings.js';
 import { FakeOverlay, SELF } from '../../support/fakeOverlay.js';
@@ -180,6 +181,34 @@ describe('adding a network', () => {
     const fake = await FakeOverlay.started([], { unshared });
     expect([...fake.sharing.state.networks.keys()]).toEqual(['old']);
     expect(fake.saved.unshared).toEqual([]);
+  });
+
+  it('of an older state file asks a store that is away only once, however many there are', async () => {
+    const unshared = ['a', 'b', 'c'].map((name) => ({ network: networkOf(name), pools: [] }));
+    const fake = new FakeOverlay([], { unshared });
+    const asked: string[] = [];
+    fake.sharing.joinNetwork = async ({ network }) => {
+      asked.push(network.name);
+      throw new SwitchError('STORE_DOWN', 'x');
+    };
+    await fake.overlay.start();
+    await fake.overlay.stop();
+    expect(asked).toEqual(['a']);
+    expect(fake.saved.unshared).toEqual(unshared);
+  });
+
+  it('of an older state file that the store contradicts is left out, told, and can be removed', async () => {
+    const fake = new FakeOverlay([], { unshared: [{ network: networkOf('old'), pools: [] }] });
+    await fake.sharing.createNetwork({
+      ...{ network: networkOf('theirs'), pools: [], owner: 'people' },
+    });
+    await fake.overlay.start();
+    onTestFinished(() => fake.overlay.stop());
+    expect(fake.overlay.skipped.map(({ what }) => what)).toEqual(['network old']);
+    await fake.networks.remove('old');
+    expect(fake.overlay.skipped).toEqual([]);
+    expect(fake.saved.unshared).toEqual([]);
+    expect([...fake.sharing.state.networks.keys()]).toEqual(['theirs']);
   });
 });
 
