@@ -281,11 +281,16 @@ async function reloadFile({
   overlay,
   configPath,
   config,
+  isPrivate,
 }: OperationsParts): Promise<Reloaded> {
   let next = config;
   const load = async () => {
     next = await loadAgain(configPath);
     const { vtep, networks: file } = next.config;
+    if (!isPrivate && vtep.port !== overlay.base.vtep.port) {
+      const why = 'other hosts send to the UDP port that they were told at the start';
+      throw new SwitchError('VTEP_CHANGED', 'vtep.port', { why });
+    }
     return { vtep, file, underlayMtu: underlayMtuOf(vtep.address, datapath.probe().interfaces) };
   };
   const report = await named(datapath, overlay.reload(load));

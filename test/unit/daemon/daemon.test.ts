@@ -372,6 +372,20 @@ describe('a reload', () => {
     });
   });
 
+  it('cannot change the UDP port that other hosts know from the store', async () => {
+    const fake = await FakeDaemon.create();
+    const fileOf = (port: number) =>
+      `vtep: {address: 10.200.0.1, port: ${port}}\nstore: etcd://127.0.0.1:1/x\n`;
+    await writeFile(fake.configFile, fileOf(4789));
+    await fake.start();
+    await writeFile(fake.configFile, fileOf(4790));
+    expect(await fake.ctl('reload')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('cannot change vtep.port while running'),
+    });
+    expect(fake.daemon.operations.status().vtep.port).toBe(4789);
+  });
+
   it('leaves out additions that the new file contradicts, and tells', async () => {
     const fake = await FakeDaemon.running(NET1, hostWith('c1'));
     await fake.ctl('network', 'add', 'net2', '--vni', '400');
