@@ -22,7 +22,8 @@ async function started(file: readonly object[] = []): Promise<[FakeOverlay, Dock
 describe('a network that Docker makes', () => {
   it('is made in the store, or joined there; any number of times', async () => {
     const [fake, host] = await started();
-    const expected = { name: 'net1', vni: 257, mtu: 1450, pools: NET.pools, docker_id: 'd1' };
+    const docker = { docker_id: 'd1', docker_scope: 'local' };
+    const expected = { name: 'net1', vni: 257, mtu: 1450, pools: NET.pools, ...docker };
     expect(await host.join(NET)).toEqual(expected);
     expect(await host.join(NET)).toEqual(expected);
     expect(host.networks()).toEqual([expected]);
@@ -37,6 +38,7 @@ describe('a network that Docker makes', () => {
       network: { vni: 400, mtu: 1300, port_security: 'off' },
     });
     expect(fake.sharing.state.members.size).toBe(0);
+    expect(host.networks()).toMatchObject([{ docker_id: 'd1', docker_scope: 'global' }]);
   });
 
   it('that is known already is joined while the store is away', async () => {
