@@ -78,11 +78,12 @@ describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (do
     await near.host.host.stop('vswitchd', 'KILL');
     await near.host.docker('rm', '-f', near.name);
     await near.host.startVswitchd();
-    await lab.agreed();
+    // dockerd, which gave up telling us, is asked what it still has.
+    await lab.agreed(60_000);
     expect(await near.host.taps()).toEqual([]);
     const again = await lab.run(scope, near.host, { name: 'away-c', network: 'away' });
     await again.reaches(far.name);
-  });
+  }, 200_000);
 
   it('vswitchd starts before dockerd and after it', async () => {
     const scope = testScope();
@@ -98,7 +99,7 @@ describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (do
     await near.host.startVswitchd();
     await near.host.docker('start', near.name);
     await far.reaches(near.name);
-  });
+  }, 200_000);
 
   it.each(['TERM', 'KILL'])(
     'containers that dockerd starts again after SIG%s are found',

@@ -27,12 +27,15 @@ export async function placesInDocker(
   return (await Promise.all(places)).flat().sort();
 }
 
-/** The same as the store has it, those of lost hosts left out. `entries` are all below its prefix. */
+/**
+ * The same as the store has it, those of lost hosts left out. `entries` are all below its prefix; what is no JSON does
+ * not count.
+ */
 export function placesInStore(entries: ReadonlyMap<string, string>): readonly Place[] {
   const places: Place[] = [];
   for (const [key, value] of entries) {
     const [folder, network] = key.split('/');
-    if (folder !== 'endpoints' || network === undefined) continue;
+    if (folder !== 'endpoints' || network === undefined || !value.startsWith('{')) continue;
     const { host, mac } = JSON.parse(value) as { readonly host: string; readonly mac: string };
     if (entries.has(`hosts/${host}`)) places.push(place(network, mac, host));
   }
