@@ -255,6 +255,11 @@ function garbage(why: string): Garbage {
   return { kind: 'garbage', why: why.length > 300 ? `${why.slice(0, 297)}...` : why };
 }
 
+/** Whether records can have it as the name of something. */
+export function isWord(text: string): boolean {
+  return word().safeParse(text).success;
+}
+
 const isName = (text: string) => nameSchema.safeParse(text).success;
 
 /** Only canonical text, so that one thing has one key. */
@@ -277,7 +282,9 @@ function sorted(value: unknown): unknown {
 const nameSchema = name();
 const subnetSchema = subnet();
 const version = z.literal(RECORD_VERSION, { error: String(RECORD_VERSION) });
-const word = () => z.string({ error: 'text of 1-255 characters' }).min(1).max(255);
+const WORD = 'text of 1-255 characters without spaces';
+/** It is shown on terminals and written into files of hosts: no control characters either. */
+const word = () => z.string({ error: WORD }).regex(/^[^\s\p{C}]{1,255}$/u, { error: WORD });
 
 const storeSchema = mapping({ version, id: word() }) satisfies z.ZodType<StoreRecord>;
 

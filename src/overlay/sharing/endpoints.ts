@@ -1,6 +1,6 @@
 // What has to change in the store so that it has exactly the endpoints that this host announces.
 
-import { type EndpointRecord, encode, keys, RECORD_VERSION } from '../../store/records.js';
+import { type EndpointRecord, encode, isWord, keys, RECORD_VERSION } from '../../store/records.js';
 import { TRANSACTION_MAX } from '../../store/store.js';
 import type { LocalEndpoint } from '../shared.js';
 import { freeing, taking } from './addresses.js';
@@ -149,10 +149,12 @@ interface Wanted {
   readonly addresses: Map<string, string>;
 }
 
+/** Names that no resolver could ask for are left out: with one the record would be garbage to all. */
 function recordOf(endpoint: LocalEndpoint, host: string): EndpointRecord {
   const { mac, addresses, name, aliases } = endpoint;
-  const named = name === undefined ? {} : { name };
-  return { version: RECORD_VERSION, host, mac, addresses, ...named, aliases };
+  const named = name === undefined || !isWord(name) ? {} : { name };
+  const known = aliases.filter(isWord);
+  return { version: RECORD_VERSION, host, mac, addresses, ...named, aliases: known };
 }
 
 const NOTHING: Unit = { conditions: [], writes: [] };

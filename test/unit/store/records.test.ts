@@ -116,6 +116,10 @@ describe('garbage', () => {
     ['store', nested(20_000), 'nested too deeply'],
     ['networks/net1', `{"network": ${nested(20_000)}}`, 'nested too deeply'],
     ['endpoints/net1/e', change(endpoint, { mac: 'ff:ff:ff:ff:ff:ff' }), 'mac'],
+    ['endpoints/net1/e', change(endpoint, { name: 'x\n1.2.3.4 www' }), 'name'],
+    ['endpoints/net1/e', change(endpoint, { aliases: ['\u001b[31m'] }), 'aliases[0]'],
+    ['hosts/10.200.0.1', change(host, { name: '' }), 'name'],
+    ['hosts/10.200.0.1', change(host, { name: 'x'.repeat(256) }), 'name'],
     ['endpoints/net1/e', change(endpoint, { addresses: ['10.0.0.2'] }), 'addresses[0]'],
   ])('%s %.60s', (key, value, why) => {
     expect(decode(key, value)).toEqual({ kind: 'garbage', why: expect.stringContaining(why) });

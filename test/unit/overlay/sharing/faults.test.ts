@@ -296,6 +296,16 @@ describe('garbage', () => {
     expect(a.lines.filter((line) => line.includes('garbage'))).toHaveLength(1);
   });
 
+  it('is not what a container’s own names make of its record', async () => {
+    await during(a.sharing.createNetwork(wish('m')));
+    const aliases = ['www', 'a b', '', 'x'.repeat(256)];
+    a.sharing.announce([endpoint('m', 'e', '10.0.0.9/24', { name: 'x\ny', aliases })]);
+    await advance(50);
+    expect(b.sharing.health.garbage).toEqual([]);
+    expect(b.sharing.state.endpoints.get('m')?.get('e')).toMatchObject({ aliases: ['www'] });
+    expect(b.sharing.state.endpoints.get('m')?.get('e')).not.toHaveProperty('name');
+  });
+
   it('in great amounts is told of 100 keys', async () => {
     for (let at = 0; at < 300; at++) hosts.cluster.put(`endpoints/n/g${at}`, 'x');
     await advance(50);
