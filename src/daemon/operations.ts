@@ -179,7 +179,10 @@ function statusOf(
     .map((port) => `port ${port.name}: ${port.reason}`);
   const unfit = mtuWarnings(overlay, ports);
   const store = viewStore(overlay, parts.storeName);
-  const away = storeWarnings(store);
+  const away = [
+    ...storeWarnings(store),
+    ...(overlay.trouble === '' ? [] : [`what the store says is not in effect: ${overlay.trouble}`]),
+  ];
   const peers = overlay.networks.flatMap((network) => peersOf(network, vtep));
   const told = [...overlay.around.values()].flatMap(({ remote }) =>
     remote.vteps.map(({ address }) => address),

@@ -141,6 +141,11 @@ export class Overlay {
     return this.#intent.around ?? new Map();
   }
 
+  /** Why what the store says is not in effect; empty when it is. */
+  get trouble(): string {
+    return this.#trouble;
+  }
+
   /** The store is out of reach for so long that nothing is answered in its name. */
   get stale(): boolean {
     return this.#settings.knowledge.stale;

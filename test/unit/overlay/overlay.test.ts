@@ -113,6 +113,18 @@ describe('a network of the store', () => {
     }
   });
 
+  it('that the switch cannot run as the store has it is told as long as that is so', async () => {
+    const fake = await shared();
+    await fake.addPort('net', { name: 'p' });
+    fake.host.heldUdpPorts.add(4789);
+    fake.sharing.host(OTHER, 'net', C9);
+    await fake.overlay.follow();
+    expect(fake.overlay.trouble).toContain('4789');
+    fake.host.heldUdpPorts.clear();
+    await fake.overlay.follow();
+    expect(fake.overlay.trouble).toBe('');
+  });
+
   it('is followed no more by an overlay that has stopped', async () => {
     const fake = await shared();
     await fake.addPort('net', { name: 'p' });
