@@ -9,6 +9,7 @@ import { emptyState, type RuntimeState, type SharedNetwork } from '../store/runt
 import type { PreparedState } from '../store/stateFile.js';
 import { Announcer } from './announcer.js';
 import { handedOver } from './handover.js';
+import { Holdbacks } from './holdbacks.js';
 import type { Skipped } from './merge.js';
 import type { NetworkNeighbors } from './neighbors.js';
 import type { Intent } from './plan.js';
@@ -58,6 +59,7 @@ export class Overlay {
   readonly #edits = new Serial();
   readonly #passes = new Serial();
   readonly #announcer: Announcer;
+  readonly #holdbacks = new Holdbacks();
   readonly #listeners: (() => void)[] = [];
   readonly #lookers: (() => void)[] = [];
   #settings: Settings;
@@ -86,10 +88,7 @@ export class Overlay {
     const { reconciler, sharing } = this.#parts;
     await this.#passes.run(async () => {
       await this.#forgetMoved();
-      const settings = this.#with({});
-      const intent = intentOf(settings);
-      await reconciler.change(intent);
-      this.#adopt(settings, intent);
+      await this.#effect();
       await reconciler.sweepStrays();
     });
     sharing.onChange(() => this.requestFollow());
@@ -124,7 +123,7 @@ export class Overlay {
 
   /** What the store and additions would like and is not in effect, with the reason. */
   get skipped(): readonly Skipped[] {
-    return this.#settings.merged.skipped;
+    return [...this.#settings.merged.skipped, ...this.#holdbacks.skipped];
   }
 
   get purged(): boolean {
@@ -204,7 +203,9 @@ export class Overlay {
     void this.#passes.run(async () => {
       this.#refreshQueued = false;
       await this.#parts.reconciler.refresh();
-      if (this.#trouble !== '' || this.#knowledge().stale !== this.#settings.knowledge.stale) {
+      const isStale = this.#knowledge().stale;
+      const isDue = this.#trouble !== '' || this.#holdbacks.isDue(this.#parts.now());
+      if (isDue || isStale !== this.#settings.knowledge.stale) {
         await this.#follow();
       }
       for (const listener of this.#lookers) listener();
@@ -316,7 +317,8 @@ export class Overlay {
 
   #knowledge(runtime = this.runtime): Settings['knowledge'] {
     const { sharing, now } = this.#parts;
-    return this.#announcer.held(knowledgeOf(sharing, runtime, now()));
+    const knowledge = this.#announcer.held(knowledgeOf(sharing, runtime, now()));
+    return this.#holdbacks.applied(knowledge);
   }
 
   /** What `next` leaves out and is not left out now. */
@@ -359,10 +361,7 @@ export class Overlay {
 
   async #follow(): Promise<void> {
     try {
-      const next = this.#with({});
-      const intent = intentOf(next);
-      await this.#parts.reconciler.change(intent, false);
-      this.#adopt(next, intent);
+      await this.#effect();
       await this.#remember();
       this.#trouble = '';
     } catch (error) {
@@ -372,6 +371,63 @@ export class Overlay {
       }
       this.#trouble = message;
     }
+  }
+
+  /** Makes what is known effective, and holds back those networks of the store that make it fail. */
+  async #effect(): Promise<void> {
+    const { log, now, sharing } = this.#parts;
+    const told = new Map(this.#holdbacks.skipped.map(({ what, why }) => [what, why]));
+    this.#holdbacks.expire(knowledgeOf(sharing, this.runtime, now()).networks, now());
+    try {
+      await this.#become();
+      return;
+    } catch (error) {
+      const suspects = this.#isOurs(error) ? [] : this.#unproven();
+      if (suspects.length === 0) throw error;
+      const hold = (network: SharedNetwork, { message }: Error) =>
+        this.#holdbacks.hold(network, this.shared.get(network.network.name), message, now());
+      for (const network of suspects) hold(network, error as Error);
+      try {
+        await this.#become();
+      } catch {
+        for (const network of suspects) this.#holdbacks.release(network);
+        throw error;
+      }
+      for (const network of suspects) {
+        this.#holdbacks.release(network);
+        await this.#become().catch((refusal: Error) => hold(network, refusal));
+      }
+    }
+    for (const { what, why } of this.#holdbacks.skipped) {
+      if (told.get(what) !== why) log.warn({ what, why }, 'held back');
+    }
+  }
+
+  async #become(): Promise<void> {
+    const next = this.#with({});
+    const intent = intentOf(next);
+    await this.#parts.reconciler.change(intent, false);
+    this.#adopt(next, intent);
+  }
+
+  /** Networks of the store that are wanted and have not been in effect as they are. */
+  #unproven(): SharedNetwork[] {
+    const wanted = this.#with({});
+    const used = new Set(intentOf(wanted).networks.map(({ name }) => name));
+    const running = new Set(this.#intent.networks.map(({ name }) => name));
+    return [...wanted.merged.shared.values()].filter((item) => {
+      const { name } = item.network;
+      const before = running.has(name) ? this.shared.get(name) : undefined;
+      return used.has(name) && JSON.stringify(before) !== JSON.stringify(item);
+    });
+  }
+
+  /** Whether the fault is in what all networks need. */
+  #isOurs(error: unknown): boolean {
+    if (!(error instanceof SwitchError)) return true;
+    const { port } = this.base.vtep;
+    if (error.code === 'PORT_IN_USE') return error.subject.endsWith(`:${port}`);
+    return HOST_TROUBLE.has(error.code);
   }
 
   /** Saves the networks of the store that rows are about, where they are others than those saved. */
@@ -406,6 +462,8 @@ export class Overlay {
     for (const listener of this.#listeners) listener();
   }
 }
+
+const HOST_TROUBLE: ReadonlySet<string> = new Set(['ADDRESS_NOT_LOCAL', 'NO_NET_ADMIN', 'NO_TUN']);
 
 /** The same object when it remembers what it should. */
 function withRemembered(settings: Settings): Settings {

@@ -71,6 +71,59 @@ describe('a network of the store', () => {
     expect(fake.running('net')?.ports.map((port) => port.name)).toEqual(['p']);
   });
 
+  it('that cannot run here stays as it was, is told, and keeps no other from being followed', async () => {
+    const fake = await shared();
+    await fake.addNetwork({ name: 'other', vni: 301, pools: [{ subnet: '10.8.0.0/24' }] });
+    await fake.addPort('net', { name: 'p' });
+    await fake.addPort('other', { name: 'q' });
+    fake.host.heldUdpPorts.add(4790);
+    const change = (port: number) => {
+      const networks = new Map(fake.sharing.state.networks);
+      const record = networks.get('net');
+      if (record === undefined) throw new Error('no net');
+      networks.set('net', { ...record, network: { ...record.network, port } });
+      fake.sharing.become({ networks });
+    };
+    change(4790);
+    fake.sharing.host(OTHER, 'other', C9);
+    await fake.overlay.follow();
+    expect(fake.running('net')).toMatchObject({ udpPort: 4789, ports: [{ name: 'p' }] });
+    expect(fake.running('other')?.fdb).toMatchObject([{ mac: C9.mac }]);
+    expect(fake.overlay.trouble).toBe('');
+    expect(fake.overlay.skipped).toMatchObject([
+      { what: 'network net', why: expect.stringContaining('4790') },
+    ]);
+    await fake.addPort('other', { name: 'r' });
+    expect(fake.log.filter((line) => line === 'held back')).toHaveLength(1);
+
+    change(4791);
+    await fake.overlay.follow();
+    expect(fake.running('net')).toMatchObject({ udpPort: 4791 });
+    expect(fake.overlay.skipped).toEqual([]);
+  });
+
+  it('that cannot run here is tried again, also by itself', async () => {
+    const fake = await shared();
+    await fake.addPort('net', { name: 'p' });
+    const runtime = fake.saved;
+    fake.host.heldUdpPorts.add(4790);
+    const { networks } = fake.sharing.state;
+    const record = networks.get('net');
+    if (record === undefined) throw new Error('no net');
+    const odd = { ...record, network: { ...record.network, port: 4790 } };
+    fake.sharing.become({ networks: new Map([['net', odd]]) });
+    await fake.overlay.follow();
+    fake.now += 29_000;
+    fake.host.heldUdpPorts.clear();
+    await fake.overlay.follow();
+    expect(fake.running('net')).toMatchObject({ udpPort: 4789 });
+    fake.now += 2_000;
+    fake.overlay.requestRefresh();
+    await fake.overlay.follow();
+    expect(fake.running('net')).toMatchObject({ udpPort: 4790 });
+    expect(runtime.ports).toEqual(fake.saved.ports);
+  });
+
   it('that the store has lost comes back with its ports, whose TAPs were there all the time', async () => {
     const fake = await shared();
     await fake.addPort('net', { name: 'p' });

@@ -1,0 +1,71 @@
+// Networks of the store that this host cannot run as the store has them, such as one whose UDP port somebody
+// else holds here. They must not keep the others from being followed: each stays as it was, or out, and is
+// tried again when the store has it otherwise, and every 30 s. Time is an argument (Unix milliseconds).
+
+import type { SharedNetwork } from '../store/runtimeState.js';
+import type { Skipped } from './merge.js';
+import type { Knowledge } from './settings.js';
+
+interface Holdback {
+  /** As the store has it; JSON. */
+  readonly refused: string;
+  /** As it was in effect; `undefined` = not at all. */
+  readonly instead: SharedNetwork | undefined;
+  readonly why: string;
+  readonly due: number;
+}
+
+const RETRY_MS = 30_000;
+
+export class Holdbacks {
+  readonly #rows = new Map<string, Holdback>();
+
+  /** What is held back and why. */
+  get skipped(): Skipped[] {
+    return [...this.#rows].map(([name, { why }]) => ({ what: `network ${name}`, why }));
+  }
+
+  /** With every network that is held back as it was. */
+  applied(knowledge: Knowledge): Knowledge {
+    if (this.#rows.size === 0) return knowledge;
+    const networks = knowledge.networks.flatMap((network) => {
+      const row = this.#rowOf(network);
+      if (row === undefined) return [network];
+      return row.instead === undefined ? [] : [row.instead];
+    });
+    return { ...knowledge, networks };
+  }
+
+  /** Whether some network is to be tried again. */
+  isDue(now: number): boolean {
+    return [...this.#rows.values()].some(({ due }) => now >= due);
+  }
+
+  /** Lets go of what is due, and of what is another in the store by now, or gone. */
+  expire(networks: readonly SharedNetwork[], now: number): void {
+    const held = new Set(networks.filter((item) => this.#rowOf(item)).map(nameOf));
+    for (const [name, { due }] of this.#rows) {
+      if (!held.has(name) || now >= due) this.#rows.delete(name);
+    }
+  }
+
+  hold(refused: SharedNetwork, instead: SharedNetwork | undefined, why: string, now: number): void {
+    this.#rows.set(nameOf(refused), {
+      ...{ refused: JSON.stringify(refused), instead, why },
+      due: now + RETRY_MS,
+    });
+  }
+
+  release(network: SharedNetwork): void {
+    this.#rows.delete(nameOf(network));
+  }
+
+  #rowOf(network: SharedNetwork): Holdback | undefined {
+    const row = this.#rows.get(nameOf(network));
+    return row?.refused === JSON.stringify(network) ? row : undefined;
+  }
+}
+
+function nameOf({ network }: SharedNetwork): string {
+  return network.name;
+}
