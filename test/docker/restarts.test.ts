@@ -98,7 +98,8 @@ describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (do
     await near.host.startDockerd();
     await near.host.startVswitchd();
     await near.host.docker('start', near.name);
-    await far.reaches(near.name);
+    // Its name also stands for the interface that dockerd could not take away, until dockerd is asked.
+    await far.reaches(near.name, 60_000);
   }, 200_000);
 
   it.each(['TERM', 'KILL'])(
