@@ -6,6 +6,13 @@ import type { SharedNetwork } from '../store/runtimeState.js';
 import type { Skipped } from './merge.js';
 import type { Knowledge } from './settings.js';
 
+/** What may be at fault: a network of the store that is wanted in another form than it is in effect. */
+export interface Suspect {
+  readonly wanted: SharedNetwork;
+  /** `undefined` = not at all. */
+  readonly inEffect: SharedNetwork | undefined;
+}
+
 interface Holdback {
   /** As the store has it; JSON. */
   readonly refused: string;
@@ -49,15 +56,43 @@ export class Holdbacks {
     }
   }
 
-  hold(refused: SharedNetwork, instead: SharedNetwork | undefined, why: string, now: number): void {
-    this.#rows.set(nameOf(refused), {
-      ...{ refused: JSON.stringify(refused), instead, why },
+  /**
+   * Runs `become`, which makes what is known effective or changes nothing and throws. When it throws, holds
+   * back those of the suspects with which it does; throws too when none of them is to blame.
+   */
+  async guard(
+    become: () => Promise<void>,
+    suspectsOf: (error: unknown) => readonly Suspect[],
+    now: number,
+  ): Promise<void> {
+    try {
+      return await become();
+    } catch (error) {
+      const suspects = suspectsOf(error);
+      if (suspects.length === 0) throw error;
+      for (const suspect of suspects) this.#hold(suspect, error as Error, now);
+      try {
+        await become();
+      } catch {
+        for (const suspect of suspects) this.#release(suspect);
+        throw error;
+      }
+      for (const suspect of suspects) {
+        this.#release(suspect);
+        await become().catch((refusal: Error) => this.#hold(suspect, refusal, now));
+      }
+    }
+  }
+
+  #hold({ wanted, inEffect }: Suspect, { message }: Error, now: number): void {
+    this.#rows.set(nameOf(wanted), {
+      ...{ refused: JSON.stringify(wanted), instead: inEffect, why: message },
       due: now + RETRY_MS,
     });
   }
 
-  release(network: SharedNetwork): void {
-    this.#rows.delete(nameOf(network));
+  #release({ wanted }: Suspect): void {
+    this.#rows.delete(nameOf(wanted));
   }
 
   #rowOf(network: SharedNetwork): Holdback | undefined {

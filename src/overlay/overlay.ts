@@ -9,7 +9,7 @@ import { emptyState, type RuntimeState, type SharedNetwork } from '../store/runt
 import type { PreparedState } from '../store/stateFile.js';
 import { Announcer } from './announcer.js';
 import { handedOver } from './handover.js';
-import { Holdbacks } from './holdbacks.js';
+import { Holdbacks, type Suspect } from './holdbacks.js';
 import type { Skipped } from './merge.js';
 import type { NetworkNeighbors } from './neighbors.js';
 import type { Intent } from './plan.js';
@@ -378,26 +378,11 @@ export class Overlay {
     const { log, now, sharing } = this.#parts;
     const told = new Map(this.#holdbacks.skipped.map(({ what, why }) => [what, why]));
     this.#holdbacks.expire(knowledgeOf(sharing, this.runtime, now()).networks, now());
-    try {
-      await this.#become();
-      return;
-    } catch (error) {
-      const suspects = this.#isOurs(error) ? [] : this.#unproven();
-      if (suspects.length === 0) throw error;
-      const hold = (network: SharedNetwork, { message }: Error) =>
-        this.#holdbacks.hold(network, this.shared.get(network.network.name), message, now());
-      for (const network of suspects) hold(network, error as Error);
-      try {
-        await this.#become();
-      } catch {
-        for (const network of suspects) this.#holdbacks.release(network);
-        throw error;
-      }
-      for (const network of suspects) {
-        this.#holdbacks.release(network);
-        await this.#become().catch((refusal: Error) => hold(network, refusal));
-      }
-    }
+    await this.#holdbacks.guard(
+      () => this.#become(),
+      (error) => (isOfHost(error, this.base.vtep.port) ? [] : this.#suspects()),
+      now(),
+    );
     for (const { what, why } of this.#holdbacks.skipped) {
       if (told.get(what) !== why) log.warn({ what, why }, 'held back');
     }
@@ -410,24 +395,16 @@ export class Overlay {
     this.#adopt(next, intent);
   }
 
-  /** Networks of the store that are wanted and have not been in effect as they are. */
-  #unproven(): SharedNetwork[] {
-    const wanted = this.#with({});
-    const used = new Set(intentOf(wanted).networks.map(({ name }) => name));
+  /** Networks of the store that are used here and have not been in effect as they are. */
+  #suspects(): Suspect[] {
+    const next = this.#with({});
     const running = new Set(this.#intent.networks.map(({ name }) => name));
-    return [...wanted.merged.shared.values()].filter((item) => {
-      const { name } = item.network;
-      const before = running.has(name) ? this.shared.get(name) : undefined;
-      return used.has(name) && JSON.stringify(before) !== JSON.stringify(item);
+    return intentOf(next).networks.flatMap(({ name }): Suspect[] => {
+      const wanted = next.merged.shared.get(name);
+      const inEffect = running.has(name) ? this.shared.get(name) : undefined;
+      const isSame = JSON.stringify(wanted) === JSON.stringify(inEffect);
+      return wanted === undefined || isSame ? [] : [{ wanted, inEffect }];
     });
-  }
-
-  /** Whether the fault is in what all networks need. */
-  #isOurs(error: unknown): boolean {
-    if (!(error instanceof SwitchError)) return true;
-    const { port } = this.base.vtep;
-    if (error.code === 'PORT_IN_USE') return error.subject.endsWith(`:${port}`);
-    return HOST_TROUBLE.has(error.code);
   }
 
   /** Saves the networks of the store that rows are about, where they are others than those saved. */
@@ -464,6 +441,13 @@ export class Overlay {
 }
 
 const HOST_TROUBLE: ReadonlySet<string> = new Set(['ADDRESS_NOT_LOCAL', 'NO_NET_ADMIN', 'NO_TUN']);
+
+/** Whether the fault is in what all networks need. */
+function isOfHost(error: unknown, udpPort: number): boolean {
+  if (!(error instanceof SwitchError)) return true;
+  if (error.code === 'PORT_IN_USE') return error.subject.endsWith(`:${udpPort}`);
+  return HOST_TROUBLE.has(error.code);
+}
 
 /** The same object when it remembers what it should. */
 function withRemembered(settings: Settings): Settings {
