@@ -1,6 +1,6 @@
 // Arguments of commands that are checked before the daemon is asked (bad usage, exit code 2).
 
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { parseCidr, parseIp } from '../model/ip.js';
 import { parseMac } from '../model/mac.js';
 import { parseVni, VNI_MAX } from '../model/vni.js';
@@ -36,10 +36,20 @@ export function vtepArgument(text: string): string {
 }
 
 /** For options that may be given many times. */
-export function collect(
+function collect(
   parse: (text: string) => string,
 ): (text: string, list: readonly string[]) => string[] {
   return (text, list) => [...list, parse(text)];
+}
+
+/** An option that may be given many times: a list, empty unless given, which help calls `unlessGiven`. */
+export function listOption(
+  flags: string,
+  description: string,
+  parse: (text: string) => string,
+  unlessGiven = 'none',
+): Option {
+  return new Option(flags, description).argParser(collect(parse)).default([], unlessGiven);
 }
 
 export function cidrArgument(text: string): string {

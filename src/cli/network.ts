@@ -5,7 +5,7 @@ import type { NetworkView } from '../control/client.js';
 import {
   addressArgument,
   cidrArgument,
-  collect,
+  listOption,
   mtuArgument,
   subnetArgument,
   udpPortArgument,
@@ -61,24 +61,27 @@ function registerAdd(network: Command, run: Runner): void {
       'VXLAN network identifier (default: a free one from 256)',
       vniArgument,
     )
-    .option('--peer <address>', 'remote VTEP, may be given many times', collect(vtepArgument), [])
-    .option(
-      '--subnet <cidr|auto>',
-      'its ports get addresses of it; once for each family, or auto for a free one',
-      collect(subnetArgument),
-      [],
+    .addOption(listOption('--peer <address>', 'remote VTEP, may be given many times', vtepArgument))
+    .addOption(
+      listOption(
+        '--subnet <cidr|auto>',
+        'its ports get addresses of it; once for each family, or auto for a free one',
+        subnetArgument,
+      ),
     )
-    .option(
-      '--gateway <address>',
-      'address that no port gets, in one of the subnets',
-      collect(addressArgument),
-      [],
+    .addOption(
+      listOption(
+        '--gateway <address>',
+        'address that no port gets, in one of the subnets',
+        addressArgument,
+      ),
     )
-    .option(
-      '--range <cidr>',
-      'ports get addresses of this part of a subnet alone',
-      collect(cidrArgument),
-      [],
+    .addOption(
+      listOption(
+        '--range <cidr>',
+        'ports get addresses of this part of a subnet alone',
+        cidrArgument,
+      ),
     )
     .option('--port <number>', "UDP port of this network (default: the VTEP's)", udpPortArgument)
     .option('--mtu <bytes>', 'MTU of its ports (default: from the underlay)', mtuArgument)

@@ -1,6 +1,6 @@
 // vswitchctl port ...
 
-import { cidrArgument, collect, macArgument, mtuArgument } from './arguments.js';
+import { cidrArgument, listOption, macArgument, mtuArgument } from './arguments.js';
 import { type Register, show } from './context.js';
 import { portReasons, portTable, removedText } from './portTable.js';
 
@@ -24,11 +24,13 @@ export const registerPort: Register = (program, run) => {
       '--ifname <name>',
       'interface name there (default: eth0; in our own namespace the port name)',
     )
-    .option(
-      '--address <cidr>',
-      'address of the interface, may be given many times (default: from the subnet of the network)',
-      collect(cidrArgument),
-      [],
+    .addOption(
+      listOption(
+        '--address <cidr>',
+        'address of the interface, may be given many times',
+        cidrArgument,
+        'from the subnet of the network',
+      ),
     )
     .option('--mac <mac>', 'MAC address of the interface', macArgument)
     .option('--mtu <bytes>', "MTU of the interface (default: the network's)", mtuArgument)
