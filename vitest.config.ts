@@ -45,7 +45,19 @@ export default defineConfig({
       },
       {
         extends: './test/docker/vitest.config.ts',
-        test: { sequence: { groupOrder: 2 } },
+        test: {
+          name: 'docker',
+          include: ['test/docker/*.test.ts'],
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: './test/docker/vitest.config.ts',
+        test: {
+          name: 'docker-faults',
+          include: ['test/docker/faults/*.test.ts'],
+          sequence: { groupOrder: 3 },
+        },
       },
     ],
   },

@@ -2,8 +2,8 @@
 //
 //   node tools/test.mjs [suite ...] [-- arguments for vitest]
 //
-// Suites: lint, native, unit, property, store, datapath, netns; consul, faults and docker, which take too long to be
-// part of everything. A suite that cannot run here fails; none is skipped.
+// Suites: lint, native, unit, property, store, datapath, netns, docker; consul, faults and docker-faults, which take too
+// long to be part of everything. A suite that cannot run here fails; none is skipped.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,11 +27,12 @@ const goalOf = {
   netns: 'test',
   faults: 'store',
   docker: 'docker',
+  'docker-faults': 'docker',
 };
 const suites = Object.keys(goalOf);
 const projects = suites.filter((suite) => suite !== 'lint' && suite !== 'native');
-const needRoot = ['netns', 'docker'];
-const long = ['consul', 'faults', 'docker'];
+const needRoot = ['netns', 'docker', 'docker-faults'];
+const long = ['consul', 'faults', 'docker-faults'];
 const everything = suites.filter((suite) => !long.includes(suite));
 const instead =
   'run it with sudo, or `npm run test:unit`, `npm run test:datapath` and `npm run test:native` without.';
@@ -145,7 +146,7 @@ function summarise(verdicts, results) {
       .map((outcome) => [counted(results, suite, outcome), outcome])
       .filter(([count]) => count > 0)
       .map(([count, outcome]) => `${count} ${outcome}`);
-    console.log(`  ${passed ? 'passed' : 'FAILED'}  ${suite.padEnd(12)} ${counts.join(', ')}`);
+    console.log(`  ${passed ? 'passed' : 'FAILED'}  ${suite.padEnd(14)} ${counts.join(', ')}`);
   }
   return verdicts.every(([, passed]) => passed) ? 0 : 1;
 }

@@ -197,6 +197,29 @@ describe('a network of local scope made by two hosts', () => {
   });
 });
 
+describe('a network of hosts that share no store', () => {
+  const labScope = fileScope();
+
+  it('is one by VNI, peers and address ranges that do not overlap', async () => {
+    const lab = await TestLab.up(labScope, { scope: 'local', isAlone: true });
+    const scope = testScope();
+    const addresses = lab.hosts.map(({ address }) => address).join(',');
+    await scope.defer('network alone', () => lab.removeNetwork('alone'));
+    for (const [n, host] of lab.hosts.entries()) {
+      const pool = ['--subnet', '10.66.0.0/24', '--ip-range', `10.66.0.${64 + 64 * n}/26`];
+      const options = ['-o', 'vni=7777', '-o', `peers=${addresses}`];
+      await host.docker('network', 'create', ...lab.driver, ...pool, ...options, 'alone');
+    }
+    const [h1, h2] = lab.hosts;
+    const a = await lab.run(scope, h1, { name: 'alone1', network: 'alone' });
+    const b = await lab.run(scope, h2, { name: 'alone2', network: 'alone' });
+    expect(await a.address()).toMatch(/^10\.66\.0\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])$/);
+    expect(await b.address()).toMatch(/^10\.66\.0\.(12[89]|1[3-8]\d|19[01])$/);
+    await a.reaches(await b.address());
+    await b.reaches(await a.address());
+  });
+});
+
 interface NetworkShown {
   readonly vni: number;
   readonly mtu: number;

@@ -4,9 +4,7 @@ import { defineConfig } from 'vitest/config';
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export.
 export default defineConfig({
   test: {
-    name: 'docker',
     root: `${import.meta.dirname}/../..`,
-    include: ['test/docker/**/*.test.ts'],
     globalSetup: 'test/docker/globalSetup.ts',
     pool: 'forks',
     fileParallelism: false,

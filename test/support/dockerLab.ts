@@ -47,6 +47,8 @@ export interface LabSpec {
   readonly scope: DockerScope;
   /** 2 unless given. */
   readonly hosts?: number;
+  /** Each vswitchd has a store of its own. */
+  readonly isAlone?: boolean;
 }
 
 export class TestLab {

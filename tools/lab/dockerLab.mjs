@@ -31,11 +31,12 @@ export class DockerLab {
 
   /**
    * `name` is the prefix of everything that it makes; `scope` is `global` (dockerd has the cluster store, so a network
-   * is made once) or `local` (it has none).
+   * is made once) or `local` (it has none). With `isAlone` each vswitchd has a store of its own.
    */
-  constructor({ name, scope, hosts: count = 2 }) {
+  constructor({ name, scope, hosts: count = 2, isAlone = false }) {
     this.name = name;
     this.scope = scope;
+    this.isAlone = isAlone;
     this.folder = folderOf(name);
     this.fabric = `${name}-fabric`;
     this.etcd = new Etcd({ namespace: this.fabric, address: '10.200.0.254', folder: this.folder });
@@ -79,9 +80,10 @@ export class DockerLab {
 
   async startVswitchd(host, signal) {
     const file = join(host.folder, 'vswitchd.yaml');
+    const store = this.isAlone ? 'local' : this.etcd.url;
     writeFileSync(
       file,
-      [`vtep: {address: ${host.address}}`, `store: ${this.etcd.url}`, 'docker: {}', ''].join('\n'),
+      [`vtep: {address: ${host.address}}`, `store: ${store}`, 'docker: {}', ''].join('\n'),
     );
     const isReady = (written) => written.includes('"msg":"docker: ready"');
     await host.start('vswitchd', [...ours('vswitchd'), '--config', file], { isReady, signal });

@@ -6,10 +6,10 @@ import {
   sharedLab,
   type TestContainer,
   type TestLab,
-} from '../support/dockerLab.js';
-import { Pinger } from '../support/pinger.js';
-import type { Scope } from '../support/scope.js';
-import { testScope } from '../support/testScope.js';
+} from '../../support/dockerLab.js';
+import { Pinger } from '../../support/pinger.js';
+import type { Scope } from '../../support/scope.js';
+import { testScope } from '../../support/testScope.js';
 
 describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (dockerScope) => {
   let lab: TestLab;

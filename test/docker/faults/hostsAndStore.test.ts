@@ -8,11 +8,11 @@ import {
   sharedLab,
   type TestHost,
   type TestLab,
-} from '../support/dockerLab.js';
-import { atMost, eventually } from '../support/eventually.js';
-import { Pinger } from '../support/pinger.js';
-import type { Scope } from '../support/scope.js';
-import { testScope } from '../support/testScope.js';
+} from '../../support/dockerLab.js';
+import { atMost, eventually } from '../../support/eventually.js';
+import { Pinger } from '../../support/pinger.js';
+import type { Scope } from '../../support/scope.js';
+import { testScope } from '../../support/testScope.js';
 
 describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (dockerScope) => {
   let lab: TestLab;
