@@ -147,3 +147,27 @@ describe.each<DockerScope>(['global', 'local'])('with networks of %s scope', (do
     },
   );
 });
+
+// With a cluster store Docker goes on counting what it could not tell its driver, and keeps the network for ever.
+describe('a dockerd of local scope that ended without vswitchd', () => {
+  let lab: TestLab;
+  sharedLab({ scope: 'local' }, (made) => {
+    lab = made;
+  });
+
+  it('is asked what it could not tell', async () => {
+    const scope = testScope();
+    const network = await lab.network(scope, 'untold');
+    const [h1, h2] = lab.hosts;
+    const near = await lab.run(scope, h1, { name: 'untold-a', network });
+    const far = await lab.run(scope, h2, { name: 'untold-b', network });
+    await h1.host.stop('vswitchd');
+    await h1.host.stop('dockerd');
+    await h1.startDockerd();
+    await h1.startVswitchd();
+    await h1.docker('start', near.name);
+    await far.reaches(near.name, 60_000);
+    await lab.agreed(60_000);
+    expect(await h1.taps()).toEqual([]);
+  }, 200_000);
+});
