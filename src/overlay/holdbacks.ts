@@ -97,7 +97,8 @@ export class Holdbacks {
 
   #rowOf(network: SharedNetwork): Holdback | undefined {
     const row = this.#rows.get(nameOf(network));
-    return row?.refused === JSON.stringify(network) ? row : undefined;
+    if (row === undefined || row.refused !== JSON.stringify(network)) return undefined;
+    return row;
   }
 }
 
