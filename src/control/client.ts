@@ -2,6 +2,8 @@
 
 import { Client } from 'undici';
 import { SwitchError } from '../model/error.js';
+import type { CaptureBody, CaptureView, CapturingView } from './captureApi.js';
+import type { HistoryView } from './historyApi.js';
 import type {
   AddFdbBody,
   AddNetworkBody,
@@ -9,9 +11,13 @@ import type {
   FlushBody,
   ReplaceFdbBody,
 } from './requests.js';
+import type { TraceBody, TraceView } from './traceApi.js';
 import type * as view from './views.js';
 
+export type { CaptureBody, CaptureView, CapturingView } from './captureApi.js';
 export { errorBody } from './errorBody.js';
+export type { HistoryView } from './historyApi.js';
+export type { TraceBody, TraceView } from './traceApi.js';
 export type * from './views.js';
 export type { AddFdbBody, AddNetworkBody, AddPortBody, FlushBody, ReplaceFdbBody };
 
@@ -128,6 +134,30 @@ export class ControlClient {
 
   flushFdb(body: FlushBody): Promise<view.FlushView> {
     return this.#ask('POST', '/v1/fdb/flush', { body });
+  }
+
+  captures = () => this.#ask<CaptureView[]>('GET', '/v1/captures');
+
+  /** Then pcapng comes to whoever connects to the answer's socket, within ten seconds. */
+  capture(body: CaptureBody): Promise<CapturingView> {
+    return this.#ask('POST', '/v1/captures', { body });
+  }
+
+  endCapture(id: number): Promise<CaptureView[]> {
+    return this.#ask('DELETE', `/v1/captures/${id}`);
+  }
+
+  trace(network: string, body: TraceBody): Promise<TraceView> {
+    return this.#ask('POST', `/v1/networks/${part(network)}/trace`, { body });
+  }
+
+  history(query: Readonly<Record<string, string>>): Promise<HistoryView> {
+    return this.#ask('GET', `/v1/history?${new URLSearchParams(query)}`);
+  }
+
+  /** `at` is a time as `Date.parse` reads it. */
+  pastFdb(query: Readonly<Record<string, string>>): Promise<view.FdbView[]> {
+    return this.#ask('GET', `/v1/fdb/past?${new URLSearchParams(query)}`);
   }
 
   /** Does not wait for what is still asked. */

@@ -3,6 +3,9 @@
 import type { FdbStatic, Peer } from '../model/network.js';
 import type { NetworkRequest } from '../overlay/networkEdits.js';
 import type { PortRequest } from '../overlay/portEdits.js';
+import type { CaptureOperations } from './captureApi.js';
+import type { HistoryOperations } from './historyApi.js';
+import type { TraceOperations } from './traceApi.js';
 import type {
   CountersView,
   DoctorView,
@@ -21,7 +24,7 @@ import type {
 } from './views.js';
 
 /** Every method throws (or rejects with) `SwitchError`; anything else is a bug of ours. */
-export interface Operations {
+export interface Operations extends CaptureOperations, TraceOperations, HistoryOperations {
   status(): StatusView;
   doctor(): DoctorView;
   networks(): NetworkView[];

@@ -3,26 +3,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
+import { addCaptureRoutes } from './captureApi.js';
+import { described } from './described.js';
+import { addHistoryRoutes } from './historyApi.js';
 import type { Operations } from './operations.js';
 import * as ask from './requests.js';
+import { addTraceRoutes } from './traceApi.js';
 import * as view from './views.js';
-
-/** What a route is asked with, besides its path. */
-interface Asked {
-  readonly params?: z.ZodType;
-  readonly querystring?: z.ZodType;
-  readonly body?: z.ZodType;
-}
-
-/** One route as the OpenAPI document tells of it. Every route may answer with an error instead. */
-function described<const S extends Asked, R extends z.ZodType>(
-  [operationId, summary]: readonly [operationId: string, summary: string],
-  result: R,
-  asked: S = {} as S,
-) {
-  const response = { 200: result, '4xx': view.errorView, '5xx': view.errorView };
-  return { schema: { operationId, summary, ...asked, response } };
-}
 
 /** Adds all routes, relative to the prefix of `server`. */
 export function addRoutes(server: FastifyInstance, daemon: Operations): void {
@@ -49,6 +36,9 @@ export function addRoutes(server: FastifyInstance, daemon: Operations): void {
   addPortRoutes(server, daemon);
   addFdbRoutes(server, daemon);
   addStoreRoutes(server, daemon);
+  addCaptureRoutes(server, daemon);
+  addTraceRoutes(server, daemon);
+  addHistoryRoutes(server, daemon);
 }
 
 function addNetworkRoutes(server: FastifyInstance, daemon: Operations): void {

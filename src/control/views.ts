@@ -193,9 +193,31 @@ export const networkCountersView = z.object({
 });
 export type NetworkCountersView = z.output<typeof networkCountersView>;
 
+const workerView = z.object({
+  turns: count(),
+  sleeps: count(),
+  busy_us: count().meta({ description: 'microseconds in which it neither slept nor spun' }),
+  rx_frames: count(),
+  tx_frames: count(),
+  drops: z.array(dropView),
+});
+
+const vtepView = z.object({
+  address: z.string(),
+  state: z.enum(['alive', 'silent', 'unknown']).meta({
+    description: 'unknown: neither heard of lately nor ever answered',
+  }),
+  heard_at: z.string().optional(),
+  asked: count().meta({ description: 'ICMP echo requests sent to it' }),
+  answered: count(),
+  rtt_us: z.number().optional().meta({ description: 'of the last answer' }),
+  mean_rtt_us: z.number().optional(),
+});
+export type VtepView = z.output<typeof vtepView>;
+
 export const countersView = z.object({
   started_at: z.string(),
-  workers: z.array(z.object({ turns: count(), sleeps: count() })),
+  workers: z.array(workerView),
   underlay: z.object({
     datagrams: count(),
     retired: count().meta({
@@ -214,6 +236,7 @@ export const countersView = z.object({
     }),
   }),
   networks: z.array(networkCountersView),
+  vteps: z.array(vtepView),
   balanced: z.boolean().meta({ description: 'every sum holds: in = out + consumed + drops' }),
 });
 export type CountersView = z.output<typeof countersView>;

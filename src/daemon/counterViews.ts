@@ -1,7 +1,13 @@
 // From the datapath's counters to what the API shows: names, sentences, and the balance.
 
-import type { CountersView, DropView, NetworkCountersView } from '../control/views.js';
-import type { Counters, DropCount, NetworkCounters, PortCounters } from '../datapath/seam.js';
+import type { CountersView, DropView, NetworkCountersView, VtepView } from '../control/views.js';
+import type {
+  Counters,
+  DropCount,
+  NetworkCounters,
+  PortCounters,
+  VtepReport,
+} from '../datapath/seam.js';
 import { balanceOf, type DropReason, sumDrops, totalDrops } from '../model/counters.js';
 
 /** Knows every drop reason of the datapath. */
@@ -20,7 +26,10 @@ export class CounterViews {
     );
     return {
       started_at: new Date(counters.startedAt).toISOString(),
-      workers: counters.workers.map(({ turns, sleeps }) => ({ turns, sleeps })),
+      workers: counters.workers.map(({ turns, sleeps, busyUs, rxFrames, txFrames, drops }) => ({
+        ...{ turns, sleeps, busy_us: busyUs, rx_frames: rxFrames, tx_frames: txFrames },
+        drops: this.#drops(drops),
+      })),
       underlay: {
         datagrams: counters.underlay.datagrams,
         retired: counters.underlay.retired,
@@ -32,6 +41,7 @@ export class CounterViews {
         missing,
       },
       networks,
+      vteps: counters.vteps.map(viewVtep),
       balanced: sound && missing === 0,
     };
   }
@@ -108,6 +118,16 @@ export class CounterViews {
       return { reason, frames, stage: known?.stage ?? 'ingress', sentence: known?.sentence ?? '' };
     });
   }
+}
+
+function viewVtep({ remote, state, heardAt, asked, answered, ...rtt }: VtepReport): VtepView {
+  const { rttUs, meanRttUs } = rtt;
+  return {
+    ...{ address: remote, state, asked, answered },
+    ...(heardAt === undefined ? {} : { heard_at: new Date(heardAt).toISOString() }),
+    ...(rttUs === undefined ? {} : { rtt_us: rttUs }),
+    ...(meanRttUs === undefined ? {} : { mean_rtt_us: meanRttUs }),
+  };
 }
 
 /** Datagrams that were neither dropped with a name nor reached a network. */

@@ -14,10 +14,13 @@ import { fittingMtu, peersOf, underlayMtuOf } from '../overlay/plan.js';
 import type { PortEdits } from '../overlay/portEdits.js';
 import type { Swept } from '../overlay/reconcile.js';
 import type { StaticEdits } from '../overlay/staticEdits.js';
+import { capturesOf } from './captures.js';
 import { CounterViews } from './counterViews.js';
 import { diagnose, storeCheck } from './doctor.js';
 import { viewDormantFdb, viewFdbEntry, viewNetwork, viewPorts } from './networkViews.js';
+import { pastOf } from './past.js';
 import { viewEndpoints, viewHosts, viewNeighbors, viewStore } from './storeViews.js';
+import { tracesOf } from './traces.js';
 import { nameOwner } from './udpOwner.js';
 
 /** What the API may change, part by part. */
@@ -53,6 +56,9 @@ export function operationsOf(parts: OperationsParts): Operations {
   return {
     ...views,
     ...changesOf(parts, views),
+    ...capturesOf(parts),
+    ...tracesOf(parts),
+    ...pastOf(parts),
     status: () => statusOf(parts, config, views.ports()),
     doctor: () => {
       const { vtep } = overlay.base;

@@ -4,15 +4,20 @@ import { fromNative } from './nativeError.js';
 import type {
   Addon,
   ApplyReport,
+  CaptureSpec,
+  CaptureStatus,
   Counters,
   DatapathEvent,
   DesiredState,
   FdbEntry,
+  History,
   Interface,
   NativeDatapath,
   NewTap,
   OwnedTap,
   Probe,
+  Trace,
+  TraceRequest,
 } from './seam.js';
 
 /** Held until released; the kernel releases it when the process dies. */
@@ -65,6 +70,30 @@ export class Datapath {
   /** Forgets learned entries of the network, or of one port of it; returns how many. */
   fdbFlush(network: string, port?: string): number {
     return guard(() => this.#native.fdbFlush(network, port));
+  }
+
+  /** Begins a capture: pcapng to whoever connects to `spec.socket`. Throws BAD_FILTER, TOO_MANY_CAPTURES, BAD_VALUE, IO. */
+  capture(spec: CaptureSpec): CaptureStatus {
+    return guard(() => this.#native.capture(spec));
+  }
+
+  captures(): CaptureStatus[] {
+    return guard(() => this.#native.captures());
+  }
+
+  /** Its reader gets what it has and the statistics; false when there is none of this ID (any more). */
+  endCapture(id: number): boolean {
+    return guard(() => this.#native.endCapture(id));
+  }
+
+  /** The way that a frame would take at this moment; nothing is sent, learned or counted. */
+  trace(request: TraceRequest): Trace {
+    return guard(() => this.#native.trace(request));
+  }
+
+  /** What has happened, from this line on. */
+  history(fromSeq = 0): History {
+    return guard(() => this.#native.history(fromSeq));
   }
 
   /** Any number of times. TAPs stay. */

@@ -263,9 +263,203 @@ export interface UnderlayCounters {
 export interface Counters {
   /** Unix milliseconds. */
   startedAt: number;
-  workers: { turns: number; sleeps: number }[];
+  workers: WorkerCounters[];
   underlay: UnderlayCounters;
   networks: NetworkCounters[];
+  /** Every VTEP that is a peer of a network, in the order of their addresses. */
+  vteps: VtepReport[];
+}
+
+export interface WorkerCounters {
+  turns: number;
+  sleeps: number;
+  /** Microseconds in which it neither slept nor spun. */
+  busyUs: number;
+  /** Entered the switch by it, over all ports and tunnels. */
+  rxFrames: number;
+  txFrames: number;
+  drops: DropCount[];
+}
+
+/** What is known of a remote VTEP itself. */
+export interface VtepReport {
+  remote: string;
+  /** Unix milliseconds at which the last datagram from it was noticed, to the second. */
+  heardAt?: number;
+  /** ICMP echo requests to it, and those answered; both zero where we may not send any. */
+  asked: number;
+  answered: number;
+  /** Of the last answer, and the mean over the last eight or so. */
+  rttUs?: number;
+  meanRttUs?: number;
+  /** unknown: neither heard of lately nor ever answered. */
+  state: 'alive' | 'silent' | 'unknown';
+}
+
+/** What a capture takes; what is absent restricts nothing. */
+export interface CaptureSpec {
+  network?: string;
+  /** A local port. */
+  port?: string;
+  /** Address of a VTEP. */
+  peer?: string;
+  /** Frames, the datagrams around them, or both, linked by one packet ID. */
+  side: 'inner' | 'outer' | 'both';
+  /** Only what is dropped. */
+  dropsOnly: boolean;
+  /** In libpcap's syntax, about the frame: a datagram is taken if the frame inside it is. */
+  filter?: string;
+  /** The capture ends by itself after so many packets. */
+  maxPackets?: number;
+  /** Bytes kept of each packet, at least 1. */
+  snaplen: number;
+  /** Path of the unix socket on which the one who reads it is awaited, for ten seconds; nothing may be there. */
+  socket: string;
+}
+
+/** A capture that runs, or waits for its reader. It is over when the reader goes, or shuts down his side. */
+export interface CaptureStatus {
+  id: number;
+  state: 'waiting' | 'running';
+  /** Who made the filter's program. */
+  compiler: 'libpcap' | 'built-in' | 'none';
+  /** Written, or on the way to the reader. */
+  packets: number;
+  /** For which there was no room, because the reader is too slow. */
+  lost: number;
+  bytes: number;
+}
+
+/** A frame, or a datagram with one in it, whose way is asked for. */
+export interface TraceRequest {
+  /** The local port where a frame enters. Exactly one of `port` and `datagram` is there. */
+  port?: string;
+  /** Whence and whereto a datagram comes. */
+  datagram?: TracedDatagram;
+  /** The frame without FCS, or the datagram's payload: VXLAN header and frame. */
+  bytes: Uint8Array;
+}
+
+export interface TracedDatagram {
+  source: string;
+  sourcePort: number;
+  /** Our UDP port. */
+  udpPort: number;
+  /** Type of service or traffic class of the IP header. */
+  tos: number;
+}
+
+/** The way of one frame, had it come at this moment. Nothing was sent, learned or counted. */
+export interface Trace {
+  network?: string;
+  /** In the order in which the switch takes them. */
+  steps: TraceStep[];
+  /** Of the frame itself: what the switch says of it. */
+  verdict: 'to' | 'flood' | 'consumed' | 'drop';
+  /** With `drop`: why. */
+  reason?: string;
+  /** One for each port where a copy would leave, or be dropped. */
+  copies: TraceCopy[];
+}
+
+/** One decision. Which fields are set depends on `kind`; `src/model/traceSentences.ts` says which kinds there are. */
+export interface TraceStep {
+  kind: string;
+  port?: string;
+  mac?: string;
+  ip?: string;
+  remote?: string;
+  vni?: number;
+  /** Where a station was before, or who has what is claimed. */
+  from?: string;
+  /** Of an FDB entry. */
+  origin?: string;
+  /** What came of the decision, in one word. */
+  outcome?: string;
+  reason?: string;
+  note?: string;
+  mtu?: number;
+  length?: number;
+  detail?: string;
+}
+
+/** A copy of the traced frame at the port where it leaves. */
+export interface TraceCopy {
+  /** Port name; tunnels as in the counters. */
+  port: string;
+  kind: 'tap' | 'memory' | 'tunnel';
+  /** Absent = it would be sent. */
+  reason?: string;
+  /** Tunnels: address of the VTEP, its UDP port, and ours. */
+  remote?: string;
+  udpPort?: number;
+  sourcePort?: number;
+  /** Tunnels: in the VXLAN header. */
+  vni?: number;
+  /** Tunnels: the largest outer IP packet that the path carries, bytes. */
+  pathMtu?: number;
+  /** Bytes of the outer IP packet, or of the frame. */
+  length: number;
+}
+
+/**
+ * FDB: learned, moved (from), aged, evicted (by a newer MAC of the same port), flushed, set and removed (by people or the
+ * control plane), refused (learning it: reason). neighborSet, neighborRemoved: ip is at mac. answered: a question about
+ * ip, for the first time in a minute. dropped: reason, for the first time at this place, or again after a minute without.
+ * vtepUp, vtepDown: a peer came or went; vtepHeard, vtepSilent: it answers, or no longer does.
+ */
+export type HistoryKind =
+  | 'learned'
+  | 'moved'
+  | 'aged'
+  | 'evicted'
+  | 'flushed'
+  | 'set'
+  | 'removed'
+  | 'refused'
+  | 'answered'
+  | 'neighborSet'
+  | 'neighborRemoved'
+  | 'dropped'
+  | 'portUp'
+  | 'portDown'
+  | 'vtepUp'
+  | 'vtepDown'
+  | 'vtepHeard'
+  | 'vtepSilent'
+  | 'pathMtu'
+  | 'omitted';
+
+/** Something that changed what the switch does, or that it did for the first time. */
+export interface HistoryLine {
+  /** Counts up by one from line to line. */
+  seq: number;
+  /** Unix time in milliseconds. */
+  at: number;
+  kind: HistoryKind;
+  network?: string;
+  mac?: string;
+  ip?: string;
+  /** Port name; tunnels as in the counters. */
+  port?: string;
+  /** Where it was before. */
+  from?: string;
+  /** Of the FDB entry. */
+  origin?: FdbEntry['origin'];
+  /** `set`: of the entry that it took the place of. */
+  fromOrigin?: FdbEntry['origin'];
+  reason?: string;
+  /** `omitted`: how many lines of this port were not kept. */
+  count?: number;
+  detail?: string;
+}
+
+/** A piece of the history. */
+export interface History {
+  /** Oldest first. */
+  lines: HistoryLine[];
+  /** Unix time in milliseconds from which on every line is still there. */
+  completeSince: number;
 }
 
 export interface FdbEntry {
@@ -365,6 +559,16 @@ export interface NativeDatapath {
   fdb(network?: string): FdbEntry[];
   /** Forgets learned entries only; returns how many. */
   fdbFlush(network: string, port?: string): number;
+  /** Begins a capture: pcapng to whoever connects to `spec.socket`, written by a thread of its own. */
+  capture(spec: CaptureSpec): CaptureStatus;
+  /** Captures that run. */
+  captures(): CaptureStatus[];
+  /** Ends a capture: its reader gets what it has and the statistics; whether there was one of this ID. */
+  endCapture(id: number): boolean;
+  /** The way that a frame would take at this moment, without sending or learning anything. */
+  trace(request: TraceRequest): Trace;
+  /** What has happened, from this line on; bounded, the oldest goes first. */
+  history(fromSeq: number): History;
   /** A frame enters the switch at this port. */
   inject(port: string, frame: Uint8Array): void;
   /** TAPs stay. Any number of times. */

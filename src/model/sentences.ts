@@ -101,6 +101,18 @@ export const sentences = {
     why: 'it cannot work with this value',
     fix: 'correct the value',
   },
+  BAD_FILTER: {
+    status: 400,
+    what: 'cannot capture with the filter {subject}',
+    why: 'it is no filter of libpcap (pcap-filter(7)) about Ethernet frames',
+    fix: 'write it as for tcpdump, about the frames of containers',
+  },
+  TOO_MANY_CAPTURES: {
+    status: 409,
+    what: 'cannot begin {subject}',
+    why: 'as many captures run as may',
+    fix: 'end one of them; `vswitchctl capture --list` shows them',
+  },
   NO_ADDON: {
     status: 500,
     what: 'cannot load {subject}',

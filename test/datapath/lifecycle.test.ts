@@ -37,6 +37,7 @@ describe('idle', () => {
         path: 'udp',
       },
       networks: [],
+      vteps: [],
     });
     expect(Math.abs(datapath.counters().startedAt - Date.now())).toBeLessThan(60_000);
     expect([datapath.fdb(), datapath.drain(10), datapath.fdbFlush('net')]).toEqual([[], [], 0]);

@@ -17,6 +17,11 @@ export type SameMemoryDatagram = True<Same<seam.MemoryDatagram, generated.Memory
 export type SameApplyReport = True<Same<seam.ApplyReport, generated.ApplyReport>>;
 export type SameCounters = True<Same<seam.Counters, generated.Counters>>;
 export type SameFdbEntry = True<Same<seam.FdbEntry, generated.FdbEntry>>;
+export type SameCaptureSpec = True<Same<seam.CaptureSpec, generated.CaptureSpec>>;
+export type SameCaptureStatus = True<Same<seam.CaptureStatus, generated.CaptureStatus>>;
+export type SameTraceRequest = True<Same<seam.TraceRequest, generated.TraceRequest>>;
+export type SameTrace = True<Same<seam.Trace, generated.Trace>>;
+export type SameHistory = True<Same<seam.History, generated.History>>;
 export type SameProbe = True<Same<seam.Probe, generated.Probe>>;
 export type SameOwnedTap = True<Same<seam.OwnedTap, generated.OwnedTap>>;
 

@@ -6,10 +6,13 @@
 import type {
   Addon,
   ApplyReport,
+  CaptureSpec,
+  CaptureStatus,
   Counters,
   DatapathEvent,
   DesiredState,
   FdbEntry,
+  History,
   NativeDatapath,
   NetworkCounters,
   NewTap,
@@ -17,6 +20,8 @@ import type {
   PortCounters,
   PortSpec,
   Probe,
+  Trace,
+  TraceRequest,
 } from '../../src/datapath/seam.js';
 import { pidOf } from '../../src/model/netns.js';
 import type { Sighting } from '../../src/overlay/namespaces.js';
@@ -170,6 +175,12 @@ export class FakeHost {
 export class FakeDatapath implements NativeDatapath {
   desired: DesiredState | undefined;
   readonly flushed: string[] = [];
+  /** Asked for so far. */
+  readonly captured: CaptureSpec[] = [];
+  readonly traced: TraceRequest[] = [];
+  /** What every trace says. */
+  tracing: Trace = { steps: [], verdict: 'flood', copies: [] };
+  past: History = { lines: [], completeSince: 0 };
   readonly #host: FakeHost;
   readonly #events: DatapathEvent[] = [];
   #wake: () => void = () => {};
@@ -256,7 +267,8 @@ export class FakeDatapath implements NativeDatapath {
     );
     return {
       startedAt: 0,
-      workers: [{ turns: 0, sleeps: 0 }],
+      workers: [{ turns: 0, sleeps: 0, busyUs: 0, rxFrames: 0, txFrames: 0, drops: [] }],
+      vteps: [],
       underlay: {
         datagrams: 0,
         drops: [],
@@ -302,6 +314,30 @@ export class FakeDatapath implements NativeDatapath {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+  }
+
+  capture(spec: CaptureSpec): CaptureStatus {
+    this.captured.push(spec);
+    const id = this.captured.length;
+    const none = { packets: 0, lost: 0, bytes: 0 };
+    return { id, state: 'waiting', compiler: spec.filter ? 'libpcap' : 'none', ...none };
+  }
+
+  captures(): CaptureStatus[] {
+    return [];
+  }
+
+  endCapture(): boolean {
+    return false;
+  }
+
+  trace(request: TraceRequest): Trace {
+    this.traced.push(request);
+    return this.tracing;
+  }
+
+  history(fromSeq: number): History {
+    return { ...this.past, lines: this.past.lines.filter((line) => line.seq >= fromSeq) };
   }
 
   inject(): void {}

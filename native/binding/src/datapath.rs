@@ -11,6 +11,7 @@ use napi_derive::napi;
 
 use crate::desired::{DesiredState, NewTap};
 use crate::failure::thrown;
+use crate::observe::{CaptureSpec, CaptureStatus, History, Trace, TraceRequest};
 use crate::reports::{ApplyReport, Counters, DatapathEvent, FdbEntry};
 
 /// A datagram of the memory underlay.
@@ -126,6 +127,43 @@ impl Datapath {
     #[napi]
     pub fn fdb_flush(&self, network: String, port: Option<String>) -> u32 {
         self.inner.flush(&network, port.as_deref()) as u32
+    }
+
+    /// Begins a capture: pcapng to whoever connects to `spec.socket`, written by a thread of its own.
+    #[napi]
+    pub fn capture(&self, spec: CaptureSpec) -> napi::Result<CaptureStatus> {
+        let _ = spec;
+        Err(unbuilt("capture"))
+    }
+
+    /// Captures that run.
+    #[napi]
+    pub fn captures(&self) -> Vec<CaptureStatus> {
+        Vec::new()
+    }
+
+    /// Ends a capture: its reader gets what it has and the statistics; whether there was one of this ID.
+    #[napi]
+    pub fn end_capture(&self, id: u32) -> bool {
+        let _ = id;
+        false
+    }
+
+    /// The way that a frame would take at this moment, without sending or learning anything.
+    #[napi]
+    pub fn trace(&self, request: TraceRequest) -> napi::Result<Trace> {
+        let _ = request;
+        Err(unbuilt("trace"))
+    }
+
+    /// What has happened, from this line on; bounded, the oldest goes first.
+    #[napi]
+    pub fn history(&self, from_seq: f64) -> History {
+        let _ = from_seq;
+        History {
+            lines: Vec::new(),
+            complete_since: self.started_at_ms as f64,
+        }
     }
 
     /// A frame enters the switch at this port.
@@ -272,6 +310,10 @@ impl Task for Stop {
     fn resolve(&mut self, _env: Env, _output: ()) -> napi::Result<()> {
         Ok(())
     }
+}
+
+fn unbuilt(what: &str) -> napi::Error {
+    thrown(Error::new(ErrorCode::BadValue, what).with_detail("not built yet"))
 }
 
 fn unix_ms() -> u64 {

@@ -14,4 +14,5 @@ mod datapath;
 mod desired;
 mod failure;
 mod host;
+mod observe;
 mod reports;

@@ -121,6 +121,29 @@ pub struct UnderlayCounters {
 pub struct WorkerCounters {
     pub turns: f64,
     pub sleeps: f64,
+    /// Microseconds in which it neither slept nor spun.
+    pub busy_us: f64,
+    /// Entered the switch by it, over all ports and tunnels.
+    pub rx_frames: f64,
+    pub tx_frames: f64,
+    pub drops: Vec<DropCount>,
+}
+
+/// What is known of a remote VTEP itself.
+#[napi(object)]
+pub struct VtepReport {
+    pub remote: String,
+    /// Unix milliseconds at which the last datagram from it was noticed, to the second.
+    pub heard_at: Option<f64>,
+    /// ICMP echo requests to it, and those answered; both zero where we may not send any.
+    pub asked: f64,
+    pub answered: f64,
+    /// Of the last answer, and the mean over the last eight or so.
+    pub rtt_us: Option<f64>,
+    pub mean_rtt_us: Option<f64>,
+    /// unknown: neither heard of lately nor ever answered.
+    #[napi(ts_type = "'alive' | 'silent' | 'unknown'")]
+    pub state: String,
 }
 
 /// Every counter at one moment. They go back only when the process starts anew.
@@ -131,6 +154,8 @@ pub struct Counters {
     pub workers: Vec<WorkerCounters>,
     pub underlay: UnderlayCounters,
     pub networks: Vec<NetworkCounters>,
+    /// Every VTEP that is a peer of a network, in the order of their addresses.
+    pub vteps: Vec<VtepReport>,
 }
 
 /// One line of a forwarding database.
@@ -203,6 +228,10 @@ impl Counters {
                 .map(|(turns, sleeps)| WorkerCounters {
                     turns: turns as f64,
                     sleeps: sleeps as f64,
+                    busy_us: 0.0,
+                    rx_frames: 0.0,
+                    tx_frames: 0.0,
+                    drops: Vec::new(),
                 })
                 .collect(),
             underlay: UnderlayCounters {
@@ -215,6 +244,7 @@ impl Counters {
                 path: counters.path.name().to_owned(),
             },
             networks: counters.networks.into_iter().map(Into::into).collect(),
+            vteps: Vec::new(),
         }
     }
 
@@ -233,6 +263,7 @@ impl Counters {
                 path: UnderlayPath::Udp.name().to_owned(),
             },
             networks: Vec::new(),
+            vteps: Vec::new(),
         }
     }
 }

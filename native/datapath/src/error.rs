@@ -125,6 +125,10 @@ error_codes! {
     Io = "IO",
     /// A value that the control plane should have refused.
     BadValue = "BAD_VALUE",
+    /// A capture filter that cannot be compiled; the detail says why.
+    BadFilter = "BAD_FILTER",
+    /// As many captures run as may.
+    TooManyCaptures = "TOO_MANY_CAPTURES",
     /// Another process holds the lock.
     Locked = "LOCKED",
 }

@@ -31,12 +31,16 @@ describe('the OpenAPI document', () => {
     const document = (await api.inject('/openapi.json')).json();
     expect(document).toMatchObject({ openapi: '3.1.0', info: { version: '1.2.3' } });
     expect(Object.keys(document.paths).sort()).toEqual([
+      '/v1/captures',
+      '/v1/captures/{capture}',
       '/v1/counters',
       '/v1/doctor',
       '/v1/drops',
       '/v1/endpoints',
       '/v1/fdb',
       '/v1/fdb/flush',
+      '/v1/fdb/past',
+      '/v1/history',
       '/v1/hosts',
       '/v1/hosts/{host}',
       '/v1/neighbors',
@@ -47,6 +51,7 @@ describe('the OpenAPI document', () => {
       '/v1/networks/{network}/peers',
       '/v1/networks/{network}/peers/{peer}',
       '/v1/networks/{network}/ports',
+      '/v1/networks/{network}/trace',
       '/v1/ports',
       '/v1/ports/{port}',
       '/v1/purge',

@@ -238,6 +238,7 @@ impl Builder<'_> {
             _ => Some(Arc::new(Neighbors::new(&spec.neighbors))),
         };
         Network {
+            name: old.map_or_else(|| spec.name.as_str().into(), |n| n.name.clone()),
             neighbors,
             bridge: Bridge::new(spec.rules.clone(), members, fdb),
             tunnels,
@@ -265,7 +266,7 @@ impl Builder<'_> {
         owner: &NetworkSpec,
         spec: &PortSpec,
     ) -> Result<(Port, Option<Stale>), Error> {
-        let old = self.old_port(owner, |p| p.name == spec.name && same_place(&p.io, spec));
+        let old = self.old_port(owner, |p| *p.name == *spec.name && same_place(&p.io, spec));
         let mut stale = None;
         let io = match (&spec.kind, self.still_open(spec)) {
             (PortKind::Tap(place), Some(PortIo::Tap { tap, spec: was })) => {
@@ -353,7 +354,7 @@ impl Builder<'_> {
         };
         Port {
             id: member.id,
-            name,
+            name: name.into(),
             network,
             member,
             io,
@@ -380,7 +381,7 @@ impl Builder<'_> {
     fn still_open(&self, spec: &PortSpec) -> Option<PortIo> {
         let topology = self.carried.previous.as_ref()?.topology;
         let same =
-            |p: &&Port| p.name == spec.name && !p.health.is_gone() && same_place(&p.io, spec);
+            |p: &&Port| *p.name == *spec.name && !p.health.is_gone() && same_place(&p.io, spec);
         topology.present_ports().find(same).map(|p| p.io.clone())
     }
 
@@ -472,7 +473,7 @@ pub(super) fn tunnel_port(
 ) -> Port {
     Port {
         id,
-        name: tunnel_name(owner, spec.key),
+        name: tunnel_name(owner, spec.key).into(),
         network,
         member: Member {
             id,

@@ -29,7 +29,7 @@ impl Worker {
             if self.limiter.admits(EventKind::EcnOdd, subject) {
                 self.shared.events.push(Event::EcnOdd {
                     network: network.spec.name.clone(),
-                    from: tunnel.name.clone(),
+                    from: tunnel.name.to_string(),
                     inner: crossing.inner,
                     outer,
                 });

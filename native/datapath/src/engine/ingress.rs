@@ -1,11 +1,12 @@
 //! Into the switch from a TAP or a memory queue; and what is done with a decision, whencesoever the frame came.
 
+use super::history::{Happening, Place};
 use super::outbox::Held;
 use super::too_big::is_oversize;
 use super::topology::{Port, PortIo, Topology};
 use super::worker::{EventKind, Worker};
 use crate::counter::DropReason;
-use crate::event::Event;
+use crate::event::{Event, unix_ms};
 use crate::io::Refusal;
 use crate::offload::{Superframe, completable};
 use crate::switch::{Admission, Learn, Neighbors, PortId, Verdict};
@@ -214,8 +215,25 @@ impl Worker {
         let name = |id: PortId| {
             topology
                 .port(id)
-                .map_or_else(String::new, |p| p.name.clone())
+                .map_or_else(String::new, |p| p.name.to_string())
         };
+        let happening = match learn {
+            Some(Learn::Learned) => Some(Happening::Learned { mac }),
+            Some(Learn::Moved { from }) => Some(Happening::Moved {
+                mac,
+                from: topology
+                    .port(from)
+                    .map_or_else(|| "".into(), |p| p.name.clone()),
+            }),
+            _ => None,
+        };
+        if let Some(happening) = happening {
+            let place = Place {
+                network: Some(network.name.clone()),
+                port: Some(ingress.name.clone()),
+            };
+            self.shared.history.record(unix_ms(), place, happening);
+        }
         let event = match learn {
             Some(Learn::Moved { from })
                 if self.limiter.admits(EventKind::MacMoved, mac.to_u64()) =>
@@ -224,7 +242,7 @@ impl Worker {
                     network: network.spec.name.clone(),
                     mac,
                     from: name(from),
-                    to: ingress.name.clone(),
+                    to: ingress.name.to_string(),
                 }
             }
             Some(Learn::Full)
@@ -234,7 +252,7 @@ impl Worker {
             {
                 Event::FdbFull {
                     network: network.spec.name.clone(),
-                    port: ingress.name.clone(),
+                    port: ingress.name.to_string(),
                 }
             }
             Some(Learn::Conflict { owner })
@@ -246,7 +264,7 @@ impl Worker {
                 Event::SourceMacLocal {
                     network: network.spec.name.clone(),
                     mac,
-                    from: ingress.name.clone(),
+                    from: ingress.name.to_string(),
                 }
             }
             _ => return,
@@ -272,7 +290,7 @@ impl Worker {
             Refusal::Gone | Refusal::Down | Refusal::WouldBlock => "device disappeared".into(),
         };
         self.shared.events.push(Event::PortGone {
-            port: port.name.clone(),
+            port: port.name.to_string(),
             detail,
         });
     }

@@ -15,6 +15,7 @@ mod bucket;
 mod congestion;
 mod decap;
 mod egress;
+pub mod history;
 mod ingress;
 mod injection;
 mod keeper;
@@ -53,6 +54,7 @@ use crate::io::tap::Tap;
 use crate::switch::Origin;
 
 use apply::{Carried, PortIds, Previous};
+use history::{History, Line};
 use keeper::{LearnedVteps, Request};
 use outbox::MAX_FRAME;
 use running::{Running, View, retire};
@@ -69,6 +71,7 @@ struct Inner {
     /// What those who only look see; always a whole one.
     view: ArcSwapOption<View>,
     events: Arc<EventRing>,
+    history: Arc<History>,
     epoch: Instant,
 }
 
@@ -96,6 +99,7 @@ impl Datapath {
             state: Mutex::default(),
             view: ArcSwapOption::empty(),
             events: Arc::default(),
+            history: Arc::default(),
             epoch: Instant::now(),
         }))
     }
@@ -160,6 +164,7 @@ impl Datapath {
                 epoch: self.0.epoch,
                 spins: desired.engine.spin,
                 meters: (0..workers).map(|_| Meter::default()).collect(),
+                history: self.0.history.clone(),
             }),
         };
         if old.is_none()
@@ -251,7 +256,7 @@ impl Datapath {
         let named = |id| {
             topology
                 .port(id)
-                .is_some_and(|p| port.is_none_or(|port| p.name == port))
+                .is_some_and(|p| port.is_none_or(|port| &*p.name == port))
         };
         found
             .bridge
@@ -270,7 +275,7 @@ impl Datapath {
         }
         let found = self.0.topology().and_then(|topology| {
             let mut ports = topology.present_ports();
-            let same = |p: &&topology::Port| p.name == port && !matches!(p.io, PortIo::Tunnel(_));
+            let same = |p: &&topology::Port| &*p.name == port && !matches!(p.io, PortIo::Tunnel(_));
             ports.find(same).map(|p| p.id)
         });
         let state = self.0.lock();
@@ -281,6 +286,11 @@ impl Datapath {
             }
             _ => refused("no such port is running"),
         }
+    }
+
+    /// What has happened, from this line on.
+    pub fn history(&self, from_seq: u64) -> Vec<Line> {
+        self.0.history.since(from_seq)
     }
 
     /// Stops and joins the workers and closes everything. TAP devices stay. May be called any number of times.
@@ -302,7 +312,7 @@ impl Datapath {
         let topology = self.0.topology()?;
         topology
             .present_ports()
-            .find(|p| p.name == name)
+            .find(|p| &*p.name == name)
             .and_then(|p| match &p.io {
                 PortIo::Memory { queue, .. } => Some(queue.clone()),
                 PortIo::Tap { .. } | PortIo::Tunnel(_) => None,

@@ -225,7 +225,7 @@ fn place_of(topology: &Topology, id: PortId) -> Option<FdbPlace> {
     let port = topology.port(id)?;
     Some(match &port.io {
         PortIo::Tunnel(key) => FdbPlace::Vtep(key.remote, key.vni),
-        PortIo::Tap { .. } | PortIo::Memory { .. } => FdbPlace::Port(port.name.clone()),
+        PortIo::Tap { .. } | PortIo::Memory { .. } => FdbPlace::Port(port.name.to_string()),
     })
 }
 
@@ -264,7 +264,7 @@ fn port(port: &Port, network: &Network) -> PortReport {
         PortIo::Tunnel(_) => ("tunnel", None),
     };
     PortReport {
-        name: port.name.clone(),
+        name: port.name.to_string(),
         kind,
         gone: port.health.is_gone(),
         tap,

@@ -139,7 +139,7 @@ impl Worker {
         if self.limiter.admits(EventKind::IpConflict, subject) {
             self.shared.events.push(Event::IpConflict {
                 network: network.spec.name.clone(),
-                port: port.name.clone(),
+                port: port.name.to_string(),
                 ip: claim.ip,
                 claimant: claim.claimant,
                 owner: claim.owner,

@@ -208,6 +208,8 @@ impl Receiver {
 /// A network's part on this host.
 #[derive(Clone)]
 pub(crate) struct Network {
+    /// That of `spec`, shared with lines of the history.
+    pub(crate) name: Arc<str>,
     pub(crate) spec: Arc<NetworkSpec>,
     pub(crate) bridge: Bridge,
     /// Who has which address, if the control plane knows any.
@@ -225,7 +227,8 @@ pub(crate) struct Network {
 #[derive(Clone)]
 pub(crate) struct Port {
     pub(crate) id: PortId,
-    pub(crate) name: String,
+    /// As in the counters; shared with lines of the history.
+    pub(crate) name: Arc<str>,
     /// Index into `Topology::networks`.
     pub(crate) network: usize,
     pub(crate) member: Member,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver as CommandReceiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
+use super::history::History;
 use super::keeper::{Parking, Stranger};
 use super::merges::Merges;
 use super::outbox::{BATCH_FRAMES, Outbox};
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     /// Workers stay awake for a moment after work, as long as that pays.
     pub(crate) spins: bool,
     pub(crate) meters: Box<[Meter]>,
+    pub(crate) history: Arc<History>,
 }
 
 /// How busy a worker is.

@@ -1,0 +1,166 @@
+//! Captures, traces and history, as JavaScript asks for them and reads them.
+
+use napi::bindgen_prelude::Uint8Array;
+use napi_derive::napi;
+
+/// What a capture takes; what is absent restricts nothing.
+#[napi(object)]
+pub struct CaptureSpec {
+    pub network: Option<String>,
+    /// A local port.
+    pub port: Option<String>,
+    /// Address of a VTEP.
+    pub peer: Option<String>,
+    /// Frames, the datagrams around them, or both, linked by one packet ID.
+    #[napi(ts_type = "'inner' | 'outer' | 'both'")]
+    pub side: String,
+    /// Only what is dropped.
+    pub drops_only: bool,
+    /// In libpcap's syntax, about the frame: a datagram is taken if the frame inside it is.
+    pub filter: Option<String>,
+    /// The capture ends by itself after so many packets.
+    pub max_packets: Option<f64>,
+    /// Bytes kept of each packet, at least 1.
+    pub snaplen: u32,
+    /// Path of the unix socket on which the one who reads it is awaited, for ten seconds; nothing may be there.
+    pub socket: String,
+}
+
+/// A capture that runs, or waits for its reader. It is over when the reader goes, or shuts down his side.
+#[napi(object)]
+pub struct CaptureStatus {
+    pub id: u32,
+    #[napi(ts_type = "'waiting' | 'running'")]
+    pub state: String,
+    /// Who made the filter's program.
+    #[napi(ts_type = "'libpcap' | 'built-in' | 'none'")]
+    pub compiler: String,
+    /// Written, or on the way to the reader.
+    pub packets: f64,
+    /// For which there was no room, because the reader is too slow.
+    pub lost: f64,
+    pub bytes: f64,
+}
+
+/// A frame, or a datagram with one in it, whose way is asked for.
+#[napi(object)]
+pub struct TraceRequest {
+    /// The local port where a frame enters. Exactly one of `port` and `datagram` is there.
+    pub port: Option<String>,
+    /// Whence and whereto a datagram comes.
+    pub datagram: Option<TracedDatagram>,
+    /// The frame without FCS, or the datagram's payload: VXLAN header and frame.
+    pub bytes: Uint8Array,
+}
+
+/// A datagram's envelope.
+#[napi(object)]
+pub struct TracedDatagram {
+    pub source: String,
+    pub source_port: u32,
+    /// Our UDP port.
+    pub udp_port: u32,
+    /// Type of service or traffic class of the IP header.
+    pub tos: u32,
+}
+
+/// The way of one frame, had it come at this moment. Nothing was sent, learned or counted.
+#[napi(object)]
+pub struct Trace {
+    pub network: Option<String>,
+    /// In the order in which the switch takes them.
+    pub steps: Vec<TraceStep>,
+    /// Of the frame itself: what the switch says of it.
+    #[napi(ts_type = "'to' | 'flood' | 'consumed' | 'drop'")]
+    pub verdict: String,
+    /// With `drop`: why.
+    pub reason: Option<String>,
+    /// One for each port where a copy would leave, or be dropped.
+    pub copies: Vec<TraceCopy>,
+}
+
+/// One decision. Which fields are set depends on `kind`.
+#[napi(object)]
+#[derive(Default)]
+pub struct TraceStep {
+    pub kind: String,
+    pub port: Option<String>,
+    pub mac: Option<String>,
+    pub ip: Option<String>,
+    pub remote: Option<String>,
+    pub vni: Option<u32>,
+    /// Where a station was before, or who has what is claimed.
+    pub from: Option<String>,
+    /// Of an FDB entry.
+    pub origin: Option<String>,
+    /// What came of the decision, in one word.
+    pub outcome: Option<String>,
+    pub reason: Option<String>,
+    pub note: Option<String>,
+    /// Bytes.
+    pub mtu: Option<u32>,
+    /// Bytes.
+    pub length: Option<u32>,
+    pub detail: Option<String>,
+}
+
+/// A copy of the traced frame at the port where it leaves.
+#[napi(object)]
+pub struct TraceCopy {
+    /// Port name; tunnels as in the counters.
+    pub port: String,
+    #[napi(ts_type = "'tap' | 'memory' | 'tunnel'")]
+    pub kind: String,
+    /// Absent = it would be sent.
+    pub reason: Option<String>,
+    /// Tunnels: address of the VTEP, its UDP port, and ours.
+    pub remote: Option<String>,
+    pub udp_port: Option<u32>,
+    pub source_port: Option<u32>,
+    /// Tunnels: in the VXLAN header.
+    pub vni: Option<u32>,
+    /// Tunnels: the largest outer IP packet that the path carries, bytes.
+    pub path_mtu: Option<u32>,
+    /// Bytes of the outer IP packet, or of the frame.
+    pub length: u32,
+}
+
+/// Something that changed what the switch does, or that it did for the first time.
+#[napi(object)]
+#[derive(Default)]
+pub struct HistoryLine {
+    /// Counts up by one from line to line.
+    pub seq: f64,
+    /// Unix time in milliseconds.
+    pub at: f64,
+    #[napi(
+        ts_type = "'learned' | 'moved' | 'aged' | 'evicted' | 'flushed' | 'set' | 'removed' | 'refused' | 'answered' | 'neighborSet' | 'neighborRemoved' | 'dropped' | 'portUp' | 'portDown' | 'vtepUp' | 'vtepDown' | 'vtepHeard' | 'vtepSilent' | 'pathMtu' | 'omitted'"
+    )]
+    pub kind: String,
+    pub network: Option<String>,
+    pub mac: Option<String>,
+    pub ip: Option<String>,
+    /// Port name; tunnels as in the counters.
+    pub port: Option<String>,
+    /// Where it was before.
+    pub from: Option<String>,
+    /// Of the FDB entry.
+    #[napi(ts_type = "'learned' | 'static' | 'control'")]
+    pub origin: Option<String>,
+    /// `set`: of the entry that it took the place of.
+    #[napi(ts_type = "'learned' | 'static' | 'control'")]
+    pub from_origin: Option<String>,
+    pub reason: Option<String>,
+    /// `omitted`: how many lines of this port were not kept.
+    pub count: Option<f64>,
+    pub detail: Option<String>,
+}
+
+/// A piece of the history.
+#[napi(object)]
+pub struct History {
+    /// Oldest first.
+    pub lines: Vec<HistoryLine>,
+    /// Unix time in milliseconds from which on every line is still there.
+    pub complete_since: f64,
+}

@@ -1,0 +1,75 @@
+// History over the API: what changed what the switch does, or happened for the first time; and the FDB
+// as it was.
+
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as z from 'zod';
+import { hostAddress, MAC_PATTERN, mapping, name, text } from '../config/leaf.js';
+import { type Mac, parseMac } from '../model/mac.js';
+import { described } from './described.js';
+import { fdbView } from './views.js';
+
+/** Unix milliseconds. */
+const moment = () =>
+  text('a time as 2026-11-21T12:03:07Z', (raw) =>
+    Number.isNaN(Date.parse(raw)) ? undefined : raw,
+  ).transform((raw) => Date.parse(raw));
+
+export const historyQuery = mapping({
+  network: name().optional(),
+  port: name().optional(),
+  mac: text('a MAC address', (raw): Mac | undefined => parseMac(raw), MAC_PATTERN).optional(),
+  ip: hostAddress().optional(),
+  since: moment().optional(),
+});
+export type HistoryQuery = z.output<typeof historyQuery>;
+
+const lineView = z.object({
+  seq: z.number(),
+  at: z.string(),
+  kind: z.string(),
+  sentence: z.string().meta({ description: 'for an engineer who never saw the code' }),
+  network: z.string().optional(),
+  mac: z.string().optional(),
+  ip: z.string().optional(),
+  port: z.string().optional(),
+  from: z.string().optional().meta({ description: 'where it was before' }),
+  origin: z.string().optional(),
+  reason: z.string().optional().meta({ description: 'drop reason' }),
+  count: z.number().optional(),
+  detail: z.string().optional(),
+});
+
+export const historyView = z.object({
+  complete_since: z.string().meta({ description: 'from here on nothing is missing' }),
+  lines: z.array(lineView),
+});
+export type HistoryView = z.output<typeof historyView>;
+
+export const pastFdbQuery = mapping({ network: name().optional(), at: moment() });
+export type PastFdbQuery = z.output<typeof pastFdbQuery>;
+
+/** What the daemon does about the past. */
+export interface HistoryOperations {
+  history(query: HistoryQuery): HistoryView;
+  /** The FDB as it was. Throws NETWORK_UNKNOWN, TOO_LONG_AGO. */
+  pastFdb(query: PastFdbQuery): z.output<typeof fdbView>[];
+}
+
+export function addHistoryRoutes(server: FastifyInstance, daemon: HistoryOperations): void {
+  const api = server.withTypeProvider<ZodTypeProvider>();
+  api.get(
+    '/history',
+    described(['getHistory', 'What has changed, and what happened first'], historyView, {
+      querystring: historyQuery,
+    }),
+    (request) => daemon.history(request.query),
+  );
+  api.get(
+    '/fdb/past',
+    described(['getPastFdb', 'Which MAC was where'], z.array(fdbView), {
+      querystring: pastFdbQuery,
+    }),
+    (request) => daemon.pastFdb(request.query),
+  );
+}
