@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util';
 import { SetupError } from '../tools/setup/child.mjs';
 import { main, requireRoot, setup } from '../tools/setup.mjs';
+import { measureCapturing } from './capturing.mjs';
 import { contestants, reference } from './contestants/index.mjs';
 import { removeDeadRuns } from './lab/lab.mjs';
 import { measureControlPath } from './micro/control.mjs';
@@ -44,13 +45,17 @@ await main(async () => {
   requireRoot('The benchmark', 'run it with sudo.');
   await setupBench();
   await removeDeadRuns();
+  if (options.capture)
+    return (await untilSignalled((signal) => measureCapturing(options, signal))) ?? 130;
   const origins = await provenance();
   if (origins.load > busy * origins.cpus) {
     process.stderr.write(
       `  The machine is busy (load ${origins.load.toFixed(2)}): these figures will be poor.\n`,
     );
   }
-  const results = await measureUntilSignalled(options, origins);
+  const results = await untilSignalled((signal) =>
+    measure(plansOf(options), options, origins, signal),
+  );
   if (results === undefined) return 130;
   console.log(`\n${tables(results)}\n\n${origin(results)}`);
   if (options.isWhole && !options.quick) {
@@ -67,6 +72,7 @@ function readArguments() {
     quick: flag,
     core: flag,
     control: flag,
+    capture: flag,
     work: text,
     contestant: text,
     render: text,
@@ -78,6 +84,7 @@ function readArguments() {
       quick: values.quick === true,
       core: values.core === true,
       control: values.control === true,
+      capture: values.capture === true,
       render: values.render,
       works: chosen(works, values.work),
       contestants: chosen(contestants, values.contestant, [reference]),
@@ -85,7 +92,7 @@ function readArguments() {
     };
   } catch (error) {
     throw new SetupError(
-      `${error.message}\nusage: npm run bench -- [--quick] [--work NAME,...] [--contestant NAME,...] | --core | --control | --render FILE`,
+      `${error.message}\nusage: npm run bench -- [--quick] [--work NAME,...] [--contestant NAME,...] | --capture [--quick] | --core | --control | --render FILE`,
     );
   }
 }
@@ -118,8 +125,8 @@ function plansOf(options) {
   }));
 }
 
-/** The results, or undefined when a signal ended it; nothing is left either way. */
-async function measureUntilSignalled(options, origins) {
+/** What `work` gives, or undefined when a signal ended it; nothing is left either way. */
+async function untilSignalled(work) {
   const abort = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(name, () => {
@@ -128,7 +135,7 @@ async function measureUntilSignalled(options, origins) {
     });
   }
   try {
-    return await measure(plansOf(options), options, origins, abort.signal);
+    return await work(abort.signal);
   } catch (error) {
     if (!abort.signal.aborted) throw error;
     return undefined;

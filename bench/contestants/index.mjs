@@ -15,8 +15,8 @@ const mixedWorks = ['tcp1', 'tcp1r', 'small', 'rtt-udp'];
 
 /**
  * In the order of the tables. `variant`: vswitchd without something; it is measured in less. `works`: what it is
- * measured in, by name, if not in all. `start(lab, site)` returns `{ pids, localAddress?, alone? }`: the daemons, where
- * c3 is for c1 if not at its address, and whether there is no c3. `present()` is false where its program is missing.
+ * measured in, by name, if not in all. `start(lab, site)` returns `{ pids, sockets?, localAddress?, alone? }`: the daemons and
+ * their control sockets, where c3 is for c1 if not at its address, and whether there is no c3. `present()` is false where its program is missing.
  */
 export const contestants = [
   { name: 'vswitchd', title: 'vswitchd', start: startVswitchd },
@@ -46,13 +46,14 @@ function without(name, title, off) {
 /**
  * Builds the site of a contestant and starts it there; returns when its containers reach each other.
  *
- * `{ name, pids, from, to, neighbour }`: containers `{ namespace, address }`; `from` reaches `to` on the other host
- * and `neighbour`, which may be undefined, on its own.
+ * `{ name, pids, from, to, neighbour, host, sockets }`: containers `{ namespace, address }`; `from` reaches `to` on the
+ * other host and `neighbour`, which may be undefined, on its own. `host`: namespace of the host of `from`; `sockets`:
+ * control sockets of the daemons, if they have any.
  */
 export async function begin(lab, contestant, underlay) {
   const { name, start } = contestant;
   const site = await buildSite(lab, `${name}-${underlay}`, underlay);
-  const { pids, localAddress, alone } = await start(lab, site);
+  const { pids, localAddress, alone, sockets } = await start(lab, site);
   const [from, third] = site.a.containers;
   const [to] = site.b.containers;
   const neighbour = alone ? undefined : { ...third, address: localAddress ?? third.address };
@@ -61,5 +62,5 @@ export async function begin(lab, contestant, underlay) {
     const reaches = () => lab.inside(from.namespace, ping).then(() => true);
     await until(`${target.name} at ${name}`, reaches, lab.signal);
   }
-  return { name, pids, from, to, neighbour };
+  return { name, pids, from, to, neighbour, host: site.a.namespace, sockets };
 }

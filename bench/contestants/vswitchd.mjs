@@ -10,18 +10,18 @@ export const facilities = ['udp_gso', 'udp_gro', 'vnet_hdr', 'multi_queue', 'rec
 /** Starts a vswitchd on each host; `datapath` is that section of their configuration. */
 export async function startVswitchd(lab, site, datapath = {}) {
   const { a, b, label } = site;
-  return {
-    pids: [
-      await startDaemon(lab, { host: a, peer: b, label, datapath }),
-      await startDaemon(lab, { host: b, peer: a, label, datapath }),
-    ],
-  };
+  const daemons = [
+    await startDaemon(lab, { host: a, peer: b, label, datapath }),
+    await startDaemon(lab, { host: b, peer: a, label, datapath }),
+  ];
+  return { pids: daemons.map(({ pid }) => pid), sockets: daemons.map(({ socket }) => socket) };
 }
 
 /** Starts one on host a; host b has the kernel's own vxlan. */
 export async function startMixed(lab, { a, b, label }) {
   await buildBridge(lab, b, a);
-  return { pids: [await startDaemon(lab, { host: a, peer: b, label, datapath: {} })] };
+  const { pid } = await startDaemon(lab, { host: a, peer: b, label, datapath: {} });
+  return { pids: [pid] };
 }
 
 async function startDaemon(lab, { host, peer, label, datapath }) {
@@ -31,7 +31,7 @@ async function startDaemon(lab, { host, peer, label, datapath }) {
   const program = [process.execPath, join(root, 'dist/bin/vswitchd.js'), '--config', file];
   const child = lab.spawn(host.namespace, program);
   await child.saying(/"msg":"ready"/, lab.signal);
-  return child.pid;
+  return { pid: child.pid, socket: join(folder, 'control.sock') };
 }
 
 /** JSON is YAML. */

@@ -30,8 +30,8 @@ function quotient(value, base) {
   return value === null || !base ? null : value / base;
 }
 
-/** Null when there is no value. */
-function spread(values) {
+/** Smallest, median and largest; null when there is no value. */
+export function spread(values) {
   const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
   if (sorted.length === 0) return null;
   const middle = sorted.length / 2;
