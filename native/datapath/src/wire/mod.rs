@@ -5,7 +5,9 @@
 //! out of bounds. A view guarantees the *lengths* of its own header and nothing else: field values, checksums and
 //! what follows the header may still be nonsense, because a switch is not a validator.
 //!
-//! No I/O, no allocation, no `unsafe`. Nothing here panics on any input; the few functions that write into a header
+//! `pcapng` alone is no header but a file format that headers and frames are written to; it appends to a `Vec`.
+//!
+//! No I/O, no allocation elsewhere, no `unsafe`. Nothing here panics on any input; the few functions that write into a header
 //! say which length they need.
 
 pub mod arp;
@@ -20,6 +22,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod mac;
 pub mod nd;
+pub mod pcapng;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod tcp;
