@@ -507,6 +507,10 @@ export interface TraceCopy {
   kind: 'tap' | 'memory' | 'tunnel'
   /** Absent = it would be sent. */
   reason?: string
+  /** `mss.clamped`, `tx.fragmented`. */
+  note?: string
+  /** With `mss.clamped`: the MSS that the SYN leaves with. */
+  mss?: number
   /** Tunnels: address of the VTEP, its UDP port, and ours. */
   remote?: string
   udpPort?: number
@@ -515,7 +519,7 @@ export interface TraceCopy {
   vni?: number
   /** Tunnels: the largest outer IP packet that the path carries, bytes. */
   pathMtu?: number
-  /** Bytes of the outer IP packet, or of the frame. */
+  /** Bytes of the outer IP packet, or, at a local port, of the frame. */
   length: number
 }
 
@@ -539,20 +543,23 @@ export interface TraceRequest {
   bytes: Uint8Array
 }
 
-/** One decision. Which fields are set depends on `kind`. */
+/** One decision. Which fields are set depends on `kind`: the table stands at `TraceStep` in `src/datapath/seam.ts`. */
 export interface TraceStep {
-  kind: string
+  kind: 'enters' | 'datagram' | 'network' | 'sender' | 'reserved' | 'frame' | 'vlan' | 'congestion' | 'guard' | 'size' | 'addresses' | 'learn' | 'lookup' | 'neighbor' | 'flood' | 'tooBig'
   port?: string
   mac?: string
   ip?: string
   remote?: string
   vni?: number
-  /** Where a station was before, or who has what is claimed. */
+  vid?: number
   from?: string
   /** Of an FDB entry. */
-  origin?: string
+  origin?: 'learned' | 'static' | 'control'
+  /** MAC of a station that would be forgotten for it. */
+  evicted?: string
   /** What came of the decision, in one word. */
   outcome?: string
+  /** Drop reason. */
   reason?: string
   note?: string
   /** Bytes. */

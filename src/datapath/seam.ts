@@ -362,26 +362,72 @@ export interface Trace {
   copies: TraceCopy[];
 }
 
-/** One decision. Which fields are set depends on `kind`; `src/model/traceSentences.ts` says which kinds there are. */
+/**
+ * One decision. In this order, but a decision that there was nothing to take about has no step (an untagged frame none
+ * of `vlan`). A step with `reason`, a drop reason, is the last but for `tooBig`. Where `port` stands beside `remote` it
+ * is the tunnel's name in the counters. `note` is a name from the list of notes, as in the counters.
+ *
+ * | kind | asks | fields | outcome |
+ * | --- | --- | --- | --- |
+ * | `enters` | at a local port | port, length (of the frame) | |
+ * | `datagram` | is it VXLAN from another host | remote, length (of the UDP payload), reason | `vxlan`, `dropped` |
+ * | `network` | whose is the VNI, is the network up | vni, reason | `up`, `unknown`, `down` |
+ * | `sender` | is the VTEP a peer | remote, port, reason | `peer`, `new` (an open network makes its tunnel now), `dropped` |
+ * | `reserved` | bits of the VXLAN header that must be 0 | detail (all 64 bits, hexadecimal), reason | `ignored`, `dropped` |
+ * | `frame` | is it long enough for its headers | length, reason | `dropped` |
+ * | `vlan` | its tag | vid, reason | `kept`, `stripped`, `dropped` |
+ * | `congestion` | the outer ECN (RFC 6040) | from (inner ECN), detail (outer ECN), reason | `marked`, `unchanged`, `notIp`, `dropped` |
+ * | `guard` | may the port send this | port, mac (source), reason | `allowed`, `dropped` |
+ * | `size` | does it fit the port where it enters | port, length (of the packet), mtu, note (see `tooBig`), reason | `dropped` |
+ * | `addresses` | are its MACs such as a bridge forwards | mac (the culprit), reason | `dropped` |
+ * | `learn` | where is its source | mac, port, origin and from (`moved`: the port before; `conflict`: the owner's, absent = this host), evicted, reason | `known`, `learned`, `moved`, `conflict`, `full`, `off` (the network does not learn) |
+ * | `lookup` | where is its destination | mac, port and origin (`found`), remote (a tunnel), reason | `found`, `here` (this host itself), `unknown`, `broadcast`, `multicast` |
+ * | `neighbor` | can its ARP or neighbor discovery be answered here | ip, mac (who has it by the table), from (`dropped` by a false claim: who claims it), note, reason | `forwarded`, `keptHere` (no tunnel gets it), `answered`, `dropped` |
+ * | `flood` | who gets a copy | detail (`broadcast`, `multicast`, `unknownUnicast`), reason | `copies`, `keptHere` (it concerns nobody else: consumed), `dropped` |
+ * | `tooBig` | is the sender of what fits no path told | port, mtu (that it is told), note (`icmp.ptb_sent`, `icmp.ptb6_sent`, `icmp.suppressed`, `icmp.ratelimited`) | `told`, `untold` |
+ */
 export interface TraceStep {
-  kind: string;
+  kind: TraceStepKind;
   port?: string;
   mac?: string;
   ip?: string;
   remote?: string;
   vni?: number;
-  /** Where a station was before, or who has what is claimed. */
+  vid?: number;
   from?: string;
   /** Of an FDB entry. */
-  origin?: string;
+  origin?: FdbEntry['origin'];
+  /** MAC of a station that would be forgotten for it. */
+  evicted?: string;
   /** What came of the decision, in one word. */
   outcome?: string;
+  /** Drop reason. */
   reason?: string;
   note?: string;
+  /** Bytes. */
   mtu?: number;
+  /** Bytes. */
   length?: number;
   detail?: string;
 }
+
+export type TraceStepKind =
+  | 'enters'
+  | 'datagram'
+  | 'network'
+  | 'sender'
+  | 'reserved'
+  | 'frame'
+  | 'vlan'
+  | 'congestion'
+  | 'guard'
+  | 'size'
+  | 'addresses'
+  | 'learn'
+  | 'lookup'
+  | 'neighbor'
+  | 'flood'
+  | 'tooBig';
 
 /** A copy of the traced frame at the port where it leaves. */
 export interface TraceCopy {
@@ -390,6 +436,10 @@ export interface TraceCopy {
   kind: 'tap' | 'memory' | 'tunnel';
   /** Absent = it would be sent. */
   reason?: string;
+  /** `mss.clamped`, `tx.fragmented`. */
+  note?: string;
+  /** With `mss.clamped`: the MSS that the SYN leaves with. */
+  mss?: number;
   /** Tunnels: address of the VTEP, its UDP port, and ours. */
   remote?: string;
   udpPort?: number;
@@ -398,7 +448,7 @@ export interface TraceCopy {
   vni?: number;
   /** Tunnels: the largest outer IP packet that the path carries, bytes. */
   pathMtu?: number;
-  /** Bytes of the outer IP packet, or of the frame. */
+  /** Bytes of the outer IP packet, or, at a local port, of the frame. */
   length: number;
 }
 

@@ -79,22 +79,29 @@ pub struct Trace {
     pub copies: Vec<TraceCopy>,
 }
 
-/// One decision. Which fields are set depends on `kind`.
+/// One decision. Which fields are set depends on `kind`: the table stands at `TraceStep` in `src/datapath/seam.ts`.
 #[napi(object)]
 #[derive(Default)]
 pub struct TraceStep {
+    #[napi(
+        ts_type = "'enters' | 'datagram' | 'network' | 'sender' | 'reserved' | 'frame' | 'vlan' | 'congestion' | 'guard' | 'size' | 'addresses' | 'learn' | 'lookup' | 'neighbor' | 'flood' | 'tooBig'"
+    )]
     pub kind: String,
     pub port: Option<String>,
     pub mac: Option<String>,
     pub ip: Option<String>,
     pub remote: Option<String>,
     pub vni: Option<u32>,
-    /// Where a station was before, or who has what is claimed.
+    pub vid: Option<u32>,
     pub from: Option<String>,
     /// Of an FDB entry.
+    #[napi(ts_type = "'learned' | 'static' | 'control'")]
     pub origin: Option<String>,
+    /// MAC of a station that would be forgotten for it.
+    pub evicted: Option<String>,
     /// What came of the decision, in one word.
     pub outcome: Option<String>,
+    /// Drop reason.
     pub reason: Option<String>,
     pub note: Option<String>,
     /// Bytes.
@@ -113,6 +120,10 @@ pub struct TraceCopy {
     pub kind: String,
     /// Absent = it would be sent.
     pub reason: Option<String>,
+    /// `mss.clamped`, `tx.fragmented`.
+    pub note: Option<String>,
+    /// With `mss.clamped`: the MSS that the SYN leaves with.
+    pub mss: Option<u32>,
     /// Tunnels: address of the VTEP, its UDP port, and ours.
     pub remote: Option<String>,
     pub udp_port: Option<u32>,
@@ -121,7 +132,7 @@ pub struct TraceCopy {
     pub vni: Option<u32>,
     /// Tunnels: the largest outer IP packet that the path carries, bytes.
     pub path_mtu: Option<u32>,
-    /// Bytes of the outer IP packet, or of the frame.
+    /// Bytes of the outer IP packet, or, at a local port, of the frame.
     pub length: u32,
 }
 
