@@ -216,6 +216,7 @@ const vtepView = z.object({
 export type VtepView = z.output<typeof vtepView>;
 
 export const countersView = z.object({
+  at: z.string().meta({ description: 'when they were read; rates are differences by this clock' }),
   started_at: z.string(),
   workers: z.array(workerView),
   underlay: z.object({

@@ -18,13 +18,15 @@ export class CounterViews {
     this.#reasons = new Map(reasons.map((reason) => [reason.name, reason]));
   }
 
-  counters(counters: Counters): CountersView {
+  /** `at`: Unix milliseconds at which they were read. */
+  counters(counters: Counters, at: number): CountersView {
     const networks = counters.networks.map((network) => this.#network(network));
     const missing = missingDatagrams(counters);
     const sound = networks.every(
       ({ balance }) => balance.ingress_missing === 0 && balance.egress_missing === 0,
     );
     return {
+      at: new Date(at).toISOString(),
       started_at: new Date(counters.startedAt).toISOString(),
       workers: counters.workers.map(({ turns, sleeps, busyUs, rxFrames, txFrames, drops }) => ({
         ...{ turns, sleeps, busy_us: busyUs, rx_frames: rxFrames, tx_frames: txFrames },

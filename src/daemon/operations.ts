@@ -67,7 +67,7 @@ export function operationsOf(parts: OperationsParts): Operations {
       const store = storeCheck(parts.storeName, overlay.sharing.health);
       return { ...report, checks: [...report.checks, store] };
     },
-    counters: () => counterViews.counters(datapath.counters()),
+    counters: () => counterViews.counters(datapath.counters(), Date.now()),
     drops: () => counterViews.totals(datapath.counters()),
     flushFdb: (name, port) => flush(parts, name, port),
     removeHost: async (address) => {

@@ -128,7 +128,7 @@ export class MemorySwitch {
           now.underlay.datagrams - this.#base.underlay.datagrams - this.#datagrams,
         ];
         if (given.some((missing) => missing !== 0)) throw new Error(`over or under by ${given}`);
-        assertBalanced(views.counters(now));
+        assertBalanced(views.counters(now, Date.now()));
         const looked = JSON.stringify([now.underlay, now.networks]);
         const same = looked === last;
         last = looked;

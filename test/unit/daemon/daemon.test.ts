@@ -470,10 +470,12 @@ describe('a namespace that comes and goes', () => {
 });
 
 describe('[O253] counters', () => {
-  it('carry the time since which they count, and their balance', async () => {
+  it('carry their time, the time since which they count, and their balance', async () => {
     const fake = await FakeDaemon.running(NET1, hostWith('c1'));
+    const before = Date.now();
     const counters = await fake.json<CountersView>('stats');
     expect(counters).toMatchObject({ started_at: '1970-01-01T00:00:00.000Z', balanced: true });
+    expect(Date.parse(counters.at)).toBeGreaterThanOrEqual(before);
   });
 });
 
