@@ -140,6 +140,13 @@ describe('TypeScript', () => {
     }
   });
 
+  it('page knows the API and nothing behind it', () => {
+    const allowed = ['page', 'model', 'config', 'control'];
+    expect(
+      forbidden(of('page'), ({ target }) => !within(target, ...ours) || within(target, ...allowed)),
+    ).toEqual([]);
+  });
+
   it('only datapath loads the addon', () => {
     const loaders = sources.filter((file) => /\.node\b['"`]/.test(withoutComments(read(file))));
     expect(loaders.filter((file) => !file.startsWith('src/datapath/'))).toEqual([]);

@@ -5,10 +5,12 @@ import type { DatapathSettings, SourcePorts, VtepSettings } from '../model/netwo
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VXLAN_PORT } from '../model/vtep.js';
 import {
+  filePath,
   flag,
   hostAddress,
   ifname,
   list,
+  listenAddress,
   mapping,
   oneOf,
   text,
@@ -86,6 +88,11 @@ export type DockerSettings = z.output<typeof dockerSchema>;
 /** Those of `docker: {}`. */
 export const DOCKER_DEFAULTS: DockerSettings = dockerSchema.parse({});
 
+/** The page for browsers. Elsewhere than on a loopback address it needs the token. */
+export const httpSchema = mapping({ listen: listenAddress(), token_file: filePath().optional() });
+
+export type HttpSettings = z.output<typeof httpSchema>;
+
 /** Everything but the networks, which are parsed one by one so that each has its say. */
 export const fileShape = {
   vtep: vtepSchema,
@@ -93,6 +100,7 @@ export const fileShape = {
   control: controlSchema.prefault({}),
   datapath: datapathSchema.prefault({}),
   docker: dockerSchema.optional(),
+  http: httpSchema.optional(),
   networks: list(networkSchema, 'networks').default([]),
 };
 

@@ -11,6 +11,7 @@ import {
   parseIp,
   subnetOf,
 } from '../model/ip.js';
+import { type ListenAddress, parseListen } from '../model/listen.js';
 import { isGroupMac, isZeroMac, type Mac, parseMac } from '../model/mac.js';
 
 /** A whole number from `min` to `max`. */
@@ -130,5 +131,21 @@ export const stationMac = () =>
     },
     MAC_PATTERN,
   );
+
+const LISTEN = 'an address of this host with a TCP port, such as 127.0.0.1:4780 or [::1]:4780';
+
+export const listenAddress = () =>
+  z
+    .string({ error: LISTEN })
+    .meta({ description: LISTEN })
+    .transform((raw, context): ListenAddress => {
+      const value = parseListen(raw);
+      if (value !== undefined) return value;
+      context.issues.push({ code: 'custom', input: raw, message: LISTEN });
+      return z.NEVER;
+    });
+
+export const filePath = () =>
+  text('an absolute path', (raw) => (raw.startsWith('/') ? raw : undefined));
 
 export const udpPort = () => whole(1, 65535, 'a UDP port');

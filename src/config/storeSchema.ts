@@ -2,7 +2,7 @@
 // be let in. Secrets stand in files of their own, so that no command line and no `status` shows them.
 
 import * as z from 'zod';
-import { flag, mapping, text } from './leaf.js';
+import { filePath, flag, mapping } from './leaf.js';
 
 export interface LocalStoreSettings {
   readonly kind: 'local';
@@ -66,18 +66,15 @@ const urlSchema = z.string({ error: URL_ALLOWED }).transform((url, context): Pla
   return z.NEVER;
 });
 
-const file = () =>
-  text('an absolute path', (raw) => (raw.startsWith('/') ? raw : undefined)).optional();
-
 const mappingSchema = mapping({
   url: urlSchema,
   user: z.string({ error: 'a user name' }).min(1, { error: 'a user name' }).optional(),
-  password_file: file(),
-  token_file: file(),
+  password_file: filePath().optional(),
+  token_file: filePath().optional(),
   tls: flag().optional(),
-  ca: file(),
-  cert: file(),
-  key: file(),
+  ca: filePath().optional(),
+  cert: filePath().optional(),
+  key: filePath().optional(),
 }).transform(({ url: place, ...rest }, context): StoreSettings => {
   const refuse = (key: keyof typeof rest, message: string) =>
     context.issues.push({ code: 'custom', path: [key], input: rest[key], message });

@@ -5,26 +5,17 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import { addCaptureRoutes } from './captureApi.js';
 import { described } from './described.js';
-import { addHistoryRoutes } from './historyApi.js';
 import type { Operations } from './operations.js';
 import * as ask from './requests.js';
-import { addTraceRoutes } from './traceApi.js';
+import { addViewRoutes } from './viewRoutes.js';
 import * as view from './views.js';
 
 /** Adds all routes, relative to the prefix of `server`. */
 export function addRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
-  api.get('/status', described(['getStatus', 'State of the daemon'], view.statusView), () =>
-    daemon.status(),
-  );
+  addViewRoutes(server, daemon);
   api.get('/doctor', described(['getDoctor', 'What this host offers'], view.doctorView), () =>
     daemon.doctor(),
-  );
-  api.get('/counters', described(['getCounters', 'All counters'], view.countersView), () =>
-    daemon.counters(),
-  );
-  api.get('/drops', described(['listDrops', 'Drops by reason'], z.array(view.dropView)), () =>
-    daemon.drops(),
   );
   api.post('/purge', described(['purge', 'Remove all that is ours'], view.purgeView), () =>
     daemon.purge(),
@@ -37,21 +28,11 @@ export function addRoutes(server: FastifyInstance, daemon: Operations): void {
   addFdbRoutes(server, daemon);
   addStoreRoutes(server, daemon);
   addCaptureRoutes(server, daemon);
-  addTraceRoutes(server, daemon);
-  addHistoryRoutes(server, daemon);
 }
 
 function addNetworkRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
   const params = ask.networkParam;
-  api.get('/networks', described(['listNetworks', 'All networks'], z.array(view.networkView)), () =>
-    daemon.networks(),
-  );
-  api.get(
-    '/networks/:network',
-    described(['getNetwork', 'One network'], view.networkView, { params }),
-    (request) => daemon.network(request.params.network),
-  );
   api.post(
     '/networks',
     described(['addNetwork', 'Make a network'], view.networkView, { body: ask.addNetworkBody }),
@@ -81,9 +62,6 @@ function addNetworkRoutes(server: FastifyInstance, daemon: Operations): void {
 
 function addPortRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
-  api.get('/ports', described(['listPorts', 'All ports'], z.array(view.portView)), () =>
-    daemon.ports(),
-  );
   api.post(
     '/networks/:network/ports',
     described(['addPort', 'Attach a namespace with a TAP'], view.portView, {
@@ -104,11 +82,6 @@ function addPortRoutes(server: FastifyInstance, daemon: Operations): void {
 function addFdbRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
   const entries = z.array(view.fdbView);
-  api.get(
-    '/fdb',
-    described(['listFdb', 'Which MAC is where'], entries, { querystring: ask.networkQuery }),
-    (request) => daemon.fdb(request.query.network),
-  );
   api.post(
     '/networks/:network/fdb',
     described(['addFdb', 'Add a static entry'], entries, {
@@ -142,28 +115,9 @@ function addFdbRoutes(server: FastifyInstance, daemon: Operations): void {
 
 function addStoreRoutes(server: FastifyInstance, daemon: Operations): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
-  const querystring = ask.networkQuery;
-  const hosts = z.array(view.hostView);
-  api.get(
-    '/endpoints',
-    described(['listEndpoints', 'Containers on all hosts'], z.array(view.endpointView), {
-      querystring,
-    }),
-    (request) => daemon.endpoints(request.query.network),
-  );
-  api.get(
-    '/neighbors',
-    described(['listNeighbors', 'Which IP address is where'], z.array(view.neighborView), {
-      querystring,
-    }),
-    (request) => daemon.neighbors(request.query.network),
-  );
-  api.get('/hosts', described(['listHosts', 'Hosts that share the store'], hosts), () =>
-    daemon.hosts(),
-  );
   api.delete(
     '/hosts/:host',
-    described(['removeHost', 'Forget a host that will not come back'], hosts, {
+    described(['removeHost', 'Forget a host that will not come back'], z.array(view.hostView), {
       params: ask.hostParam,
     }),
     (request) => daemon.removeHost(request.params.host),

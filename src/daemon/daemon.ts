@@ -5,7 +5,7 @@
 
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
-import type { DockerSettings } from '../config/fileSchema.js';
+import type { DockerSettings, HttpSettings } from '../config/fileSchema.js';
 import { configOfVtep, type ParsedConfig, readConfig } from '../config/parse.js';
 import type { StoreSettings } from '../config/storeSchema.js';
 import type { Operations } from '../control/operations.js';
@@ -24,6 +24,7 @@ import { underlayMtuOf } from '../overlay/plan.js';
 import { PortEdits } from '../overlay/portEdits.js';
 import { Reconciler } from '../overlay/reconcile.js';
 import { StaticEdits } from '../overlay/staticEdits.js';
+import { startPage } from '../page/start.js';
 import { checkSocketFree, listen, makeSocketDirectory } from '../socket/unixSocket.js';
 import { loadState, prepareState, requireSafeDirectory, statePathOf } from '../store/stateFile.js';
 import { type DockerHostParts, dockerHostOf } from './dockerHost.js';
@@ -45,6 +46,8 @@ export interface DaemonOptions {
   readonly store?: StoreSettings | undefined;
   /** Docker's drivers are served although the file does not say so. */
   readonly docker?: DockerSettings | undefined;
+  /** Goes over the file's `http`, key by key. */
+  readonly http?: HttpSettings | undefined;
 }
 
 export interface DaemonParts {
@@ -58,6 +61,8 @@ export interface DaemonParts {
 export interface Daemon {
   readonly socket: string;
   readonly operations: Operations;
+  /** Where the page is, if it is served: a URL. */
+  readonly page?: string | undefined;
   /** As SIGHUP does: the file anew, or the old one and one log record. Never rejects. */
   reload(): Promise<void>;
   /** Any number of times. */
@@ -73,8 +78,9 @@ export async function startDaemon(options: DaemonOptions, parts: DaemonParts): P
     options.socket ?? ('config' in source ? parsed.config.control.socket : DEFAULT_SOCKET);
   const closers: (() => unknown)[] = [];
   const { store = parsed.config.store, docker = parsed.config.docker } = options;
+  const http = options.http ? { ...parsed.config.http, ...options.http } : parsed.config.http;
   try {
-    return await open({ configPath, parsed, socket, store, docker, parts, closers });
+    return await open({ configPath, parsed, socket, store, docker, http, parts, closers });
   } catch (error) {
     await closeAll(closers);
     throw error;
@@ -87,6 +93,7 @@ interface Opening {
   readonly socket: string;
   readonly store: StoreSettings;
   readonly docker: DockerSettings | undefined;
+  readonly http: HttpSettings | undefined;
   readonly parts: DaemonParts;
   /** What stop must do, in reverse order. */
   readonly closers: (() => unknown)[];
@@ -127,9 +134,13 @@ async function open(opening: Opening): Promise<Daemon> {
   const api = await buildApi(operations, { version: VERSION, log });
   closers.push(() => api.close());
   closers.push(await listen(api, socket));
+  const page = opening.http && (await servePage(operations, { ...opening, http: opening.http }));
   const { vtep } = parsed.config;
   log.info(
-    { version: VERSION, vtep: vtep.address, socket, networks: overlay.networks.length },
+    {
+      ...{ version: VERSION, vtep: vtep.address, socket, networks: overlay.networks.length },
+      ...(page !== undefined && { page }),
+    },
     'ready',
   );
 
@@ -137,6 +148,7 @@ async function open(opening: Opening): Promise<Daemon> {
   return {
     socket,
     operations,
+    page,
     reload: () => operations.reload().then(forget, forget),
     stop: () => {
       stopping ??= closeAll(closers);
@@ -194,6 +206,16 @@ async function begin(overlay: Overlay, opening: Opening, probe: Probe): Promise<
     const taken = error instanceof SwitchError && error.code === 'PORT_IN_USE';
     throw taken ? await nameOwner(error, probe) : error;
   }
+}
+
+/** Gives its URL. Throws TOKEN_NEEDED, TOKEN_UNUSABLE, CONFIG_UNREADABLE, LISTEN_FAILED. */
+async function servePage(
+  operations: Operations,
+  { http, parts, closers }: Opening & { readonly http: HttpSettings },
+): Promise<string> {
+  const page = await startPage(operations, http, parts.log);
+  closers.push(() => page.close());
+  return page.url;
 }
 
 /** Only now that the switch runs: dockerd may call at once. Throws SOCKET_UNUSABLE. */

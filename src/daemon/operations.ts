@@ -306,7 +306,7 @@ async function reloadFile({
   const { kept, added, removed, changed } = report.apply;
   const started = config.config;
   const fixed = [
-    ...(['store', 'datapath', 'docker'] as const).filter(
+    ...(['store', 'datapath', 'docker', 'http'] as const).filter(
       (key) => JSON.stringify(next.config[key]) !== JSON.stringify(started[key]),
     ),
     ...(next.config.control.socket === started.control.socket ? [] : ['control.socket']),

@@ -2,7 +2,12 @@
 
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { DOCKER_DEFAULTS, socketSchema } from '../config/fileSchema.js';
+import {
+  DOCKER_DEFAULTS,
+  type HttpSettings,
+  httpSchema,
+  socketSchema,
+} from '../config/fileSchema.js';
 import { type StoreSettings, storeSchema } from '../config/storeSchema.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
@@ -30,6 +35,8 @@ interface Raw {
   readonly vtep?: string;
   readonly store?: StoreSettings;
   readonly docker?: true;
+  readonly http?: HttpSettings['listen'];
+  readonly httpTokenFile?: string;
   readonly socket?: string;
   readonly logLevel: LogLevel;
   readonly doctor?: true;
@@ -52,6 +59,17 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
     )
     .option('--docker', "serve Docker's network and IPAM drivers `vswitch`")
     .addOption(
+      new Option('--http <address:port>', 'serve the page, as on 127.0.0.1:4780').argParser(
+        listenOf,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--http-token-file <file>',
+        'what the page asks for, which it must elsewhere than on loopback',
+      ).argParser((path) => resolve(path)),
+    )
+    .addOption(
       new Option('--socket <path>', 'control socket').env('VSWITCHD_SOCKET').argParser(socketOf),
     )
     .addOption(
@@ -65,11 +83,15 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
     .configureOutput({ writeOut: output.out, writeErr: output.err })
     .exitOverride();
   command.parse(args, { from: 'user' });
-  const { config, vtep, store, docker, socket, logLevel, doctor } = command.opts<Raw>();
+  const { config, vtep, store, docker, socket, logLevel, doctor, ...rest } = command.opts<Raw>();
+  const { http: listen, httpTokenFile: token_file } = rest;
+  if (token_file !== undefined && listen === undefined)
+    return command.error("error: '--http-token-file' goes with '--http'");
+  const http = listen && { listen, ...(token_file !== undefined && { token_file }) };
   const source = config !== undefined ? { config } : vtep !== undefined ? { vtep } : undefined;
   if (doctor) return { task: 'doctor', source, store };
   if (source !== undefined) {
-    const overrides = { store, ...(docker && { docker: DOCKER_DEFAULTS }) };
+    const overrides = { store, http, ...(docker && { docker: DOCKER_DEFAULTS }) };
     return { task: 'run', source, socket, logLevel, ...overrides };
   }
   return command.error("error: one of '--config <file>' and '--vtep <address>' is needed");
@@ -77,6 +99,12 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
 
 function storeOf(url: string): StoreSettings {
   const { data, error } = storeSchema.safeParse(url);
+  if (data === undefined) throw new InvalidArgumentError(`Allowed: ${error?.issues[0]?.message}.`);
+  return data;
+}
+
+function listenOf(text: string): HttpSettings['listen'] {
+  const { data, error } = httpSchema.shape.listen.safeParse(text);
   if (data === undefined) throw new InvalidArgumentError(`Allowed: ${error?.issues[0]?.message}.`);
   return data;
 }

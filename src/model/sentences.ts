@@ -150,6 +150,36 @@ export const sentences = {
     why: 'only its owner may use the control socket',
     fix: 'use sudo, or the user that runs vswitchd',
   },
+  LISTEN_FAILED: {
+    status: 409,
+    what: 'cannot listen on {subject}',
+    why: 'the address is not of this host, or another program has the port',
+    fix: 'choose another',
+  },
+  TOKEN_NEEDED: {
+    status: 409,
+    what: 'cannot serve the page on {subject}',
+    why: 'whoever reaches that address could read what the networks of this host do',
+    fix: 'name a file with a token that he must know (--http-token-file FILE or `http.token_file`), or choose 127.0.0.1',
+  },
+  TOKEN_UNUSABLE: {
+    status: 409,
+    what: 'cannot use the token in {subject}',
+    why: 'it is too short to be no guess',
+    fix: 'write one of 16 characters or more, for instance by `openssl rand -hex 16`',
+  },
+  UNAUTHORIZED: {
+    status: 401,
+    what: 'refused {subject}',
+    why: 'the request does not bear the token',
+    fix: 'open the page once as /?token=TOKEN, or send the header `Authorization: Bearer TOKEN`',
+  },
+  FORBIDDEN: {
+    status: 403,
+    what: 'refused a request {subject}',
+    why: 'only our own page may ask',
+    fix: 'open the page itself',
+  },
   INTERNAL: {
     status: 500,
     what: '{subject} failed inside vswitchd',

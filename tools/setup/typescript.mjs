@@ -1,10 +1,12 @@
-// The daemon and the CLI: src/ -> dist/.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+// The daemon, the CLI and the page's files: src/ -> dist/.
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './child.mjs';
 import { filesBelow, stamp } from './stamp.mjs';
 
 const programs = ['dist/bin/vswitchd.js', 'dist/bin/vswitchctl.js'];
+/** What browsers get as it stands. */
+const page = { from: 'src/page/static', to: 'dist/page/static' };
 
 /** Compiles TypeScript and removes from dist/ what no source stands for any more. */
 export function typescript() {
@@ -12,7 +14,7 @@ export function typescript() {
   const version = existsSync(compiler) ? JSON.parse(readFileSync(compiler, 'utf8')).version : '';
   const memory = stamp('typescript', {
     inputs: ['src', 'tsconfig.json'],
-    outputs: programs,
+    outputs: [...programs, page.to],
     facts: [version],
   });
   return {
@@ -21,12 +23,14 @@ export function typescript() {
     work: async (command) => {
       await command(join(root, 'node_modules/.bin/tsc'), ['--noEmitOnError', '--pretty', 'false']);
       removeLeftovers();
+      cpSync(join(root, page.from), join(root, page.to), { recursive: true });
       memory.remember();
     },
   };
 }
 
 function removeLeftovers() {
+  rmSync(join(root, page.to), { recursive: true, force: true });
   for (const file of filesBelow(root, 'dist')) {
     const source = file.replace(/^dist/, 'src').replace(/(\.d\.ts|\.js(\.map)?)$/, '.ts');
     if (source.endsWith('.ts') && !existsSync(join(root, source))) rmSync(join(root, file));
