@@ -4,7 +4,7 @@
  *
  *   src      model <- everything; cli -> control/client; datapath/ alone loads the addon;
  *            store, docker, capture and control never see each other: the daemon wires them
- *   native   wire <- switch, offload <- engine -> io; switch and io never name each other;
+ *   native   wire <- switch, offload, filter <- engine -> io; switch, filter and io never name each other;
  *            config is the desired state as plain data, which all but wire may read
  */
 
@@ -183,7 +183,7 @@ describe('Rust', () => {
           file === `native/datapath/src/${layer}.rs`,
       )
       .flatMap((file) => rustArrows(file, read(file)));
-  const layers = ['wire', 'switch', 'offload', 'engine', 'io', 'config', 'event'];
+  const layers = ['wire', 'switch', 'offload', 'filter', 'engine', 'io', 'config', 'event'];
   const names = (target: string, layer: string) =>
     target === layer || target.startsWith(`${layer}::`);
 
@@ -205,7 +205,9 @@ describe('Rust', () => {
 
   it('offload knows wire alone', () => expectOnly('offload', 'wire'));
 
-  it('io never names switch, offload or engine', () => expectOnly('io', 'wire', 'config'));
+  it('filter knows wire alone', () => expectOnly('filter', 'wire'));
+
+  it('io never names switch, offload, filter or engine', () => expectOnly('io', 'wire', 'config'));
 
   it('nothing names the engine but the crate root and the engine', () => {
     const users = sources.filter((file) => !/\/src\/(engine\/|engine\.rs|lib\.rs)/.test(file));

@@ -12,6 +12,7 @@
 
 mod apply;
 mod bucket;
+pub mod capture_filter;
 mod congestion;
 mod decap;
 mod egress;
