@@ -152,8 +152,9 @@ impl Datapath {
     /// The way that a frame would take at this moment, without sending or learning anything.
     #[napi]
     pub fn trace(&self, request: TraceRequest) -> napi::Result<Trace> {
-        let _ = request;
-        Err(unbuilt("trace"))
+        let (entrance, bytes) = request.convert().map_err(thrown)?;
+        let trace = self.inner.trace(&entrance, &bytes).map_err(thrown)?;
+        Ok(trace.into())
     }
 
     /// What has happened, from this line on; bounded, the oldest goes first.

@@ -1,5 +1,7 @@
 //! Captures, traces and history, as JavaScript asks for them and reads them.
 
+use datapath::engine::trace::{self as traced, Entrance};
+use datapath::error::{Error, ErrorCode};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
@@ -174,4 +176,82 @@ pub struct History {
     pub lines: Vec<HistoryLine>,
     /// Unix time in milliseconds from which on every line is still there.
     pub complete_since: f64,
+}
+
+impl TraceRequest {
+    /// Errors: `BAD_VALUE` for an address or number that is none.
+    pub(crate) fn convert(self) -> Result<(Entrance, Vec<u8>), Error> {
+        let bad = |detail| Error::new(ErrorCode::BadValue, "trace").with_detail(detail);
+        let entrance = match (self.port, self.datagram) {
+            (Some(port), None) => Entrance::Port(port),
+            (None, Some(datagram)) => {
+                let ip: std::net::IpAddr = datagram
+                    .source
+                    .parse()
+                    .map_err(|_| bad("the source is no address"))?;
+                let port = |number| u16::try_from(number).map_err(|_| bad("a port above 65535"));
+                Entrance::Datagram {
+                    source: (ip, port(datagram.source_port)?).into(),
+                    udp_port: port(datagram.udp_port)?,
+                    tos: u8::try_from(datagram.tos).map_err(|_| bad("a tos above 255"))?,
+                }
+            }
+            _ => return Err(bad("neither or both of port and datagram")),
+        };
+        Ok((entrance, self.bytes.to_vec()))
+    }
+}
+
+impl From<traced::Trace> for Trace {
+    fn from(trace: traced::Trace) -> Self {
+        Self {
+            network: trace.network.map(|name| name.to_string()),
+            steps: trace.steps.into_iter().map(Into::into).collect(),
+            verdict: trace.ending.name().into(),
+            reason: trace.ending.reason().map(|reason| reason.name().into()),
+            copies: trace.copies.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<traced::Step> for TraceStep {
+    fn from(step: traced::Step) -> Self {
+        Self {
+            kind: step.kind.name().into(),
+            port: step.port.map(|name| name.to_string()),
+            mac: step.mac.map(|mac| mac.to_string()),
+            ip: step.ip.map(|ip| ip.to_string()),
+            remote: step.remote.map(|ip| ip.to_string()),
+            vni: step.vni.map(|vni| vni.get()),
+            vid: step.vid.map(u32::from),
+            from: step.from,
+            origin: step.origin.map(|origin| origin.name().into()),
+            evicted: step.evicted.map(|mac| mac.to_string()),
+            outcome: step.outcome.map(|outcome| outcome.name().into()),
+            reason: step.reason.map(|reason| reason.name().into()),
+            note: step.note.map(|note| note.name().into()),
+            mtu: step.mtu,
+            length: step.length,
+            detail: step.detail,
+        }
+    }
+}
+
+impl From<traced::TracedCopy> for TraceCopy {
+    fn from(copy: traced::TracedCopy) -> Self {
+        let outer = copy.outer;
+        Self {
+            port: copy.port.to_string(),
+            kind: copy.kind.into(),
+            reason: copy.reason.map(|reason| reason.name().into()),
+            note: copy.note.map(|note| note.name().into()),
+            mss: copy.mss.map(u32::from),
+            remote: outer.map(|o| o.remote.ip().to_string()),
+            udp_port: outer.map(|o| o.remote.port().into()),
+            source_port: outer.map(|o| o.source_port.into()),
+            vni: outer.map(|o| o.vni.get()),
+            path_mtu: outer.and_then(|o| o.path_mtu),
+            length: copy.length as u32,
+        }
+    }
 }

@@ -4,7 +4,6 @@ use datapath::config::UnderlayPath;
 use datapath::counter::Stage;
 use datapath::engine as own;
 use datapath::event::{Event, Stamped};
-use datapath::switch::fdb::Origin;
 use napi_derive::napi;
 
 /// What an apply did. Names are `network NAME`, `port NAME`, `tunnel NETWORK REMOTE:PORT/VNI`.
@@ -332,12 +331,7 @@ impl From<own::FdbLine> for FdbEntry {
             network: line.network,
             vni: line.vni.get(),
             mac: line.mac.to_string(),
-            origin: match line.origin {
-                Origin::Learned => "learned",
-                Origin::Static => "static",
-                Origin::Control => "control",
-            }
-            .into(),
+            origin: line.origin.name().into(),
             active: line.active,
             port: None,
             remote: None,

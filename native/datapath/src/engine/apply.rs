@@ -229,7 +229,7 @@ impl Builder<'_> {
             Some(n) if (n.spec.vni, n.spec.udp_port) == (spec.vni, spec.udp_port) => {
                 n.bridge.fdb().clone()
             }
-            Some(n) => Arc::new(Fdb::with_history(spec.fdb_limits, n.bridge.fdb().stats())),
+            Some(n) => Arc::new(Fdb::new(spec.fdb_limits).counting_from(n.bridge.fdb().stats())),
             None => Arc::new(Fdb::new(spec.fdb_limits)),
         };
         let neighbors = match old {

@@ -13,12 +13,20 @@ impl<const PER_SECOND: u64> Bucket<PER_SECOND> {
 
     /// Takes a token; false if there is none. Time in microseconds since any fixed moment.
     pub(crate) fn take(&self, now_us: u64) -> bool {
-        let taken = |full_at: u64| {
-            let full_at = full_at.max(now_us) + Self::TOKEN_US;
-            (full_at - now_us <= PER_SECOND * Self::TOKEN_US).then_some(full_at)
-        };
         let order = Ordering::Relaxed;
+        let taken = |full_at| Self::taken(full_at, now_us);
         self.full_at_us.fetch_update(order, order, taken).is_ok()
+    }
+
+    /// Whether there is a token at this moment.
+    pub(crate) fn has_one(&self, now_us: u64) -> bool {
+        Self::taken(self.full_at_us.load(Ordering::Relaxed), now_us).is_some()
+    }
+
+    /// When it will be full after a token has been taken.
+    fn taken(full_at: u64, now_us: u64) -> Option<u64> {
+        let full_at = full_at.max(now_us) + Self::TOKEN_US;
+        (full_at - now_us <= PER_SECOND * Self::TOKEN_US).then_some(full_at)
     }
 }
 
@@ -45,6 +53,7 @@ mod tests {
                 if has_token {
                     drops -= TOKEN_US;
                 }
+                prop_assert_eq!(bucket.has_one(now), has_token);
                 prop_assert_eq!(bucket.take(now), has_token);
             }
         }

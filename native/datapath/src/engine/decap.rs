@@ -174,14 +174,10 @@ impl Worker {
         let at = without_front(at, vxlan::HEADER_LEN);
         counters.rx_frames.add(1);
         counters.rx_bytes.add(u64::from(at.len));
-        // RFC 7348 §5: reserved bits are ignored on receipt; the kernel drops them.
-        match (header.reserved(), network.spec.reserved_bits) {
-            (0, _) => {}
-            (_, ReservedBits::Ignore) => own.reserved_ignored.add(1),
-            (bits, ReservedBits::DropExcept(mask)) if bits & !mask != 0 => {
-                return counters.drops.add(DropReason::VxlanRsvdDrop, 1);
-            }
-            (_, ReservedBits::DropExcept(_)) => own.reserved_ignored.add(1),
+        match check_reserved(header.reserved(), network.spec.reserved_bits) {
+            Ok(true) => {}
+            Ok(false) => own.reserved_ignored.add(1),
+            Err(reason) => return counters.drops.add(reason, 1),
         }
         let arrived = Arrived {
             received,
@@ -204,11 +200,7 @@ impl Worker {
         let network = &topology.networks[tunnel.network];
         let counters = &tunnel.counters[self.index];
         let frame = received.bytes(*at);
-        let admitted = match Ethernet::new(frame) {
-            None => Err(DropReason::TooShortInner),
-            Some(_) if !inner_ip_len_ok(frame) => Err(DropReason::InnerIpShort),
-            Some(ethernet) => network.bridge.admit(&ethernet),
-        };
+        let admitted = check_frame(frame).and_then(|frame| network.bridge.admit(&frame));
         match admitted {
             Ok(Admission::AsIs) => {}
             Ok(Admission::StripTag) => {
@@ -241,11 +233,7 @@ impl Worker {
         arrival: &Arrival,
         bytes: &[u8],
     ) -> Result<(&'t Network, vxlan::Header), DropReason> {
-        check_source(arrival.source.ip(), sitting.topology.vtep.address)?;
-        let header = vxlan::Header::read(bytes).ok_or(DropReason::TooShortVxlan)?;
-        if !header.has_vni() {
-            return Err(DropReason::VxlanNoI);
-        }
+        let header = check_datagram(sitting.topology, arrival, bytes)?;
         let Some(network) = sitting.network(arrival, header.vni()) else {
             let remote = arrival.source.ip();
             if self
@@ -292,7 +280,7 @@ impl<'t> Sitting<'t> {
         }
     }
 
-    fn network(&mut self, arrival: &Arrival, vni: Vni) -> Option<&'t Network> {
+    pub(super) fn network(&mut self, arrival: &Arrival, vni: Vni) -> Option<&'t Network> {
         let key = (arrival.udp_port, vni);
         if let Some((last, network)) = self.network
             && last == key
@@ -306,7 +294,7 @@ impl<'t> Sitting<'t> {
     }
 
     /// The tunnel to the sender.
-    fn tunnel(&mut self, network: &'t Network, arrival: &Arrival) -> Option<&'t Port> {
+    pub(super) fn tunnel(&mut self, network: &'t Network, arrival: &Arrival) -> Option<&'t Port> {
         let remote = arrival.source.ip();
         if let Some((of, last, tunnel)) = self.tunnel
             && last == remote
@@ -402,6 +390,37 @@ fn vouch(
             ..arrival
         }),
         (false, false) => Ok(arrival),
+    }
+}
+
+/// The VXLAN header of a datagram that may be meant for us.
+pub(super) fn check_datagram(
+    topology: &Topology,
+    arrival: &Arrival,
+    bytes: &[u8],
+) -> Result<vxlan::Header, DropReason> {
+    check_source(arrival.source.ip(), topology.vtep.address)?;
+    let header = vxlan::Header::read(bytes).ok_or(DropReason::TooShortVxlan)?;
+    match header.has_vni() {
+        true => Ok(header),
+        false => Err(DropReason::VxlanNoI),
+    }
+}
+
+/// Whether no reserved bit is set. RFC 7348 §5: they are ignored on receipt; the kernel drops them.
+pub(super) fn check_reserved(bits: u64, rule: ReservedBits) -> Result<bool, DropReason> {
+    match rule {
+        ReservedBits::DropExcept(mask) if bits & !mask != 0 => Err(DropReason::VxlanRsvdDrop),
+        ReservedBits::DropExcept(_) | ReservedBits::Ignore => Ok(bits == 0),
+    }
+}
+
+/// What came out of a tunnel, if it is long enough for the headers that it says it has.
+pub(super) fn check_frame(frame: &[u8]) -> Result<Ethernet<'_>, DropReason> {
+    let ethernet = Ethernet::new(frame).ok_or(DropReason::TooShortInner)?;
+    match inner_ip_len_ok(frame) {
+        true => Ok(ethernet),
+        false => Err(DropReason::InnerIpShort),
     }
 }
 

@@ -113,12 +113,7 @@ impl Worker {
                 }
             }
             Underlay::Memory(memory) => self.outbox.flush(|socket, arena, parts, batch| {
-                let source_port = topology
-                    .vtep
-                    .source_ports
-                    .start()
-                    .saturating_add(socket as u16);
-                let source = (topology.vtep.address, source_port).into();
+                let source = (topology.vtep.address, source_port(topology, socket)).into();
                 for transmit in batch {
                     // Without GSO a transmit is one datagram of one part.
                     let part = parts[transmit.parts.start as usize];
@@ -194,17 +189,23 @@ pub(super) fn deliver(port: &Port, worker: usize, departing: &Departing<'_>, fin
     count_delivery(counters, counted, outcome);
 }
 
-fn way_out<'a>(
-    port: &'a Port,
-    worker: usize,
-    departing: &Departing<'_>,
-) -> Result<Out<'a>, DropReason> {
+/// Whether the port takes such a frame, as far as that can be told before it is tried.
+pub(super) fn check(port: &Port, departing: &Departing<'_>) -> Result<(), DropReason> {
     if port.health.is_gone() {
         return Err(DropReason::PortGone);
     }
     if longest(departing) > port.io.mtu().unwrap_or(usize::MAX) {
         return Err(DropReason::PortMtu);
     }
+    Ok(())
+}
+
+fn way_out<'a>(
+    port: &'a Port,
+    worker: usize,
+    departing: &Departing<'_>,
+) -> Result<Out<'a>, DropReason> {
+    check(port, departing)?;
     match &port.io {
         PortIo::Tap { tap, .. } => {
             let queue = &tap.queues[worker % tap.queues.len()];
@@ -309,7 +310,19 @@ fn count_departure(
     }
 }
 
-fn style(topology: &Topology, tunnel: &Port) -> SendStyle {
+/// The UDP port of a socket of the pool.
+pub(super) fn source_port(topology: &Topology, socket: usize) -> u16 {
+    match &topology.underlay {
+        Underlay::Udp { senders, .. } => senders.ports().get(socket).copied().unwrap_or(0),
+        Underlay::Memory(_) => {
+            let first = topology.vtep.source_ports.start();
+            first.saturating_add(socket as u16)
+        }
+    }
+}
+
+/// How what goes through a tunnel leaves.
+pub(super) fn style(topology: &Topology, tunnel: &Port) -> SendStyle {
     let (sockets, gso) = match &topology.underlay {
         Underlay::Udp { senders, .. } => (senders.ports().len(), senders.gso()),
         Underlay::Memory(_) => (topology.vtep.source_port_pool, false),

@@ -2,7 +2,7 @@
 
 use super::history::{Happening, Place};
 use super::outbox::Held;
-use super::too_big::is_oversize;
+use super::too_big::{is_oversize, longest};
 use super::topology::{Port, PortIo, Topology};
 use super::worker::{EventKind, Worker};
 use crate::counter::DropReason;
@@ -107,7 +107,7 @@ impl Worker {
         {
             return Err((reason, held.segments));
         }
-        if is_oversize(port, &held, &ethernet) {
+        if is_oversize(port, longest(&held), &ethernet) {
             self.tell_oversize(topology, port, &held);
             return Err((DropReason::PortOversize, held.segments));
         }
@@ -188,12 +188,11 @@ impl Worker {
                         emit(self, target);
                     }
                 }
-                if copies == 0 && class.is_kept_here() {
-                    return own.consumed.add(segments);
-                }
                 if copies == 0 {
-                    let reason = network.bridge.no_flood_reason(&ingress.member, class);
-                    return drops.add(reason, segments);
+                    return match network.bridge.no_flood_reason(&ingress.member, class) {
+                        Some(reason) => drops.add(reason, segments),
+                        None => own.consumed.add(segments),
+                    };
                 }
                 // In this order, so that whoever reads a frame as decided also reads its copies.
                 own.replicated.add(copies * segments);

@@ -112,12 +112,7 @@ impl LearnedVteps {
 
     /// Adds a sender; `None` if it is known, the network is not open, or it has as many as it may have.
     pub(crate) fn add(&mut self, network: &NetworkSpec, remote: IpAddr) -> Option<TunnelKey> {
-        // Where a sender sends from says nothing about where it listens (RFC 7348 §5).
-        let remote = SocketAddr::new(remote, network.udp_port);
-        let key = TunnelKey {
-            remote,
-            vni: network.vni,
-        };
+        let key = key_of(network, remote);
         let learned = self.0.entry(network.name.clone()).or_default();
         let known = learned.iter().any(|l| l.key == key);
         if known || !network.open_peers || learned.len() >= MAX_LEARNED {
@@ -168,6 +163,15 @@ impl LearnedVteps {
             }
         }
         silent
+    }
+}
+
+/// The tunnel that a sender gets.
+pub(crate) fn key_of(network: &NetworkSpec, remote: IpAddr) -> TunnelKey {
+    TunnelKey {
+        // Where a sender sends from says nothing about where it listens (RFC 7348 §5).
+        remote: SocketAddr::new(remote, network.udp_port),
+        vni: network.vni,
     }
 }
 

@@ -90,29 +90,7 @@ impl Worker {
         {
             return;
         }
-        let frame = arrived.received.bytes(at);
-        // A kernel peer on the same machine leaves checksums to us, and superframes whole (native/README.md).
-        let mut vnet = port
-            .io
-            .mtu()
-            .map_or(VnetHeader::NONE, |mtu| carry(frame, mtu));
-        if arrived.undone.gso != Gso::None && vnet.needs_csum {
-            vnet = VnetHeader {
-                gso: arrived.undone.gso,
-                gso_size: arrived.undone.gso_size,
-                ..vnet
-            };
-        }
-        let superframe = match vnet.gso {
-            Gso::None => None,
-            _ => Superframe::parse(frame, &vnet).ok(),
-        };
-        let departing = Departing {
-            frame,
-            vnet,
-            superframe,
-            segments: 1,
-        };
+        let departing = departing(port, arrived.received.bytes(at), &arrived.undone);
         egress::deliver(port, self.index, &departing, &mut self.finish);
     }
 
@@ -194,6 +172,32 @@ impl Worker {
             egress::count_delivery(&port.counters[self.index], counted, outcome);
         }
         self.merges.spare.push(merge);
+    }
+}
+
+/// A frame that came by a tunnel on its way out of a local port. `undone` as in [`Arrived`].
+pub(super) fn departing<'a>(port: &Port, frame: &'a [u8], undone: &VnetHeader) -> Departing<'a> {
+    // A kernel peer on the same machine leaves checksums to us, and superframes whole (native/README.md).
+    let mut vnet = port
+        .io
+        .mtu()
+        .map_or(VnetHeader::NONE, |mtu| carry(frame, mtu));
+    if undone.gso != Gso::None && vnet.needs_csum {
+        vnet = VnetHeader {
+            gso: undone.gso,
+            gso_size: undone.gso_size,
+            ..vnet
+        };
+    }
+    let superframe = match vnet.gso {
+        Gso::None => None,
+        _ => Superframe::parse(frame, &vnet).ok(),
+    };
+    Departing {
+        frame,
+        vnet,
+        superframe,
+        segments: 1,
     }
 }
 

@@ -33,6 +33,7 @@ mod suppress;
 mod tapped;
 mod too_big;
 mod topology;
+pub mod trace;
 mod worker;
 
 pub use apply::ApplyReport;
@@ -60,6 +61,7 @@ use keeper::{LearnedVteps, Request};
 use outbox::MAX_FRAME;
 use running::{Running, View, retire};
 use topology::{PortIo, Topology, Underlay};
+use trace::{Entrance, Trace};
 use worker::{Command, Meter, Shared};
 
 /// A datapath: everything that moves frames, behind one handle. All methods may be called from any thread.
@@ -287,6 +289,17 @@ impl Datapath {
             }
             _ => refused("no such port is running"),
         }
+    }
+
+    /// The way that a frame would take at this moment, without sending, learning or counting anything: see [`trace`].
+    /// Errors: `BAD_VALUE` if nothing was applied, there is no such port, or the bytes are more than any frame has.
+    pub fn trace(&self, entrance: &Entrance, bytes: &[u8]) -> Result<Trace, Error> {
+        let Some(topology) = self.0.topology() else {
+            let error = Error::new(ErrorCode::BadValue, "trace");
+            return Err(error.with_detail("nothing applied"));
+        };
+        let now_us = self.0.epoch.elapsed().as_micros() as u64;
+        trace::trace(&topology, entrance, bytes, now_us)
     }
 
     /// What has happened, from this line on.

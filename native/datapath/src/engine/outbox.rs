@@ -114,6 +114,13 @@ pub(crate) struct Outbox {
     frames: usize,
 }
 
+impl SendStyle {
+    /// The socket of the pool for flows of this hash.
+    pub(crate) fn socket(&self, hash: u32) -> usize {
+        hash as usize % self.sockets.max(1)
+    }
+}
+
 impl Held {
     /// Bytes of the frame, a superframe's whole.
     pub(crate) fn len(&self) -> usize {
@@ -201,7 +208,7 @@ impl Outbox {
         if route.destination.ip().is_multicast() {
             outer.ttl = None;
         }
-        let socket = entropy.hash as usize % style.sockets.max(1);
+        let socket = style.socket(entropy.hash);
         if self.queues.len() < style.sockets {
             self.queues.resize_with(style.sockets, Vec::new);
         }

@@ -258,14 +258,13 @@ fn network(topology: &Topology, index: usize, network: &Network) -> NetworkRepor
 }
 
 fn port(port: &Port, network: &Network) -> PortReport {
-    let (kind, tap) = match &port.io {
-        PortIo::Tap { tap, .. } => ("tap", Some(tap_report(tap))),
-        PortIo::Memory { .. } => ("memory", None),
-        PortIo::Tunnel(_) => ("tunnel", None),
+    let tap = match &port.io {
+        PortIo::Tap { tap, .. } => Some(tap_report(tap)),
+        PortIo::Memory { .. } | PortIo::Tunnel(_) => None,
     };
     PortReport {
         name: port.name.to_string(),
-        kind,
+        kind: port.io.kind(),
         gone: port.health.is_gone(),
         tap,
         mtu: port.io.mtu(),

@@ -14,14 +14,11 @@ impl Worker {
     /// A datagram whose sender has no tunnel: dropped in a closed network, parked in an open one.
     pub(super) fn stranger(&mut self, network: &Network, arrival: &Arrival, bytes: &[u8]) {
         let drops = &network.counters[self.index].drops;
-        let sender = (network.spec.udp_port, arrival.source.ip());
-        let refusal = match network.spec.open_peers {
-            false if self.topology.vteps.contains(&sender) => DropReason::VtepVniDenied,
-            false => DropReason::VtepUnknown,
-            // Who sends no proper frame shall not have a tunnel for it.
-            true if !is_proper(&bytes[vxlan::HEADER_LEN..]) => DropReason::VtepUnknown,
-            true if arrival.parked || network.learned_vteps >= MAX_LEARNED => DropReason::VtepLimit,
-            true => {
+        let frame = &bytes[vxlan::HEADER_LEN..];
+        let refusal = match check_stranger(&self.topology, network, arrival, frame) {
+            Err(reason) => reason,
+            Ok(()) if arrival.parked => DropReason::VtepLimit,
+            Ok(()) => {
                 let parked = Parked {
                     stranger: Stranger {
                         network: network.spec.name.clone(),
@@ -72,6 +69,24 @@ impl Worker {
             self.finish_merges(topology, &parked.bytes);
         }
         self.flush(topology);
+    }
+}
+
+/// Whether the sender of `frame`, who has no tunnel, may get one.
+pub(super) fn check_stranger(
+    topology: &Topology,
+    network: &Network,
+    arrival: &Arrival,
+    frame: &[u8],
+) -> Result<(), DropReason> {
+    let sender = (network.spec.udp_port, arrival.source.ip());
+    match network.spec.open_peers {
+        false if topology.vteps.contains(&sender) => Err(DropReason::VtepVniDenied),
+        false => Err(DropReason::VtepUnknown),
+        // Who sends no proper frame shall not have a tunnel for it.
+        true if !is_proper(frame) => Err(DropReason::VtepUnknown),
+        true if network.learned_vteps >= MAX_LEARNED => Err(DropReason::VtepLimit),
+        true => Ok(()),
     }
 }
 

@@ -69,10 +69,7 @@ impl Worker {
             }
             Handling::KeepHere(note) => {
                 notes.add(note, held.segments);
-                Some(match verdict {
-                    Verdict::Flood(class) => Verdict::Flood(class.kept_here()),
-                    other => other,
-                })
+                Some(verdict.kept_here())
             }
             Handling::Refuse(reason, claim) => {
                 self.tell_claim(network, port, claim);

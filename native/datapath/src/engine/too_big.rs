@@ -15,11 +15,10 @@ use crate::wire::vnet::VnetHeader;
 use crate::wire::vxlan;
 use crate::wire::{ipv4, ipv6, udp};
 
-/// Whether a frame that came in at `port` is longer than its MTU allows. The kernel does not see to that: whoever holds
+/// Whether a frame that came in at `port`, or a superframe's longest of `len` bytes, is longer than its MTU allows. The kernel does not see to that: whoever holds
 /// a TAP's other end may raise its MTU, and a raw socket need not keep to it.
-pub(super) fn is_oversize(port: &Port, held: &Held, ethernet: &Ethernet<'_>) -> bool {
+pub(super) fn is_oversize(port: &Port, len: usize, ethernet: &Ethernet<'_>) -> bool {
     let mtu = port.io.mtu().unwrap_or(usize::MAX - ethernet::HEADER_LEN);
-    let len = longest(held);
     // Nearly always it ends here, without a look at tags.
     len > mtu + ethernet::HEADER_LEN && len - ethernet.network().1 > mtu
 }
@@ -39,25 +38,23 @@ impl Worker {
         }
         let room = room(topology, target);
         let counters = &target.counters[self.index];
-        if longest(held) > room {
-            if topology.vtep.allow_outer_fragmentation {
+        match check(topology, room, longest(held), self.outbox.frame(held)) {
+            Ok(true) => {}
+            Ok(false) => {
                 counters.notes.add(Note::Fragmented, held.segments);
                 return true;
             }
-            let reason = match icmp::answer(self.outbox.frame(held)) {
-                Answer::V4 | Answer::V6 | Answer::Withheld => DropReason::TooBig,
-                Answer::MayFragment => DropReason::TooBigNodf,
-                Answer::Nothing => DropReason::TooBigNoicmp,
-            };
-            counters.drops.add(reason, held.segments);
-            *narrowest = Some(narrowest.map_or(room, |narrowest| narrowest.min(room)));
-            return false;
+            Err(reason) => {
+                counters.drops.add(reason, held.segments);
+                *narrowest = Some(narrowest.map_or(room, |narrowest| narrowest.min(room)));
+                return false;
+            }
         }
         let is_clamping = topology.networks[target.network].spec.mss_clamp;
         // A superframe carries data, so it is no SYN.
         if is_clamping && held.superframe.is_none() {
             let is_partial = held.vnet.needs_csum;
-            if clamp_mss(self.outbox.frame_mut(held), room, is_partial) {
+            if clamp_mss(self.outbox.frame_mut(held), room, is_partial).is_some() {
                 counters.notes.add(Note::MssClamped, 1);
             }
         }
@@ -89,11 +86,10 @@ impl Worker {
     fn tell(&mut self, topology: &Topology, port: &Port, held: &Held, mtu: usize) {
         let notes = &port.counters[self.index].notes;
         let told_more = (mtu as u32) < V6_LEAST_MTU;
-        let (sent, mtu) = match icmp::answer(self.outbox.frame(held)) {
-            Answer::V4 => (Note::PtbSent, mtu as u32),
-            Answer::V6 => (Note::Ptb6Sent, (mtu as u32).max(V6_LEAST_MTU)),
-            Answer::Withheld => return notes.add(Note::Suppressed, 1),
-            Answer::MayFragment | Answer::Nothing => return,
+        let (sent, mtu) = match to_be_told(self.outbox.frame(held), mtu) {
+            Ok(told) => told,
+            Err(Some(untold)) => return notes.add(untold, 1),
+            Err(None) => return,
         };
         let now_us = self.shared.epoch.elapsed().as_micros() as u64;
         if !port.health.told.take(now_us) {
@@ -133,8 +129,36 @@ impl Worker {
     }
 }
 
+/// Whether a frame whose longest part has `len` bytes fits the path that has `room` for so many. `false`: it does not, but is
+/// to be sent all the same.
+pub(super) fn check(
+    topology: &Topology,
+    room: usize,
+    len: usize,
+    frame: &[u8],
+) -> Result<bool, DropReason> {
+    if len <= room || topology.vtep.allow_outer_fragmentation {
+        return Ok(len <= room);
+    }
+    Err(match icmp::answer(frame) {
+        Answer::V4 | Answer::V6 | Answer::Withheld => DropReason::TooBig,
+        Answer::MayFragment => DropReason::TooBigNodf,
+        Answer::Nothing => DropReason::TooBigNoicmp,
+    })
+}
+
+/// What the sender of a frame that is too big for `mtu` is told, and under which note; if nothing, the note, if there is one.
+pub(super) fn to_be_told(frame: &[u8], mtu: usize) -> Result<(Note, u32), Option<Note>> {
+    match icmp::answer(frame) {
+        Answer::V4 => Ok((Note::PtbSent, mtu as u32)),
+        Answer::V6 => Ok((Note::Ptb6Sent, (mtu as u32).max(V6_LEAST_MTU))),
+        Answer::Withheld => Err(Some(Note::Suppressed)),
+        Answer::MayFragment | Answer::Nothing => Err(None),
+    }
+}
+
 /// Length of the longest frame that it will be on the wire.
-fn longest(held: &Held) -> usize {
+pub(super) fn longest(held: &Held) -> usize {
     match &held.superframe {
         Some(superframe) => superframe.segment_len(),
         None => held.len(),
@@ -142,11 +166,15 @@ fn longest(held: &Held) -> usize {
 }
 
 /// The longest frame that the path to a tunnel's VTEP takes.
-fn room(topology: &Topology, tunnel: &Port) -> usize {
+pub(super) fn room(topology: &Topology, tunnel: &Port) -> usize {
+    (tunnel.health.path.limit() as usize).saturating_sub(overhead(topology))
+}
+
+/// What the outer IP packet has beside the frame, bytes.
+pub(super) fn overhead(topology: &Topology) -> usize {
     let outer = match topology.vtep.address.is_ipv4() {
         true => ipv4::HEADER_LEN,
         false => ipv6::HEADER_LEN,
     };
-    let overhead = outer + udp::HEADER_LEN + vxlan::HEADER_LEN;
-    (tunnel.health.path.limit() as usize).saturating_sub(overhead)
+    outer + udp::HEADER_LEN + vxlan::HEADER_LEN
 }

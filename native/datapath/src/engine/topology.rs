@@ -258,6 +258,15 @@ pub(crate) enum PortIo {
 }
 
 impl PortIo {
+    /// What it is, as the control plane calls it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Tap { .. } => "tap",
+            Self::Memory { .. } => "memory",
+            Self::Tunnel(_) => "tunnel",
+        }
+    }
+
     /// Largest layer 3 packet that the port takes; a tunnel's limit is the path's, which the kernel knows.
     pub(crate) fn mtu(&self) -> Option<usize> {
         match self {

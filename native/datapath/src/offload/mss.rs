@@ -8,19 +8,17 @@ use crate::wire::ip::{Ip, PROTOCOL_TCP};
 use crate::wire::tcp::{self, Tcp};
 use crate::wire::{ipv4, ipv6};
 
-/// Lowers the MSS in `frame`, if it is a TCP SYN that offers more than fits a frame of `longest_frame` bytes; whether it
+/// Lowers the MSS in `frame`, if it is a TCP SYN that offers more than fits a frame of `longest_frame` bytes; to what, if it
 /// did. Never raises it. The TCP checksum stays as right or wrong as it was; `is_partial`: the field holds only the
 /// pseudo header's sum (`NEEDS_CSUM`), which does not change.
 ///
 /// Fragments, other segments than SYNs, and SYNs without the option or with a broken one are left alone.
-pub fn clamp_mss(frame: &mut [u8], longest_frame: usize, is_partial: bool) -> bool {
-    let Some((start, network_offset, ip_header)) = syn(frame) else {
-        return false;
-    };
+pub fn clamp_mss(frame: &mut [u8], longest_frame: usize, is_partial: bool) -> Option<u16> {
+    let (start, network_offset, ip_header) = syn(frame)?;
     let headers = network_offset + ip_header + tcp::HEADER_LEN;
-    let Some(most) = longest_frame.checked_sub(headers).filter(|&most| most > 0) else {
-        return false;
-    };
+    let most = longest_frame
+        .checked_sub(headers)
+        .filter(|&most| most > 0)?;
     let most = u16::try_from(most).unwrap_or(u16::MAX);
     let header = &mut frame[start..];
     let end = usize::from(header[DATA_OFFSET] >> 4) * 4;
@@ -42,7 +40,7 @@ pub fn clamp_mss(frame: &mut [u8], longest_frame: usize, is_partial: bool) -> bo
             }
         }
     }
-    lowered
+    lowered.then_some(most)
 }
 
 /// Where the TCP header of a SYN begins and where the IP header does, and the least length of the latter.
@@ -167,7 +165,7 @@ mod tests {
             let meant = segment(v6, tagged, flags, bytes(&options, most));
             let frame = |sample: &Sample| if partial { sample.partial_frame() } else { sample.frame() };
             let mut clamped = frame(&sent);
-            let lowered = clamp_mss(&mut clamped, longest, partial);
+            let lowered = clamp_mss(&mut clamped, longest, partial).is_some();
             prop_assert_eq!(&clamped, &frame(&meant));
             prop_assert_eq!(lowered, clamped != frame(&sent));
         }
@@ -176,7 +174,7 @@ mod tests {
         fn g127_what_is_no_syn_is_untouched(v6: bool, flags: u8, options in options(), longest in 0usize..2000) {
             let sample = segment(v6, false, flags & !SYN, bytes(&options, None));
             let mut frame = sample.frame();
-            prop_assert!(!clamp_mss(&mut frame, longest, false));
+            prop_assert_eq!(clamp_mss(&mut frame, longest, false), None);
             prop_assert_eq!(frame, sample.frame());
         }
 
@@ -205,11 +203,11 @@ mod tests {
         let syn = |options: &[u8]| segment(false, false, SYN, options.to_vec());
         let untouched = |frame: Vec<u8>| {
             let mut clamped = frame.clone();
-            assert!(!clamp_mss(&mut clamped, 600, false));
+            assert_eq!(clamp_mss(&mut clamped, 600, false), None);
             assert_eq!(clamped, frame);
         };
         let usual = [2, 4, 5, 0xb4];
-        assert!(clamp_mss(&mut syn(&usual).frame(), 600, false));
+        assert!(clamp_mss(&mut syn(&usual).frame(), 600, false).is_some());
         let mut fragment = syn(&usual);
         fragment.network = Network::V4 {
             id: 1,

@@ -1,12 +1,13 @@
 //! One network's part on this host: admits frames, learns where they come from, decides where they go. Pure.
 
-use super::fdb::{Fdb, Learn};
+use super::fdb::{Entry, Fdb, Learn};
 use super::port::{Member, PortId};
 use crate::config::{BridgeRules, PriorityTag, VlanPolicy};
 use crate::counter::DropReason;
 use crate::wire::ethernet::{Ethernet, is_link_local_control};
 use crate::wire::mac::MacAddr;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// What to do with a frame. One verdict per superframe.
@@ -35,6 +36,17 @@ pub enum FloodClass {
     MulticastHere,
 }
 
+impl Verdict {
+    /// The same without a copy of a flooded frame to any split-horizon group.
+    #[must_use]
+    pub fn kept_here(self) -> Self {
+        match self {
+            Self::Flood(class) => Self::Flood(class.kept_here()),
+            other => other,
+        }
+    }
+}
+
 impl FloodClass {
     /// The same without a copy to any split-horizon group. Unknown unicast stays what it is: its station may be anywhere.
     #[must_use]
@@ -47,7 +59,7 @@ impl FloodClass {
     }
 
     /// Whether it is of that kind, so that it is not amiss if nobody gets it.
-    pub fn is_kept_here(self) -> bool {
+    fn is_kept_here(self) -> bool {
         matches!(self, Self::BroadcastHere | Self::MulticastHere)
     }
 }
@@ -59,6 +71,17 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What became of its source MAC; `None` if learning was not reached.
     pub learn: Option<Learn>,
+}
+
+/// What [`Bridge::forward`] would do, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreseen {
+    /// What it would return.
+    pub decision: Decision,
+    /// The station that would be forgotten to learn the source.
+    pub evicted: Option<MacAddr>,
+    /// The entry of the destination, if it was looked up and is there.
+    pub found: Option<Entry>,
 }
 
 /// What must happen to a frame before it is forwarded.
@@ -148,6 +171,45 @@ impl Bridge {
 
     /// Decides about an admitted frame that entered at `ingress`, and learns its source.
     pub fn forward(&self, ingress: &Member, frame: &Ethernet<'_>, now_secs: u32) -> Decision {
+        let learn = |src| self.fdb.learn(src, ingress.id, ingress.max_macs, now_secs);
+        self.judge(ingress, frame, learn, |dst| self.fdb.lookup(dst))
+    }
+
+    /// What [`Bridge::forward`] would decide and learn at this moment.
+    pub fn foresee(&self, ingress: &Member, frame: &Ethernet<'_>) -> Foreseen {
+        let (evicted, found) = (Cell::new(None), Cell::new(None));
+        let learn = |src| {
+            let foreseen = self.fdb.foresee(src, ingress.id, ingress.max_macs);
+            evicted.set(foreseen.evicted);
+            foreseen.learn
+        };
+        let lookup = |dst| {
+            let entry = self.fdb.entry(dst);
+            let entry = entry.filter(|e| Some(e.mac) != evicted.get());
+            found.set(entry);
+            entry.map(|e| e.port)
+        };
+        Foreseen {
+            decision: self.judge(ingress, frame, learn, lookup),
+            evicted: evicted.get(),
+            found: found.get(),
+        }
+    }
+
+    /// Whether it learns source MACs.
+    pub fn learns(&self) -> bool {
+        self.rules.learning
+    }
+
+    /// The decision, given what becomes of a source that is to be learned and where a destination is.
+    #[inline]
+    fn judge(
+        &self,
+        ingress: &Member,
+        frame: &Ethernet<'_>,
+        learn: impl FnOnce(MacAddr) -> Learn,
+        lookup: impl FnOnce(MacAddr) -> Option<PortId>,
+    ) -> Decision {
         let (src, dst) = (frame.src(), frame.dst());
         if let Err(reason) = self.check_addresses(src, dst) {
             return Decision {
@@ -155,11 +217,14 @@ impl Bridge {
                 learn: None,
             };
         }
-        let learn = self.learn(ingress, src, now_secs);
+        let learn = match self.rules.learning {
+            true => learn(src),
+            false => self.check_source(ingress, src),
+        };
         let verdict = match learn {
             Learn::Conflict { owner } => Verdict::Drop(self.conflict(src, owner)),
             _ if src == dst => Verdict::Drop(DropReason::SrcEqDst),
-            _ => self.decide(ingress, dst),
+            _ => self.decide(ingress, dst, lookup),
         };
         Decision {
             verdict,
@@ -178,15 +243,17 @@ impl Bridge {
         })
     }
 
-    /// Why [`Bridge::flood`] names nobody.
-    pub fn no_flood_reason(&self, ingress: &Member, class: FloodClass) -> DropReason {
+    /// Why [`Bridge::flood`] names nobody; `None` if that is not amiss.
+    pub fn no_flood_reason(&self, ingress: &Member, class: FloodClass) -> Option<DropReason> {
+        if class.is_kept_here() {
+            return None;
+        }
         let kept_back =
             |m: &&Member| m.id != ingress.id && same_group(m, ingress) && wants(m, class);
-        if self.members.iter().any(|m| kept_back(&m)) {
-            DropReason::SplitHorizon
-        } else {
-            DropReason::NoTarget
-        }
+        Some(match self.members.iter().any(|m| kept_back(&m)) {
+            true => DropReason::SplitHorizon,
+            false => DropReason::NoTarget,
+        })
     }
 
     fn check_addresses(&self, src: MacAddr, dst: MacAddr) -> Result<(), DropReason> {
@@ -208,10 +275,8 @@ impl Bridge {
         }
     }
 
-    fn learn(&self, ingress: &Member, src: MacAddr, now_secs: u32) -> Learn {
-        if self.rules.learning {
-            return self.fdb.learn(src, ingress.id, ingress.max_macs, now_secs);
-        }
+    /// What stands for learning where it is off.
+    fn check_source(&self, ingress: &Member, src: MacAddr) -> Learn {
         match self.fdb.entry(src) {
             Some(entry) if entry.port != ingress.id && self.rules.strict_source => {
                 Learn::Conflict { owner: entry.port }
@@ -227,14 +292,19 @@ impl Bridge {
         }
     }
 
-    fn decide(&self, ingress: &Member, dst: MacAddr) -> Verdict {
+    fn decide(
+        &self,
+        ingress: &Member,
+        dst: MacAddr,
+        lookup: impl FnOnce(MacAddr) -> Option<PortId>,
+    ) -> Verdict {
         if dst == MacAddr::BROADCAST {
             return Verdict::Flood(FloodClass::Broadcast);
         }
         if dst.is_multicast() {
             return Verdict::Flood(FloodClass::Multicast);
         }
-        match self.fdb.lookup(dst) {
+        match lookup(dst) {
             Some(PortId::LOCAL) => Verdict::Punt,
             Some(id) => match self.member(id) {
                 Some(member) if same_group(member, ingress) => {

@@ -14,9 +14,12 @@
 //!
 //! Writers share one mutex. Time is an argument: seconds of a monotonic clock.
 
+mod journal;
 mod table;
+mod writer;
 
-use std::collections::{HashMap, VecDeque};
+pub use journal::{Change, Journal};
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +29,7 @@ use super::port::PortId;
 use crate::config::FdbLimits;
 use crate::wire::mac::MacAddr;
 use table::{Slot, Table, port_of};
+use writer::{Offer, Outcome, Room, Writer};
 
 /// Who made an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,17 @@ pub enum Origin {
     Static = 1,
     /// The control plane.
     Control = 2,
+}
+
+impl Origin {
+    /// The name that operators see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Learned => "learned",
+            Self::Static => "static",
+            Self::Control => "control",
+        }
+    }
 }
 
 /// What became of a frame's source MAC.
@@ -58,6 +73,15 @@ pub enum Learn {
     },
     /// Not learned: the port or the network has as many entries as it may have.
     Full,
+}
+
+/// What [`Fdb::learn`] would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreseen {
+    /// What it would return.
+    pub learn: Learn,
+    /// The station that would be forgotten for it.
+    pub evicted: Option<MacAddr>,
 }
 
 /// A copy of an entry.
@@ -96,24 +120,35 @@ pub struct Fdb {
 impl Fdb {
     /// An empty table.
     pub fn new(limits: FdbLimits) -> Self {
-        Self::with_history(limits, FdbStats::default())
-    }
-
-    /// An empty table that goes on counting where another ended.
-    pub fn with_history(limits: FdbLimits, stats: FdbStats) -> Self {
         Self {
             table: ArcSwap::from_pointee(Table::with_slots(0)),
-            writer: Mutex::new(Writer {
-                limits,
-                learned: 0,
-                occupied: 0,
-                tombstones: 0,
-                sweep: 0,
-                ports: HashMap::new(),
-                stats,
-            }),
+            writer: Mutex::new(Writer::new(limits)),
             seed: RandomState::new().hash_one(0u8),
         }
+    }
+
+    /// The same, counting on from where another table ended.
+    #[must_use]
+    pub fn counting_from(self, stats: FdbStats) -> Self {
+        self.write().stats = stats;
+        self
+    }
+
+    /// The same, telling every change of what it holds.
+    #[must_use]
+    pub fn told_to(self, journal: Arc<dyn Journal>) -> Self {
+        self.write().journal = Some(journal);
+        self
+    }
+
+    /// Tells the journal that every entry goes, and nothing from then on. Lookups go on: for who still uses a table whose
+    /// network is no more.
+    pub fn retire(&self) {
+        let mut writer = self.write();
+        for entry in self.entries() {
+            writer.tell(Change::Removed(entry));
+        }
+        writer.journal = None;
     }
 
     /// Changes limits and ageing; entries beyond a lower limit stay until they age.
@@ -161,46 +196,73 @@ impl Fdb {
     fn learn_slowly(&self, mac: MacAddr, hash: u64, offer: Offer) -> Learn {
         let mut writer = self.write();
         let table = self.table.load_full();
-        let found = table
-            .find(mac, hash)
-            .map(|(slot, _)| slot)
-            .and_then(|slot| slot.read().map(|entry| (slot, entry)));
-        if let Some((slot, entry)) = found {
-            if entry.port == offer.port {
-                slot.touch(offer.now_secs);
-                return Learn::Known;
+        let found = table.find(mac, hash).map(|(slot, _)| slot);
+        let entry = found.and_then(Slot::read);
+        let Outcome { learn, room } = writer.judge(entry, offer);
+        match learn {
+            Learn::Known => {
+                if let Some(slot) = found {
+                    slot.touch(offer.now_secs);
+                }
+                return learn;
             }
-            if entry.origin != Origin::Learned {
-                return Learn::Conflict { owner: entry.port };
-            }
-            if !writer.make_room(self, &table, offer, false) {
+            Learn::Conflict { .. } => return learn,
+            Learn::Full => {
                 writer.stats.full += 1;
-                return Learn::Full;
+                return learn;
             }
-            writer.forget(entry.port);
-            writer.remember(mac, offer.port);
-            slot.replace(Entry {
-                port: offer.port,
-                seen_secs: offer.now_secs,
-                ..entry
-            });
-            writer.stats.moved += 1;
-            return Learn::Moved { from: entry.port };
+            Learn::Learned | Learn::Moved { .. } => {}
         }
-        if !writer.make_room(self, &table, offer, true) {
-            writer.stats.full += 1;
-            return Learn::Full;
+        if room == Room::ByEviction {
+            writer.evict_oldest(self, &table, offer.port);
         }
         writer.remember(mac, offer.port);
-        writer.stats.learned += 1;
-        let entry = Entry {
+        let new = Entry {
             mac,
             port: offer.port,
             origin: Origin::Learned,
             seen_secs: offer.now_secs,
         };
-        self.insert(&mut writer, table, hash, entry);
-        Learn::Learned
+        match found.zip(entry) {
+            Some((slot, old)) => {
+                writer.forget(old.port);
+                slot.replace(new);
+                writer.stats.moved += 1;
+                writer.tell(Change::Moved {
+                    entry: new,
+                    from: old.port,
+                });
+            }
+            None => {
+                self.insert(&mut writer, table, hash, new);
+                writer.stats.learned += 1;
+                writer.tell(Change::Learned(new));
+            }
+        }
+        learn
+    }
+
+    /// What [`Fdb::learn`] would do with the same arguments at this moment.
+    pub fn foresee(&self, mac: MacAddr, port: PortId, port_max: u32) -> Foreseen {
+        let writer = self.write();
+        let table = self.table.load_full();
+        let entry = table
+            .find(mac, self.hash(mac))
+            .and_then(|(slot, _)| slot.read());
+        let offer = Offer {
+            port,
+            port_max,
+            now_secs: 0,
+        };
+        let Outcome { learn, room } = writer.judge(entry, offer);
+        let evicted = match room {
+            Room::ByEviction => writer.oldest(self, &table, port),
+            Room::Free | Room::None => None,
+        };
+        Foreseen {
+            learn,
+            evicted: evicted.map(|e| e.mac),
+        }
     }
 
     /// Makes or replaces an entry of origin `static` or `control`, in one step: `mac` is at no moment unknown.
@@ -214,15 +276,20 @@ impl Fdb {
             origin,
             seen_secs: now_secs,
         };
-        let Some((slot, _)) = table.find(mac, hash) else {
-            return self.insert(&mut writer, table, hash, entry);
-        };
-        if let Some(old) = slot.read()
+        let found = table.find(mac, hash).map(|(slot, _)| slot);
+        let before = found.and_then(Slot::read);
+        if let Some(old) = before
             && old.origin == Origin::Learned
         {
             writer.forget(old.port);
         }
-        slot.replace(entry);
+        match found {
+            Some(slot) => slot.replace(entry),
+            None => self.insert(&mut writer, table.clone(), hash, entry),
+        }
+        if before.is_none_or(|old| (old.port, old.origin) != (port, origin)) {
+            writer.tell(Change::Set { entry, before });
+        }
     }
 
     /// Removes the entry of `mac` if `which` says so; whether it did.
@@ -231,7 +298,8 @@ impl Fdb {
         let table = self.table.load_full();
         match table.find(mac, self.hash(mac)) {
             Some((slot, _)) if slot.read().is_some_and(|e| which(&e)) => {
-                writer.clear(slot);
+                let removed = writer.clear(slot);
+                writer.tell_of(removed, Change::Removed);
                 true
             }
             _ => false,
@@ -245,7 +313,8 @@ impl Fdb {
         let mut flushed = 0;
         for slot in &table.slots {
             if slot.read().is_some_and(|e| which(&e)) {
-                writer.clear(slot);
+                let removed = writer.clear(slot);
+                writer.tell_of(removed, Change::Removed);
                 flushed += 1;
             }
         }
@@ -269,7 +338,8 @@ impl Fdb {
                 e.origin == Origin::Learned && now_secs.saturating_sub(e.seen_secs) >= ageing
             };
             if slot.read().is_some_and(|e| stale(&e)) {
-                writer.clear(slot);
+                let aged = writer.clear(slot);
+                writer.tell_of(aged, Change::Aged);
                 writer.stats.aged += 1;
             }
         }
@@ -327,133 +397,6 @@ impl Fdb {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Who wants an entry.
-#[derive(Clone, Copy)]
-struct Offer {
-    port: PortId,
-    port_max: u32,
-    now_secs: u32,
-}
-
-struct Writer {
-    limits: FdbLimits,
-    learned: u32,
-    occupied: usize,
-    tombstones: usize,
-    sweep: usize,
-    ports: HashMap<PortId, PortEntries>,
-    stats: FdbStats,
-}
-
-/// Learned entries behind one port; `order` is kept only where eviction may need it.
-#[derive(Default)]
-struct PortEntries {
-    learned: u32,
-    order: VecDeque<MacAddr>,
-}
-
-impl Writer {
-    /// Whether `offer.port` may have one more learned entry; `grows` if the network's number grows with it.
-    fn make_room(&mut self, fdb: &Fdb, table: &Table, offer: Offer, grows: bool) -> bool {
-        let behind = self.ports.get(&offer.port).map_or(0, |p| p.learned);
-        let full = behind >= offer.port_max || (grows && self.learned >= self.limits.max_macs);
-        !full || (self.limits.evict_oldest && self.evict_oldest(fdb, table, offer.port))
-    }
-
-    /// Evicts the least recently heard of the first few in line behind `port`.
-    fn evict_oldest(&mut self, fdb: &Fdb, table: &Table, port: PortId) -> bool {
-        if self.ports.get(&port).is_none_or(|p| p.learned == 0) {
-            return false;
-        }
-        let sample = match self.sample(fdb, table, port) {
-            // The line ran out (or was not kept until now): draw it up anew, oldest first.
-            sample if sample.is_empty() => {
-                let mut behind: Vec<Entry> = table.slots.iter().filter_map(Slot::read).collect();
-                behind.retain(|e| e.port == port && e.origin == Origin::Learned);
-                behind.sort_by_key(|e| e.seen_secs);
-                let order = behind.into_iter().map(|e| e.mac).collect();
-                self.ports.entry(port).or_default().order = order;
-                self.sample(fdb, table, port)
-            }
-            sample => sample,
-        };
-        let Some(oldest) = sample.iter().min_by_key(|e| e.seen_secs).copied() else {
-            return false;
-        };
-        if let Some(entries) = self.ports.get_mut(&port) {
-            for spared in sample.iter().filter(|e| e.mac != oldest.mac).rev() {
-                entries.order.push_front(spared.mac);
-            }
-        }
-        if let Some((slot, _)) = table.find(oldest.mac, fdb.hash(oldest.mac)) {
-            self.clear(slot);
-        }
-        self.stats.evicted += 1;
-        true
-    }
-
-    /// Takes the first few live entries out of the line behind `port`; names of stations that have moved, aged or been
-    /// flushed since fall away.
-    fn sample(&mut self, fdb: &Fdb, table: &Table, port: PortId) -> Vec<Entry> {
-        let mut sample: Vec<Entry> = Vec::with_capacity(EVICTION_SAMPLE);
-        let Some(entries) = self.ports.get_mut(&port) else {
-            return sample;
-        };
-        while sample.len() < EVICTION_SAMPLE {
-            let Some(mac) = entries.order.pop_front() else {
-                break;
-            };
-            let live = table
-                .find(mac, fdb.hash(mac))
-                .and_then(|(slot, _)| slot.read())
-                .filter(|e| e.port == port && e.origin == Origin::Learned);
-            if let Some(entry) = live
-                && sample.iter().all(|e| e.mac != mac)
-            {
-                sample.push(entry);
-            }
-        }
-        sample
-    }
-
-    fn remember(&mut self, mac: MacAddr, port: PortId) {
-        self.learned += 1;
-        let evicts = self.limits.evict_oldest;
-        let entries = self.ports.entry(port).or_default();
-        entries.learned += 1;
-        if evicts {
-            entries.order.push_back(mac);
-            // Stale names would pile up where stations come and go below the limit; `evict_oldest` can do without.
-            if entries.order.len() > 2 * entries.learned as usize + EVICTION_SAMPLE {
-                entries.order.pop_front();
-            }
-        }
-    }
-
-    fn forget(&mut self, port: PortId) {
-        self.learned = self.learned.saturating_sub(1);
-        if let Some(entries) = self.ports.get_mut(&port) {
-            entries.learned = entries.learned.saturating_sub(1);
-            if entries.learned == 0 {
-                self.ports.remove(&port);
-            }
-        }
-    }
-
-    fn clear(&mut self, slot: &Slot) {
-        let Some(entry) = slot.read() else { return };
-        if entry.origin == Origin::Learned {
-            self.forget(entry.port);
-        }
-        slot.clear();
-        self.occupied -= 1;
-        self.tombstones += 1;
-    }
-}
-
-/// How many of a port's oldest names are compared; a moved or refreshed station stands at the head only by age of learning.
-const EVICTION_SAMPLE: usize = 8;
 
 #[cfg(test)]
 mod tests;

@@ -258,6 +258,19 @@ impl Notice {
         }
     }
 
+    /// The address that it is about.
+    pub fn ip(&self) -> IpAddr {
+        match self.message {
+            Message::Arp(arp) => arp.sender_ip.into(),
+            Message::Nd(told) => told.target.into(),
+        }
+    }
+
+    /// Who has that address.
+    pub fn owner(&self) -> MacAddr {
+        self.owner
+    }
+
     /// Writes the frame to `out` and returns its length.
     pub fn emit(&self, out: &mut [u8; NOTICE_LEN]) -> usize {
         let ethertype = match self.message {

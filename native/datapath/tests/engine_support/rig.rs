@@ -135,7 +135,8 @@ impl Rig {
         });
     }
 
-    fn receive(&mut self, datagram: MemoryDatagram) {
+    /// A datagram comes.
+    pub fn receive(&mut self, datagram: MemoryDatagram) {
         let MemoryDatagram {
             source,
             destination,

@@ -287,13 +287,13 @@ fn j174_j175_why_a_flood_reaches_nobody() {
     let ingress = lonely.member(PortId::new(1)).unwrap();
     assert_eq!(
         lonely.no_flood_reason(ingress, FloodClass::Broadcast),
-        DropReason::NoTarget
+        Some(DropReason::NoTarget)
     );
     let transit = bridge(RULES, vec![member(11, Some(1)), member(12, Some(1))]);
     let ingress = transit.member(PortId::new(11)).unwrap();
     assert_eq!(
         transit.no_flood_reason(ingress, FloodClass::Broadcast),
-        DropReason::SplitHorizon
+        Some(DropReason::SplitHorizon)
     );
 }
 
