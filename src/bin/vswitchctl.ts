@@ -2,7 +2,7 @@
 import { runControl } from '../cli/main.js';
 
 const interrupted = new AbortController();
-process.once('SIGINT', () => interrupted.abort());
+for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => interrupted.abort());
 // Whoever reads has seen enough: `vswitchctl stats --watch | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
@@ -11,5 +11,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.exitCode = await runControl(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
+  stdout: process.stdout,
   signal: interrupted.signal,
 });

@@ -171,6 +171,10 @@ export function* pcapngOptions(block: PcapngBlock, from: number): Generator<Pcap
   }
 }
 
+export function isPacket({ type }: PcapngBlock): boolean {
+  return type === BLOCK.enhancedPacket || type === BLOCK.simplePacket || type === BLOCK.packet;
+}
+
 export function u16(bytes: Buffer, at: number, order: ByteOrder): number {
   return order === 'little' ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at);
 }

@@ -69,6 +69,24 @@ export function addressArgument(text: string): string {
   return text;
 }
 
+/** Bytes, as `500k`, `10M` or `1G` (powers of 1024); at least 4 KiB. */
+export function sizeArgument(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,9})([kMG]?)$/.exec(text) ?? [];
+  const size = Number(digits) * 1024 ** ['', 'k', 'M', 'G'].indexOf(unit);
+  if (!(size >= 4096))
+    throw new InvalidArgumentError('Allowed: a size such as 500k, 10M or 1G, at least 4k.');
+  return size;
+}
+
+export function snaplenArgument(text: string): number {
+  return wholeArgument(text, 1, 262_144);
+}
+
+/** How many packets, files and so on. */
+export function countArgument(text: string): number {
+  return wholeArgument(text, 1, 999_999_999);
+}
+
 function wholeArgument(text: string, min: number, max: number): number {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (!(number >= min && number <= max))

@@ -1,5 +1,6 @@
 // What every command of vswitchctl gets.
 
+import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { ControlClient } from '../control/client.js';
 
@@ -10,11 +11,17 @@ export interface Context {
   readonly json: boolean;
   /** Writes to standard output, with a line feed. */
   print(text: string): void;
+  /** Writes to standard error, with a line feed. */
+  note(text: string): void;
+  readonly stdout: OutputStream;
   /** Aborted when the command shall end at once. */
   readonly signal: AbortSignal;
   /** The answer was printed, and it is no good one: exit code 1. */
   fail(): void;
 }
+
+/** As `process.stdout`: a descriptor, where it is no pipe, and whether people look at it. */
+export type OutputStream = Writable & { readonly fd?: number; readonly isTTY?: boolean };
 
 /** Adds one command to `program`. Its action gets the context from `run`. */
 export type Register = (program: Command, run: Runner) => void;

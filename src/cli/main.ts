@@ -5,7 +5,8 @@ import { ControlClient, errorBody, type Patience, Refused } from '../control/cli
 import { SwitchError } from '../model/error.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
-import type { Context, Runner } from './context.js';
+import { registerCapture } from './capture.js';
+import type { Context, OutputStream, Runner } from './context.js';
 import { registerDoctor } from './doctor.js';
 import { registerDrops } from './drops.js';
 import { registerEndpoint } from './endpoint.js';
@@ -23,6 +24,8 @@ import { registerStatus } from './status.js';
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
+  /** Standard output as it is, for what is no text. */
+  readonly stdout: OutputStream;
   /** Ends the command at once, whatever it waits for: exit code 130. */
   readonly signal: AbortSignal;
   /** How long to wait for answers; absent = as the client does. */
@@ -47,6 +50,7 @@ const commands = [
   registerNeighbor,
   registerStats,
   registerDrops,
+  registerCapture,
   registerReload,
   registerPurge,
 ];
@@ -76,8 +80,12 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
       const { socket, json = false } = program.opts<{ socket: string; json?: true }>();
       const client = new ControlClient({ socket, signal, patience });
       const print = (text: string) => terminal.out(`${text}\n`);
+      const note = (text: string) => terminal.err(`${text}\n`);
       try {
-        await action({ client, json, print, signal, fail }, ...(args as unknown as Args));
+        await action(
+          { client, json, print, note, stdout: terminal.stdout, signal, fail },
+          ...(args as unknown as Args),
+        );
       } finally {
         await client.close();
       }

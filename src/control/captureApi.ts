@@ -1,5 +1,6 @@
 // Captures over the API: what may be asked, what is answered, the routes. The packets themselves come
-// by a unix socket of their own, written by the datapath: one reader, pcapng from the first byte on.
+// by a unix socket of their own, written by the datapath: one reader, who may use the control socket; pcapng from the
+// first byte on. Who shuts down his side of it gets what there is, the statistics, and the end.
 
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -29,6 +30,7 @@ export type CaptureRequest = z.output<typeof captureBody>;
 
 export const captureView = z.object({
   id: z.number(),
+  of: z.string().meta({ description: 'what it takes, in words' }),
   state: z.enum(['waiting', 'running']),
   compiler: z
     .enum(['libpcap', 'built-in', 'none'])
@@ -50,7 +52,7 @@ const captureParam = mapping({
 
 /** What the daemon does about captures. */
 export interface CaptureOperations {
-  /** Throws NETWORK_UNKNOWN, PORT_UNKNOWN, BAD_FILTER, TOO_MANY_CAPTURES. */
+  /** Throws NETWORK_UNKNOWN, PORT_UNKNOWN, BAD_FILTER, TOO_MANY_CAPTURES, SOCKET_UNUSABLE. */
   capture(request: CaptureRequest): Promise<CapturingView>;
   captures(): CaptureView[];
   /** Its reader gets what it has, and the statistics. Throws NOT_FOUND. */

@@ -113,6 +113,18 @@ export const sentences = {
     why: 'as many captures run as may',
     fix: 'end one of them; `vswitchctl capture --list` shows them',
   },
+  CAPTURE_UNWRITABLE: {
+    status: 409,
+    what: 'cannot write the capture to {subject}',
+    why: 'the file system refused it',
+    fix: 'make room, or name another file; what was written before is kept',
+  },
+  CAPTURE_CUT: {
+    status: 503,
+    what: 'the capture of {subject} was cut short',
+    why: 'vswitchd went away',
+    fix: 'see its log; what was captured before is kept',
+  },
   NO_ADDON: {
     status: 500,
     what: 'cannot load {subject}',

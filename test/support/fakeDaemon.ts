@@ -3,6 +3,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
@@ -112,6 +113,7 @@ export class FakeDaemon {
       err: (text) => {
         err += text;
       },
+      stdout: new PassThrough(),
       signal: new AbortController().signal,
     });
     return { code, out, err };

@@ -25,6 +25,7 @@ import type {
 } from '../../src/datapath/seam.js';
 import { pidOf } from '../../src/model/netns.js';
 import type { Sighting } from '../../src/overlay/namespaces.js';
+import { FakeCapture } from './fakeCapture.js';
 
 interface FakeTap extends OwnedTap {
   readonly owner: string;
@@ -175,8 +176,8 @@ export class FakeHost {
 export class FakeDatapath implements NativeDatapath {
   desired: DesiredState | undefined;
   readonly flushed: string[] = [];
-  /** Asked for so far. */
-  readonly captured: CaptureSpec[] = [];
+  /** Asked for so far; `live` ones run. */
+  readonly captured: FakeCapture[] = [];
   readonly traced: TraceRequest[] = [];
   /** What every trace says. */
   tracing: Trace = { steps: [], verdict: 'flood', copies: [] };
@@ -314,21 +315,23 @@ export class FakeDatapath implements NativeDatapath {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    for (const capture of this.captured) capture.finish();
   }
 
   capture(spec: CaptureSpec): CaptureStatus {
-    this.captured.push(spec);
-    const id = this.captured.length;
-    const none = { packets: 0, lost: 0, bytes: 0 };
-    return { id, state: 'waiting', compiler: spec.filter ? 'libpcap' : 'none', ...none };
+    const capture = new FakeCapture(this.captured.length + 1, spec);
+    this.captured.push(capture);
+    return capture.status;
   }
 
   captures(): CaptureStatus[] {
-    return [];
+    return this.captured.filter(({ live }) => live).map(({ status }) => status);
   }
 
-  endCapture(): boolean {
-    return false;
+  endCapture(id: number): boolean {
+    const capture = this.captured.find(({ live, status }) => live && status.id === id);
+    capture?.finish();
+    return capture !== undefined;
   }
 
   trace(request: TraceRequest): Trace {

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { runControl, type Terminal } from '../../../src/cli/main.js';
 import { FakeDaemon } from '../../support/fakeDaemon.js';
@@ -43,6 +44,7 @@ function run(socket: string, args: readonly string[], more: Partial<Terminal> = 
     err: (text) => {
       said.err += text;
     },
+    stdout: new PassThrough(),
     signal: interrupted.signal,
     ...more,
   });

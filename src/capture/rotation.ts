@@ -1,0 +1,94 @@
+// Files that follow each other, each a capture by itself: it begins with the section header and with all interfaces so
+// far, so that the numbers of the interfaces stay what they are.
+
+import { rm } from 'node:fs/promises';
+import { join, parse } from 'node:path';
+import { BlockFile, type BlockTarget, unwritable } from './blockTarget.js';
+import { BLOCK, isPacket, type PcapngBlock } from './pcapngBlocks.js';
+
+export interface Rotation {
+  /** Bytes that a file has at most, unless one packet alone needs more. */
+  readonly size: number;
+  /** How many files are kept, the newest; absent = all. */
+  readonly files?: number | undefined;
+}
+
+/** `NAME_00001.pcapng`, `NAME_00002.pcapng` and so on for the path `NAME.pcapng`. */
+export class RotatingFiles implements BlockTarget {
+  readonly #path: string;
+  readonly #rotation: Rotation;
+  readonly #kept: string[] = [];
+  #made = 0;
+  #file: BlockFile | undefined;
+  /** Of the file that is written. */
+  #hasPackets = false;
+  /** With what every file begins; ours, not views. */
+  #head: PcapngBlock[] = [];
+
+  constructor(path: string, rotation: Rotation) {
+    this.#path = path;
+    this.#rotation = rotation;
+  }
+
+  get files(): readonly string[] {
+    return this.#kept;
+  }
+
+  async write(blocks: readonly PcapngBlock[]): Promise<boolean> {
+    let file = this.#file ?? (await this.#next([]));
+    let run: PcapngBlock[] = [];
+    let size = file.size;
+    for (const block of blocks) {
+      if (isPacket(block)) {
+        if (this.#hasPackets && size + block.bytes.length > this.#rotation.size) {
+          await file.write(run);
+          file = await this.#next(this.#head);
+          run = [];
+          size = file.size;
+        }
+        this.#hasPackets = true;
+      } else {
+        this.#remember(block);
+      }
+      run.push(block);
+      size += block.bytes.length;
+    }
+    return await file.write(run);
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+  }
+
+  async #next(head: readonly PcapngBlock[]): Promise<BlockFile> {
+    await this.#file?.close();
+    this.#made += 1;
+    const { dir, name, ext } = parse(this.#path);
+    const number = `${this.#made}`.padStart(5, '0');
+    const path = join(dir, `${name}_${number}${ext || '.pcapng'}`);
+    const file = await BlockFile.open(path);
+    this.#file = file;
+    this.#hasPackets = false;
+    this.#kept.push(path);
+    await this.#forgetOldest();
+    await file.write(head);
+    return file;
+  }
+
+  async #forgetOldest(): Promise<void> {
+    const { files = Number.POSITIVE_INFINITY } = this.#rotation;
+    if (this.#kept.length <= files) return;
+    const oldest = this.#kept.shift() ?? '';
+    try {
+      await rm(oldest, { force: true });
+    } catch (error) {
+      throw unwritable(oldest, error);
+    }
+  }
+
+  #remember(block: PcapngBlock): void {
+    if (block.type === BLOCK.section) this.#head = [];
+    else if (block.type !== BLOCK.interface) return;
+    this.#head.push({ ...block, bytes: Buffer.from(block.bytes), body: Buffer.from(block.body) });
+  }
+}
