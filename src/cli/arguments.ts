@@ -87,6 +87,14 @@ export function countArgument(text: string): number {
   return wholeArgument(text, 1, 999_999_999);
 }
 
+/** Digits in pairs; spaces and colons between them do no harm. */
+export function hexArgument(text: string): string {
+  const digits = text.replace(/^0x|[\s:]/gi, '');
+  if (!/^([0-9a-f]{2})+$/i.test(digits))
+    throw new InvalidArgumentError('Allowed: an even number of hexadecimal digits.');
+  return digits;
+}
+
 function wholeArgument(text: string, min: number, max: number): number {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (!(number >= min && number <= max))

@@ -20,6 +20,7 @@ import { registerPurge } from './purge.js';
 import { registerReload } from './reload.js';
 import { registerStats } from './stats.js';
 import { registerStatus } from './status.js';
+import { registerTrace } from './trace.js';
 
 export interface Terminal {
   out(text: string): void;
@@ -51,6 +52,7 @@ const commands = [
   registerStats,
   registerDrops,
   registerCapture,
+  registerTrace,
   registerReload,
   registerPurge,
 ];

@@ -43,8 +43,10 @@ const stepView = z.object({
   ip: z.string().optional(),
   remote: z.string().optional(),
   vni: z.number().optional(),
+  vid: z.number().optional(),
   from: z.string().optional(),
   origin: z.string().optional(),
+  evicted: z.string().optional(),
   outcome: z.string().optional(),
   reason: z.string().optional().meta({ description: 'drop reason' }),
   note: z.string().optional(),
@@ -58,6 +60,8 @@ const copyView = z.object({
   kind: z.enum(['tap', 'memory', 'tunnel']),
   sentence: z.string(),
   reason: z.string().optional().meta({ description: 'drop reason; absent = it would be sent' }),
+  note: z.string().optional(),
+  mss: z.number().optional(),
   remote: z.string().optional(),
   udp_port: z.number().optional(),
   source_port: z.number().optional(),
@@ -81,7 +85,7 @@ export type TraceView = z.output<typeof traceView>;
 
 /** What the daemon does about traces. */
 export interface TraceOperations {
-  /** Throws NETWORK_UNKNOWN, PORT_UNKNOWN, PEER_UNKNOWN, BAD_FLOW. */
+  /** Throws NETWORK_UNKNOWN, PORT_UNKNOWN, PORT_WAITING, BAD_FLOW. */
   trace(network: string, request: TraceAsked): TraceView;
 }
 

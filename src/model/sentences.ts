@@ -406,6 +406,24 @@ export const sentences = {
     why: 'neither the file nor `port add` made it',
     fix: 'see `vswitchctl port ls`',
   },
+  PORT_WAITING: {
+    status: 409,
+    what: 'cannot trace at port {subject}',
+    why: 'it is not attached',
+    fix: 'see `vswitchctl port ls`',
+  },
+  BAD_FLOW: {
+    status: 400,
+    what: 'cannot trace "{subject}"',
+    why: 'it is no flow',
+    fix: 'see `vswitchctl trace --help`',
+  },
+  TOO_LONG_AGO: {
+    status: 410,
+    what: 'cannot tell how the FDB was at {subject}',
+    why: 'not all that happened since then is remembered',
+    fix: 'ask for a later time',
+  },
   PORT_EXISTS: {
     status: 409,
     what: 'cannot add port {subject}',
