@@ -5,6 +5,7 @@ import type { FdbView, ReplaceFdbBody } from '../control/client.js';
 import { formatVtep } from '../model/vtep.js';
 import { macArgument, udpPortArgument, vniArgument, vtepArgument } from './arguments.js';
 import { type Register, type Runner, show } from './context.js';
+import { MOMENTS, momentArgument } from './moment.js';
 import { table } from './table.js';
 
 interface TargetOptions {
@@ -23,10 +24,14 @@ export const registerFdb: Register = (program, run) => {
     .command('show')
     .description('which MAC is where')
     .argument('[network]')
+    .option('--at <time>', `as it was: ${MOMENTS}`, momentArgument)
     .action(
-      run(async (context, network?: string) =>
-        show(context, await context.client.fdb(network), fdbTable),
-      ),
+      run(async (context, network: string | undefined, { at }: { readonly at?: Date }) => {
+        const { client } = context;
+        if (at === undefined) return show(context, await client.fdb(network), fdbTable);
+        const asked = { at: at.toISOString(), ...(network !== undefined && { network }) };
+        show(context, await client.pastFdb(asked), pastFdbTable);
+      }),
     );
   registerEdits(fdb, run);
   fdb
@@ -99,6 +104,14 @@ function fdbTable(entries: readonly FdbView[]): string {
       placeOf(entry),
       entry.origin === 'learned' ? `${Math.round(entry.idle)}s` : undefined,
     ]),
+  );
+}
+
+/** Of an entry that was, nobody knows how long it had been silent. */
+function pastFdbTable(entries: readonly FdbView[]): string {
+  return table(
+    ['mac', 'network', 'vni', 'origin', 'to'],
+    entries.map((entry) => [entry.mac, entry.network, entry.vni, entry.origin, placeOf(entry)]),
   );
 }
 

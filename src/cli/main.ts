@@ -11,6 +11,7 @@ import { registerDoctor } from './doctor.js';
 import { registerDrops } from './drops.js';
 import { registerEndpoint } from './endpoint.js';
 import { registerFdb } from './fdb.js';
+import { registerHistory } from './history.js';
 import { registerHost } from './host.js';
 import { registerNeighbor } from './neighbor.js';
 import { registerNetwork } from './network.js';
@@ -53,6 +54,7 @@ const commands = [
   registerDrops,
   registerCapture,
   registerTrace,
+  registerHistory,
   registerReload,
   registerPurge,
 ];

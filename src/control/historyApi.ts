@@ -6,6 +6,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import { hostAddress, MAC_PATTERN, mapping, name, text } from '../config/leaf.js';
 import { type Mac, parseMac } from '../model/mac.js';
+import { parseTunnel } from '../model/vtep.js';
 import { described } from './described.js';
 import { fdbView } from './views.js';
 
@@ -17,10 +18,14 @@ const moment = () =>
 
 export const historyQuery = mapping({
   network: name().optional(),
-  port: name().optional(),
+  port: text('a port, or a tunnel such as 10.0.0.2:4789', (raw) =>
+    name().safeParse(raw).success || parseTunnel(raw, 0) !== undefined ? raw : undefined,
+  ).optional(),
   mac: text('a MAC address', (raw): Mac | undefined => parseMac(raw), MAC_PATTERN).optional(),
   ip: hostAddress().optional(),
   since: moment().optional(),
+  /** Lines from this number on: `next` of an earlier answer. */
+  from: z.coerce.number({ error: 'a whole number' }).int('a whole number').min(0).optional(),
 });
 export type HistoryQuery = z.output<typeof historyQuery>;
 
@@ -35,6 +40,7 @@ const lineView = z.object({
   port: z.string().optional(),
   from: z.string().optional().meta({ description: 'where it was before' }),
   origin: z.string().optional(),
+  from_origin: z.string().optional(),
   reason: z.string().optional().meta({ description: 'drop reason' }),
   count: z.number().optional(),
   detail: z.string().optional(),
@@ -43,6 +49,7 @@ const lineView = z.object({
 export const historyView = z.object({
   complete_since: z.string().meta({ description: 'from here on nothing is missing' }),
   lines: z.array(lineView),
+  next: z.number().meta({ description: 'number of the next line to come' }),
 });
 export type HistoryView = z.output<typeof historyView>;
 
@@ -52,7 +59,7 @@ export type PastFdbQuery = z.output<typeof pastFdbQuery>;
 /** What the daemon does about the past. */
 export interface HistoryOperations {
   history(query: HistoryQuery): HistoryView;
-  /** The FDB as it was. Throws NETWORK_UNKNOWN, TOO_LONG_AGO. */
+  /** The FDB as it was, without entries that were not in effect. Throws NETWORK_UNKNOWN, TOO_LONG_AGO. */
   pastFdb(query: PastFdbQuery): z.output<typeof fdbView>[];
 }
 

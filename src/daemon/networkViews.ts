@@ -5,7 +5,7 @@ import type { Counters, FdbEntry, PortCounters } from '../datapath/seam.js';
 import { isZeroMac } from '../model/mac.js';
 import { netnsPath } from '../model/netns.js';
 import { type FdbStatic, ifnameOf, type Network, type Port, udpPortOf } from '../model/network.js';
-import { formatVtep } from '../model/vtep.js';
+import { formatTunnel } from '../model/vtep.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { defaultMtu, peersOf } from '../overlay/plan.js';
 
@@ -57,8 +57,7 @@ function viewPeers(network: Network, overlay: Overlay, counters: Counters): Peer
         address === peer.address && port === peer.port && vni === peer.vni,
     );
   return [...named, ...told.filter(isNew)].map((peer) => {
-    const vtep = formatVtep(peer);
-    const name = peer.vni === network.vni ? vtep : `${vtep}/${peer.vni}`;
+    const name = formatTunnel(peer, network.vni);
     const tunnel = live.find((item) => item.kind === 'tunnel' && item.name === name);
     return { ...peer, ...(tunnel?.pathMtu === undefined ? {} : { path_mtu: tunnel.pathMtu }) };
   });

@@ -31,3 +31,24 @@ export function formatVtep(vtep: Vtep): string {
     ? `[${vtep.address}]:${vtep.port}`
     : `${vtep.address}:${vtep.port}`;
 }
+
+/** A tunnel: the remote VTEP, complete, and the VNI in what is sent to it. */
+export interface TunnelEnd {
+  readonly address: string;
+  readonly port: number;
+  readonly vni: number;
+}
+
+/** A tunnel's name in its network, as in the counters: `10.0.0.2:4789`, with `/VNI` where that is not the network's. */
+export function formatTunnel({ vni, ...vtep }: TunnelEnd, networkVni: number): string {
+  return vni === networkVni ? formatVtep(vtep) : `${formatVtep(vtep)}/${vni}`;
+}
+
+/** Reads such a name; `undefined` when it is a port's. */
+export function parseTunnel(name: string, networkVni: number): TunnelEnd | undefined {
+  const [head = '', tail] = name.split('/');
+  const vtep = parseVtep(head);
+  if (vtep?.port === undefined) return undefined;
+  const vni = tail === undefined ? networkVni : Number(tail);
+  return { address: vtep.address, port: vtep.port, vni };
+}

@@ -13,7 +13,7 @@ const MAC = '02:00:00:00:00:01';
 interface Call {
   readonly does: string;
   /** Path parameters and query. */
-  readonly at?: Readonly<Record<string, string>>;
+  readonly at?: Readonly<Record<string, string | number>>;
   readonly body?: unknown;
   /** The document says no, and so does the server. */
   readonly refused?: true;
@@ -60,7 +60,10 @@ const calls: readonly Call[] = [
   { does: 'trace', at: { network: 'net2' }, body: { port: 5 }, refused: true },
   {
     does: 'getHistory',
-    at: { network: 'net2', port: 'p2', mac: MAC, ip: '10.0.0.2', since: '2026-11-21T12:03:07Z' },
+    at: {
+      ...{ network: 'net2', port: 'p2', mac: MAC, ip: '10.0.0.2' },
+      ...{ since: '2026-11-21T12:03:07Z', from: 0 },
+    },
   },
   { does: 'getPastFdb', at: { network: 'a b', at: '2026-11-21T12:03:07Z' }, refused: true },
   { does: 'removePort', at: { port: 'p2' } },
