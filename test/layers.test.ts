@@ -129,6 +129,15 @@ describe('TypeScript', () => {
     ).toEqual([]);
   });
 
+  it('capture knows model alone', () => {
+    expect(
+      forbidden(
+        of('capture'),
+        ({ target }) => !within(target, ...ours) || within(target, 'capture', 'model'),
+      ),
+    ).toEqual([]);
+  });
+
   it('config and datapath know nothing above them', () => {
     for (const folder of ['config', 'datapath']) {
       expect(

@@ -27,6 +27,11 @@ export function macArgument(text: string): string {
   return mac;
 }
 
+/** At most a day. */
+export function secondsArgument(text: string): number {
+  return wholeArgument(text, 1, 86_400);
+}
+
 /** `ADDR`, `ADDR:PORT`, `[V6]:PORT`; given on as written. */
 export function vtepArgument(text: string): string {
   if (parseVtep(text) === undefined) {
@@ -36,17 +41,15 @@ export function vtepArgument(text: string): string {
 }
 
 /** For options that may be given many times. */
-function collect(
-  parse: (text: string) => string,
-): (text: string, list: readonly string[]) => string[] {
+function collect<T>(parse: (text: string) => T): (text: string, list: readonly T[]) => T[] {
   return (text, list) => [...list, parse(text)];
 }
 
 /** An option that may be given many times: a list, empty unless given, which help calls `unlessGiven`. */
-export function listOption(
+export function listOption<T>(
   flags: string,
   description: string,
-  parse: (text: string) => string,
+  parse: (text: string) => T,
   unlessGiven = 'none',
 ): Option {
   return new Option(flags, description).argParser(collect(parse)).default([], unlessGiven);

@@ -15,6 +15,7 @@ import { registerHistory } from './history.js';
 import { registerHost } from './host.js';
 import { registerNeighbor } from './neighbor.js';
 import { registerNetwork } from './network.js';
+import { registerPcap } from './pcap.js';
 import { registerPeer } from './peer.js';
 import { registerPort } from './port.js';
 import { registerPurge } from './purge.js';
@@ -55,6 +56,7 @@ const commands = [
   registerCapture,
   registerTrace,
   registerHistory,
+  registerPcap,
   registerReload,
   registerPurge,
 ];

@@ -125,6 +125,24 @@ export const sentences = {
     why: 'vswitchd went away',
     fix: 'see its log; what was captured before is kept',
   },
+  CAPTURE_UNREADABLE: {
+    status: 400,
+    what: 'cannot read {subject}',
+    why: 'the file cannot be opened or read',
+    fix: 'check the path and its permissions',
+  },
+  INTERFACE_UNREADABLE: {
+    status: 409,
+    what: 'cannot listen on {subject}',
+    why: 'libpcap refuses it',
+    fix: 'name one that `ip link` shows, as root or with the capability CAP_NET_RAW',
+  },
+  NO_PCAP: {
+    status: 409,
+    what: 'cannot listen on {subject}',
+    why: 'the optional package `pcap` is not built here',
+    fix: 'use `tcpdump -i IFNAME -w - | vswitchctl pcap -`; or install a C++ compiler and libpcap-dev and run `npm explore pcap -- node-gyp rebuild` in the folder of vswitchd',
+  },
   NO_ADDON: {
     status: 500,
     what: 'cannot load {subject}',
