@@ -1,4 +1,6 @@
-// Debian packages whose programs the build, the demo and the tests call.
+// Debian packages whose programs the build, the demo and the tests call, and whose libraries they open.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { SetupError, which } from './child.mjs';
 
 const packageOf = {
@@ -22,21 +24,38 @@ const packageOf = {
   etcdctl: 'etcd-client',
   busybox: 'busybox-static',
   openssl: 'openssl',
+  'libpcap.so.0.8': 'libpcap0.8',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket is built by node-gyp. */
 export const buildPrograms = ['c++', 'make', 'python3'];
-export const nativePrograms = ['c++', 'ip'];
+/** The datapath compiles capture filters with libpcap where there is one; its tests compare with it. */
+const filterLibraries = ['libpcap.so.0.8'];
+export const nativePrograms = ['c++', 'ip', ...filterLibraries];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
 const peerPrograms = ['ovs-vsctl', 'tshark', 'tcpdump', 'tcpreplay', 'ethtool', 'nft'];
-export const testPrograms = [...demoPrograms, ...peerPrograms];
+export const testPrograms = [...demoPrograms, ...peerPrograms, ...filterLibraries];
 export const storePrograms = ['etcd', 'etcdctl', 'openssl'];
 const labPrograms = ['docker', 'dockerd', 'etcd', 'etcdctl', 'busybox', 'iptables'];
 export const dockerPrograms = [...demoPrograms, ...labPrograms, 'tshark', 'tcpdump'];
 
-/** Makes sure that these programs are there, by apt-get where that is possible. */
+function isThere(name) {
+  return name.includes('.so.') ? isLibraryThere(name) : which(name) !== undefined;
+}
+
+/** In the folders where Debian, and most others, have libraries. */
+function isLibraryThere(name) {
+  const top = '/usr/lib';
+  const below = existsSync(top)
+    ? readdirSync(top).filter((folder) => folder.includes('-linux-'))
+    : [];
+  const folders = [top, '/usr/lib64', ...below.map((folder) => join(top, folder))];
+  return folders.some((folder) => existsSync(join(folder, name)));
+}
+
+/** Makes sure that these programs and libraries are there, by apt-get where that is possible. */
 export function debianPackages(programs) {
-  const missing = programs.filter((program) => which(program) === undefined);
+  const missing = programs.filter((program) => !isThere(program));
   const packages = [...new Set(missing.map((program) => packageOf[program]))];
   return {
     title: `Installing Debian packages: ${packages.join(' ')}`,
@@ -44,7 +63,7 @@ export function debianPackages(programs) {
     work: async (command) => {
       if (process.getuid() !== 0 || which('apt-get') === undefined) {
         throw new SetupError(
-          `These programs are missing: ${missing.join(', ')}. Install them as root, on Debian or Ubuntu with ` +
+          `These are missing: ${missing.join(', ')}. Install them as root, on Debian or Ubuntu with ` +
             `\`apt-get install ${packages.join(' ')}\`, and run this again.`,
         );
       }

@@ -318,7 +318,7 @@ fn decode(instruction: Instruction, at: usize, count: usize) -> Result<Step, Pro
         }),
         ST if code == ST => Step::StoreA(memory()?),
         STX if code == STX => Step::StoreX(memory()?),
-        ALU if code & OPERATIONS == NEGATE => Step::Negate,
+        ALU if code == ALU | NEGATE => Step::Negate,
         ALU => Step::Compute(operation(code).ok_or(unknown)?, operand),
         JMP if code == JMP => return Ok(Step::Jump(target(k)?)),
         JMP => {

@@ -20,6 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Expression, String> {
         at: 0,
         layers: Layers::default(),
         depth: 0,
+        among_values: false,
     };
     if parser.tokens.is_empty() {
         return Ok(Expression::Always);
@@ -62,6 +63,8 @@ struct Parser<'a> {
     layers: Layers,
     /// Parentheses and negations that are open.
     depth: usize,
+    /// Between parentheses behind qualifiers, where nothing but values stands.
+    among_values: bool,
 }
 
 /// What stands before a value and says what it is.
@@ -164,18 +167,24 @@ impl<'a> Parser<'a> {
         let Some(word) = self.peek() else {
             return Err("something is missing at the end".into());
         };
-        let is_for_many = matches!(word, "broadcast" | "multicast");
-        if is_for_many {
+        if let Some(qualifiers) = inherited
+            && (self.among_values || !is_word_of_the_language(word))
+        {
+            self.at += 1;
+            let expression = self.value(qualifiers, word)?;
+            return Ok((expression, inherited));
+        }
+        if is_for_many(word) {
             return self.for_many(None).map(|expression| (expression, None));
         }
-        if let "less" | "greater" | "vlan" = word {
+        if is_counted(word) {
             self.at += 1;
             return self.counted(word).map(|expression| (expression, None));
         }
         if let Some(protocol) = Protocol::named(word) {
             self.at += 1;
             return match self.peek() {
-                Some("broadcast" | "multicast") => self
+                Some(next) if is_for_many(next) => self
                     .for_many(Some(protocol))
                     .map(|expression| (expression, None)),
                 Some(next) if is_qualifier(next) => self.qualified(Some(protocol)),
@@ -185,14 +194,9 @@ impl<'a> Parser<'a> {
         if is_qualifier(word) {
             return self.qualified(None);
         }
-        let Some(qualifiers) = inherited else {
-            return Err(format!(
-                "`{word}` is no word of the filter language, and none before it says what it is, such as `host`"
-            ));
-        };
-        self.at += 1;
-        let expression = self.value(qualifiers, word)?;
-        Ok((expression, inherited))
+        Err(format!(
+            "`{word}` is no word of the filter language, and none before it says what it is, such as `host`"
+        ))
     }
 
     /// `less N`, `greater N`, `vlan`, `vlan N`.
@@ -274,7 +278,10 @@ impl<'a> Parser<'a> {
             return Err("`proto` has no direction".into());
         }
         if self.take_if("(") {
-            return self.group(Some(qualifiers));
+            let outside = std::mem::replace(&mut self.among_values, true);
+            let values = self.group(Some(qualifiers));
+            self.among_values = outside;
+            return values;
         }
         let value = self.value_of(self.tokens[self.at - 1])?;
         let expression = self.value(qualifiers, value)?;
@@ -426,6 +433,22 @@ fn is_qualifier(word: &str) -> bool {
         word,
         "src" | "dst" | "host" | "net" | "port" | "portrange" | "proto"
     )
+}
+
+fn is_for_many(word: &str) -> bool {
+    matches!(word, "broadcast" | "multicast")
+}
+
+fn is_counted(word: &str) -> bool {
+    matches!(word, "less" | "greater" | "vlan")
+}
+
+fn is_word_of_the_language(word: &str) -> bool {
+    is_qualifier(word)
+        || is_for_many(word)
+        || is_counted(word)
+        || Protocol::named(word).is_some()
+        || matches!(word, "and" | "or" | "&&" | "||" | ")")
 }
 
 /// Decimal, octal behind a 0, hexadecimal behind 0x.
