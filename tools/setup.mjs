@@ -16,7 +16,7 @@ import {
   testPrograms,
 } from './setup/debian.mjs';
 import { nativeAddon } from './setup/native.mjs';
-import { npmPackages, rawSocket } from './setup/npm.mjs';
+import { addonPackage, npmPackages } from './setup/npm.mjs';
 import { step } from './setup/progress.mjs';
 import { typescript } from './setup/typescript.mjs';
 
@@ -30,7 +30,15 @@ const goals = {
   consul: [() => debianPackages(storePrograms), npmPackages, typescript, consulAgent],
   demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
   docker: [() => debianPackages(dockerPrograms), npmPackages, nativeAddon, typescript],
-  test: [() => debianPackages(testPrograms), npmPackages, rawSocket, nativeAddon, typescript],
+  test: [
+    () => debianPackages(testPrograms),
+    npmPackages,
+    // With which tests forge packets, and vswitchctl listens on interfaces.
+    () => addonPackage('raw-socket'),
+    () => addonPackage('pcap'),
+    nativeAddon,
+    typescript,
+  ],
 };
 
 /** Does what is not yet done for `goal`; throws SetupError with the sentence that says what to do. */

@@ -90,8 +90,9 @@ async function readInterface(
 ): Promise<void> {
   const ends = seconds === undefined ? [] : [AbortSignal.timeout(seconds * 1000)];
   const until = AbortSignal.any([context.signal, ...ends]);
-  const { lost } = await listen({ ifname, udpPorts: udpPort, until }, (packet) =>
-    analysis.add(packet),
+  const { lost } = await listen(
+    { ifname, udpPorts: udpPort, until, ready: () => context.note(`listening on ${ifname}`) },
+    (packet) => analysis.add(packet),
   );
   analysis.add({ kind: 'statistics', comments: [], lost });
 }

@@ -14,6 +14,7 @@ const packageOf = {
   ethtool: 'ethtool',
   'ovs-vsctl': 'openvswitch-switch',
   tcpdump: 'tcpdump',
+  'pcap-config': 'libpcap-dev',
   tcpreplay: 'tcpreplay',
   nft: 'nftables',
   iptables: 'iptables',
@@ -27,14 +28,14 @@ const packageOf = {
   'libpcap.so.0.8': 'libpcap0.8',
 };
 
-/** What compiles: rustc links with the C compiler, raw-socket is built by node-gyp. */
+/** What compiles: rustc links with the C compiler, raw-socket and pcap are built by node-gyp. */
 export const buildPrograms = ['c++', 'make', 'python3'];
 /** The datapath compiles capture filters with libpcap where there is one; its tests compare with it. */
 const filterLibraries = ['libpcap.so.0.8'];
 export const nativePrograms = ['c++', 'ip', ...filterLibraries];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
 const peerPrograms = ['ovs-vsctl', 'tshark', 'tcpdump', 'tcpreplay', 'ethtool', 'nft'];
-export const testPrograms = [...demoPrograms, ...peerPrograms, ...filterLibraries];
+export const testPrograms = [...demoPrograms, ...peerPrograms, ...filterLibraries, 'pcap-config'];
 export const storePrograms = ['etcd', 'etcdctl', 'openssl'];
 const labPrograms = ['docker', 'dockerd', 'etcd', 'etcdctl', 'busybox', 'iptables'];
 export const dockerPrograms = [...demoPrograms, ...labPrograms, 'tshark', 'tcpdump'];

@@ -21,19 +21,19 @@ export function npmPackages() {
   };
 }
 
-/** The addon with which tests forge packets; npm leaves it unbuilt where install scripts are switched off. */
-export function rawSocket() {
+/** A package with an addon that npm leaves unbuilt: where install scripts are switched off, or for being optional. */
+export function addonPackage(name) {
   return {
-    title: 'Building raw-socket',
+    title: `Building ${name}`,
     isFresh: () => {
       try {
-        createRequire(join(root, 'package.json'))('raw-socket');
+        createRequire(join(root, 'package.json'))(name);
         return true;
       } catch {
         return false;
       }
     },
-    work: (command) => command('npm', ['rebuild', '--ignore-scripts=false', 'raw-socket']),
+    work: (command) => command('npm', ['explore', name, '--', 'node-gyp', 'rebuild']),
   };
 }
 

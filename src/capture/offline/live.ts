@@ -10,6 +10,8 @@ export interface LiveSpec {
   readonly udpPorts: readonly number[];
   /** Ends the listening. */
   readonly until: AbortSignal;
+  /** Called when it has begun. */
+  ready(): void;
 }
 
 export interface LiveEnd {
@@ -46,6 +48,7 @@ export async function listen(
     }
     take(packetOf(buf, header, linkType));
   });
+  spec.ready();
   await aborted(spec.until);
   const { ps_drop, ps_ifdrop } = session.stats();
   close(session);
