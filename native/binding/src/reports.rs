@@ -220,19 +220,9 @@ impl From<own::ApplyReport> for ApplyReport {
 
 impl Counters {
     pub(crate) fn new(started_at_ms: u64, counters: own::Counters) -> Self {
-        let workers = counters.workers.into_iter();
         Self {
             started_at: started_at_ms as f64,
-            workers: workers
-                .map(|(turns, sleeps)| WorkerCounters {
-                    turns: turns as f64,
-                    sleeps: sleeps as f64,
-                    busy_us: 0.0,
-                    rx_frames: 0.0,
-                    tx_frames: 0.0,
-                    drops: Vec::new(),
-                })
-                .collect(),
+            workers: counters.workers.into_iter().map(Into::into).collect(),
             underlay: UnderlayCounters {
                 datagrams: counters.datagrams as f64,
                 drops: drops(counters.underlay_drops),
@@ -263,6 +253,19 @@ impl Counters {
             },
             networks: Vec::new(),
             vteps: Vec::new(),
+        }
+    }
+}
+
+impl From<own::WorkerReport> for WorkerCounters {
+    fn from(worker: own::WorkerReport) -> Self {
+        Self {
+            turns: worker.turns as f64,
+            sleeps: worker.sleeps as f64,
+            busy_us: worker.busy.as_micros() as f64,
+            rx_frames: worker.rx_frames as f64,
+            tx_frames: worker.tx_frames as f64,
+            drops: drops(worker.drops),
         }
     }
 }

@@ -10,6 +10,7 @@ mod engine_support;
 
 use datapath::Datapath;
 use datapath::config::{Desired, PortKind, TapPort};
+use datapath::engine::WorkerReport;
 use datapath::error::ErrorCode;
 use engine_support::desired::{Network, at_port};
 use engine_support::{
@@ -19,6 +20,7 @@ use engine_support::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 const AT_A: &str = "10.200.0.2:4789";
 
@@ -243,6 +245,37 @@ fn o253_counters_of_removed_ports_stay_in_their_network() {
     rig.apply(&desired([lab()])).unwrap();
     assert_eq!(rig.settle().network("n").retired.rx_frames, 5);
     // The rig has checked at every step that no sum went back.
+}
+
+#[test]
+fn workers_keep_the_counts_of_networks_that_are_no_more() {
+    for workers in [1, 2] {
+        let state = |networks: &[Network]| {
+            let mut state = desired(networks.iter().cloned());
+            state.engine.workers = workers;
+            state
+        };
+        let gone = network("gone", 300).peer(A).port("x");
+        let mut rig = Rig::new(&state(&[lab(), gone]));
+        rig.frame("x", &arp(mac(1), 9));
+        rig.frame("x", &[1, 2, 3]);
+        rig.datagram(A, 300, &arp(mac(2), 9));
+        // At the network, as it knows no such sender, and at nobody.
+        rig.datagram(STRANGER, 300, &arp(mac(2), 9));
+        rig.datagram(A, 301, &arp(mac(2), 9));
+        let counts = |rig: &mut Rig| {
+            let workers = rig.settle().workers;
+            let sum = |pick: fn(&WorkerReport) -> u64| workers.iter().map(pick).sum::<u64>();
+            let drops = sum(|w| w.drops.iter().map(|(_, n)| n).sum());
+            (sum(|w| w.rx_frames), sum(|w| w.tx_frames), drops)
+        };
+        let before = counts(&mut rig);
+        assert_eq!(before, (3, 2, 3));
+        rig.apply(&state(&[lab()])).unwrap();
+        assert_eq!(counts(&mut rig), before);
+        let busy: Duration = rig.settle().workers.iter().map(|w| w.busy).sum();
+        assert!(busy > Duration::ZERO);
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub mod history;
 mod ingress;
 mod injection;
 mod keeper;
+mod load;
 mod merges;
 mod outbox;
 mod outer;
@@ -39,7 +40,7 @@ mod worker;
 pub use apply::ApplyReport;
 pub use report::{
     Counters, DropCounts, FdbLine, FdbPlace, FrameCounts, NetworkReport, NoteCounts, PortReport,
-    TapReport,
+    TapReport, WorkerReport,
 };
 pub use topology::MemoryPort;
 
@@ -184,12 +185,12 @@ impl Datapath {
             running.as_ref(),
             View {
                 topology: topology.clone(),
-                shared,
+                shared: shared.clone(),
             },
         );
         apply::entries::install(&topology, self.0.now_secs());
         if let Some(old) = old {
-            retire(&old.topology, &topology);
+            retire(&old.topology, &topology, &shared.meters);
             if let Some(running) = running {
                 running.announce(suppress::news(&old.topology, &topology));
             }
@@ -397,7 +398,7 @@ impl Inner {
                     shared,
                 },
             );
-            retire(&view.topology, &topology);
+            retire(&view.topology, &topology, &view.shared.meters);
         }
     }
 

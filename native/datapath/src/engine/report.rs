@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::path_mtu::UNLIMITED;
 use super::topology::{Network, Port, PortCounters, PortIo, Topology, Underlay};
-use super::worker::Shared;
+use super::worker::{Meter, Shared};
 use crate::config::{FdbTarget, UnderlayPath};
 use crate::counter::{DropReason, Drops};
 use crate::note::{Note, Notes};
@@ -23,8 +24,8 @@ pub type NoteCounts = Vec<(Note, u64)>;
 /// Everything that is counted, at one moment.
 #[derive(Debug, Clone)]
 pub struct Counters {
-    /// Turns and sleeps of each worker.
-    pub workers: Vec<(u64, u64)>,
+    /// Each worker's part.
+    pub workers: Vec<WorkerReport>,
     /// Datagrams, before a network is known.
     pub datagrams: u64,
     /// Those that no network got.
@@ -41,6 +42,20 @@ pub struct Counters {
     pub path: UnderlayPath,
     /// Every network.
     pub networks: Vec<NetworkReport>,
+}
+
+/// What one worker did.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct WorkerReport {
+    pub turns: u64,
+    pub sleeps: u64,
+    /// Time in which it neither slept nor spun.
+    pub busy: Duration,
+    pub rx_frames: u64,
+    pub tx_frames: u64,
+    /// Of frames and datagrams that it had in hand, wherever they are counted.
+    pub drops: DropCounts,
 }
 
 /// One network's counters; the balance that they keep stands in native/README.md.
@@ -144,7 +159,8 @@ pub(super) fn counters(topology: &Topology, shared: &Shared) -> Counters {
         workers: shared
             .meters
             .iter()
-            .map(|m| (m.turns.get(), m.sleeps.get()))
+            .enumerate()
+            .map(|(index, meter)| worker(topology, index, meter))
             .collect(),
         datagrams: topology.counters.iter().map(|c| c.datagrams.get()).sum(),
         retired_datagrams: topology.retired.get(),
@@ -227,6 +243,28 @@ fn place_of(topology: &Topology, id: PortId) -> Option<FdbPlace> {
         PortIo::Tunnel(key) => FdbPlace::Vtep(key.remote, key.vni),
         PortIo::Tap { .. } | PortIo::Memory { .. } => FdbPlace::Port(port.name.to_string()),
     })
+}
+
+fn worker(topology: &Topology, index: usize, meter: &Meter) -> WorkerReport {
+    let ports = topology
+        .present_ports()
+        .filter_map(|p| p.counters.get(index));
+    let at_ports = ports.chain([&meter.retired]);
+    let networks = topology
+        .networks
+        .iter()
+        .filter_map(|n| n.counters.get(index));
+    let elsewhere = networks
+        .map(|c| &c.drops)
+        .chain(topology.counters.get(index).map(|c| &c.drops));
+    WorkerReport {
+        turns: meter.turns.get(),
+        sleeps: meter.sleeps.get(),
+        busy: Duration::from_nanos(meter.busy_ns.get()),
+        rx_frames: at_ports.clone().map(|c| c.rx_frames.get()).sum(),
+        tx_frames: at_ports.clone().map(|c| c.tx_frames.get()).sum(),
+        drops: sum_drops(at_ports.map(|c| &c.drops).chain(elsewhere)),
+    }
 }
 
 fn network(topology: &Topology, index: usize, network: &Network) -> NetworkReport {

@@ -10,7 +10,7 @@ use super::Inner;
 use super::keeper::{self, Parking};
 use super::suppress::News;
 use super::topology::{PortIo, Topology};
-use super::worker::{Command, Posts, Shared, Worker};
+use super::worker::{Command, Meter, Posts, Shared, Worker};
 use crate::error::{Error, ErrorCode};
 use crate::io::poll::Waker;
 
@@ -153,8 +153,8 @@ impl Running {
     }
 }
 
-/// Keeps the counts of what is no more, so that no sum ever goes back.
-pub(super) fn retire(old: &Topology, new: &Topology) {
+/// Keeps the counts of what is no more, so that no sum ever goes back: of networks, of the underlay and of workers.
+pub(super) fn retire(old: &Topology, new: &Topology, meters: &[Meter]) {
     let names: HashSet<&str> = new.networks.iter().map(|n| n.spec.name.as_str()).collect();
     for port in old.present_ports() {
         if new
@@ -162,6 +162,9 @@ pub(super) fn retire(old: &Topology, new: &Topology) {
             .is_some_and(|p| Arc::ptr_eq(&p.counters, &port.counters))
         {
             continue;
+        }
+        for (meter, block) in meters.iter().zip(&*port.counters) {
+            meter.retired.absorb(block);
         }
         if matches!(port.io, PortIo::Tunnel(_)) {
             let datagrams = port.counters.iter().map(|c| c.rx_frames.get()).sum();
@@ -182,6 +185,11 @@ pub(super) fn retire(old: &Topology, new: &Topology) {
         .iter()
         .filter(|n| !names.contains(n.spec.name.as_str()))
     {
+        for (meter, block) in meters.iter().zip(&*network.counters) {
+            for (reason, datagrams) in block.drops.nonzero() {
+                meter.retired.drops.add(reason, datagrams);
+            }
+        }
         let drops = network
             .counters
             .iter()

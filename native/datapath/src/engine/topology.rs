@@ -54,7 +54,7 @@ impl Topology {
         Some((receiver, receiver.ring.as_deref()?))
     }
 
-    pub(crate) fn present_ports(&self) -> impl Iterator<Item = &Port> {
+    pub(crate) fn present_ports(&self) -> impl Iterator<Item = &Port> + Clone {
         self.ports.iter().flatten()
     }
 }

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use super::history::History;
 use super::keeper::{Parking, Stranger};
+use super::load::Load;
 use super::merges::Merges;
 use super::outbox::{BATCH_FRAMES, Outbox};
 use super::spin::Spin;
 use super::suppress::News;
-use super::topology::{PortIo, Topology, Underlay};
+use super::topology::{PortCounters, PortIo, Topology, Underlay};
 use crate::counter::Counter;
 use crate::event::{Event, EventRing};
 use crate::io::poll::{Poller, Ready, Waker};
@@ -64,6 +65,10 @@ pub(crate) struct Shared {
 pub(crate) struct Meter {
     pub(crate) turns: Counter,
     pub(crate) sleeps: Counter,
+    /// Nanoseconds in which it neither slept nor spun.
+    pub(crate) busy_ns: Counter,
+    /// What it has counted at ports and networks that are no more; written by whoever takes them away.
+    pub(crate) retired: PortCounters,
 }
 
 /// The worker.
@@ -83,6 +88,7 @@ pub(crate) struct Worker {
     poller: Poller,
     sources: Vec<Source>,
     spin: Spin,
+    load: Load,
     next_tick: Instant,
 }
 
@@ -125,6 +131,7 @@ impl Worker {
             poller: Poller::new()?,
             sources: Vec::new(),
             spin,
+            load: Load::default(),
             next_tick,
         };
         worker.watch_sources()?;
@@ -150,7 +157,11 @@ impl Worker {
     fn work(&mut self) {
         let mut ready = Ready::with_capacity(READY);
         loop {
-            let busy = match self.turn(&ready, Instant::now()) {
+            let now = Instant::now();
+            if let Some(worked) = self.load.works(now) {
+                self.add_work(worked);
+            }
+            let busy = match self.turn(&ready, now) {
                 Turn::Stopped => return,
                 Turn::Busy => true,
                 Turn::Idle => false,
@@ -161,7 +172,10 @@ impl Worker {
                 continue;
             }
             self.meter().sleeps.add(1);
-            let until_tick = self.next_tick.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            let worked = self.load.rests(now);
+            self.add_work(worked);
+            let until_tick = self.next_tick.saturating_duration_since(now);
             self.wait(&mut ready, until_tick);
         }
     }
@@ -202,7 +216,10 @@ impl Worker {
 
     /// Yields until something is ready or the spin runs out; whether something is.
     fn spin_for_work(&mut self, ready: &mut Ready) -> bool {
-        let deadline = Instant::now() + Spin::LIMIT;
+        let now = Instant::now();
+        let worked = self.load.rests(now);
+        self.add_work(worked);
+        let deadline = now + Spin::LIMIT;
         let mut found = false;
         while !found && Instant::now() < deadline {
             std::thread::yield_now();
@@ -210,6 +227,10 @@ impl Worker {
         }
         self.spin.ended(found);
         found
+    }
+
+    fn add_work(&self, worked: Duration) {
+        self.meter().busy_ns.add(worked.as_nanos() as u64);
     }
 
     fn obey(&mut self, now: Instant) -> bool {

@@ -1,7 +1,9 @@
 //! The balance of the counters: every frame that enters leaves, is consumed, or is dropped with a name.
 
 use datapath::counter::{DropReason, Stage};
-use datapath::engine::{Counters, DropCounts, FrameCounts, NetworkReport, PortReport};
+use datapath::engine::{
+    Counters, DropCounts, FrameCounts, NetworkReport, PortReport, WorkerReport,
+};
 use std::collections::BTreeMap;
 
 /// Panics unless the counters of a datapath at rest balance.
@@ -28,7 +30,33 @@ pub fn imbalance(counters: &Counters) -> Option<String> {
             "{datagrams} datagrams, but {sorted} dropped, received or retired"
         ));
     }
-    misplaced(&counters.underlay_drops, &[Stage::Underlay])
+    misplaced(&counters.underlay_drops, &[Stage::Underlay]).or_else(|| idle_hands(counters))
+}
+
+/// Workers have had in hand whatever was counted, and besides what was counted at networks that are no more.
+fn idle_hands(counters: &Counters) -> Option<String> {
+    let networks = &counters.networks;
+    let blocks = || {
+        let ports = networks
+            .iter()
+            .flat_map(|n| n.ports.iter().map(|p| &p.frames));
+        ports.chain(networks.iter().map(|n| &n.retired))
+    };
+    let sum = |pick: fn(&FrameCounts) -> u64| -> u64 { blocks().map(pick).sum() };
+    let dropped = total(&counters.underlay_drops)
+        + networks.iter().map(|n| total(&n.drops)).sum::<u64>()
+        + sum(|b| total(&b.drops));
+    let by_workers =
+        |pick: fn(&WorkerReport) -> u64| counters.workers.iter().map(pick).sum::<u64>();
+    let sides = [
+        ("entered", sum(|b| b.rx_frames), by_workers(|w| w.rx_frames)),
+        ("left", sum(|b| b.tx_frames), by_workers(|w| w.tx_frames)),
+        ("were dropped", dropped, by_workers(|w| total(&w.drops))),
+    ];
+    let (what, counted, handled) = sides
+        .into_iter()
+        .find(|(_, counted, handled)| counted > handled)?;
+    Some(format!("{counted} frames {what}, by workers {handled}"))
 }
 
 fn network_imbalance(network: &NetworkReport) -> Option<String> {
@@ -114,6 +142,13 @@ impl Book for Counters {
         enter("", "datagrams", self.datagrams);
         for &(reason, n) in &self.underlay_drops {
             enter("", reason.name(), n);
+        }
+        for worker in &self.workers {
+            enter("", "worker rx frames", worker.rx_frames);
+            enter("", "worker tx frames", worker.tx_frames);
+            for &(reason, n) in &worker.drops {
+                enter("", &format!("worker {}", reason.name()), n);
+            }
         }
         for network in &self.networks {
             let own = &network.name;
