@@ -2,8 +2,9 @@
 
 import { type Command, Option } from 'commander';
 import { type BlockTarget, openTarget, targetOfOutput } from '../capture/blockTarget.js';
+import type { Recording } from '../capture/recording.js';
 import { RotatingFiles } from '../capture/rotation.js';
-import type { CaptureBody, CaptureView } from '../control/client.js';
+import type { CaptureBody, CaptureView, CapturingView } from '../control/client.js';
 import { addressArgument, countArgument, sizeArgument, snaplenArgument } from './arguments.js';
 import { type Context, type Register, show } from './context.js';
 import { recordCapture } from './recordCapture.js';
@@ -62,9 +63,12 @@ export const registerCapture: Register = (program, run) => {
           if (options.end !== undefined) return await end(context, options.end);
           const misuse = misuseOf(context, options);
           if (misuse !== undefined) command.error(`error: ${misuse}`);
+          const subject = subjectOf(network, options);
           await recordCapture(context, bodyOf(network, options), {
-            subject: subjectOf(network, options),
+            subject,
             open: () => openWanted(context, options),
+            begun: (capturing) => tellBegun(context, subject, capturing),
+            ended: (recording, files) => tellEnded(context, recording, files),
           });
         },
       ),
@@ -120,6 +124,34 @@ function subjectOf(network: string | undefined, { port, peer, drops }: CaptureOp
   ].join(', ');
 }
 
+function tellBegun({ json, note }: Context, subject: string, { compiler }: CapturingView): void {
+  if (!json) note(`capturing on ${subject} (${FILTERS[compiler]}), Ctrl-C ends`);
+}
+
+/** What `--json` prints at the end, on standard error where standard output carries the packets. */
+interface CaptureSummary {
+  readonly packets: number;
+  readonly lost: number;
+  readonly bytes: number;
+  readonly files: readonly string[];
+}
+
+function tellEnded(context: Context, recording: Recording, files: readonly string[]): void {
+  const { packets, lost, bytes } = recording;
+  const toStdout = files.length === 0;
+  if (context.json) {
+    const summary: CaptureSummary = { packets, lost, bytes, files };
+    const text = JSON.stringify(summary, null, 2);
+    if (toStdout) context.note(text);
+    else context.print(text);
+    return;
+  }
+  const counted = `${packets} packets captured, ${lost} lost`;
+  context.note(
+    toStdout ? counted : `${counted}, ${files.length} ${files.length === 1 ? 'file' : 'files'}`,
+  );
+}
+
 function captureTable(captures: readonly CaptureView[]): string {
   if (captures.length === 0) return 'No capture runs.';
   return table(
@@ -127,6 +159,12 @@ function captureTable(captures: readonly CaptureView[]): string {
     captures.map((it) => [it.id, it.of, it.state, it.packets, it.lost, it.bytes]),
   );
 }
+
+const FILTERS = {
+  libpcap: 'filter by libpcap',
+  'built-in': 'built-in filter',
+  none: 'no filter',
+} as const;
 
 /** Options that only mean something for a capture that begins. */
 const CAPTURING = [

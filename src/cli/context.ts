@@ -7,6 +7,8 @@ import type { ControlClient } from '../control/client.js';
 export interface Context {
   /** Connects at the first request. */
   readonly client: ControlClient;
+  /** Path of the control socket. */
+  readonly socket: string;
   /** `--json`: the API's answer instead of tables. */
   readonly json: boolean;
   /** Writes to standard output, with a line feed. */

@@ -10,6 +10,7 @@ import type { Context, OutputStream, Runner } from './context.js';
 import { registerDoctor } from './doctor.js';
 import { registerDrops } from './drops.js';
 import { registerEndpoint } from './endpoint.js';
+import { registerExtcap } from './extcap.js';
 import { registerFdb } from './fdb.js';
 import { registerHistory } from './history.js';
 import { registerHost } from './host.js';
@@ -54,6 +55,7 @@ const commands = [
   registerStats,
   registerDrops,
   registerCapture,
+  registerExtcap,
   registerTrace,
   registerHistory,
   registerPcap,
@@ -89,7 +91,7 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
       const note = (text: string) => terminal.err(`${text}\n`);
       try {
         await action(
-          { client, json, print, note, stdout: terminal.stdout, signal, fail },
+          { client, socket, json, print, note, stdout: terminal.stdout, signal, fail },
           ...(args as unknown as Args),
         );
       } finally {

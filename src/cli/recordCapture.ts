@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
 import type { BlockTarget } from '../capture/blockTarget.js';
 import { type Recording, record } from '../capture/recording.js';
-import type { CaptureBody, CapturingView } from '../control/client.js';
+import type { CaptureBody, CapturingView, ControlClient } from '../control/client.js';
 import { SwitchError } from '../model/error.js';
 import type { Context } from './context.js';
 
@@ -15,26 +15,21 @@ export interface Wanted {
   readonly subject: string;
   /** Where it goes; called when the daemon has agreed. */
   readonly open: () => Promise<BlockTarget>;
-}
-
-/** What `--json` prints at the end, on standard error where standard output carries the packets. */
-export interface CaptureSummary {
-  readonly packets: number;
-  readonly lost: number;
-  readonly bytes: number;
-  readonly files: readonly string[];
+  /** Packets are taken from now on. */
+  readonly begun: (capturing: CapturingView) => void;
+  /** It is over, well or not; `files` are complete. */
+  readonly ended: (recording: Recording, files: readonly string[]) => void;
 }
 
 /**
  * Captures until the context's signal, until the capture ends by itself, or until nobody reads any more. Throws what
- * the daemon refuses, CAPTURE_UNWRITABLE and CAPTURE_CUT, the latter two after the summary.
+ * the daemon refuses, CAPTURE_UNWRITABLE and CAPTURE_CUT, the latter two after `ended`.
  */
 export async function recordCapture(
-  context: Context,
+  { client, signal }: Context,
   body: CaptureBody,
   wanted: Wanted,
 ): Promise<void> {
-  const { client, signal, json, note } = context;
   const capturing = await client.capture(body);
   const stream = await connectTo(capturing.socket);
   let target: BlockTarget | undefined;
@@ -44,12 +39,13 @@ export async function recordCapture(
     target = await wanted.open();
     signal.addEventListener('abort', finish);
     if (signal.aborted) finish();
-    const recording = await record(stream, target, () => {
-      if (!json) note(`capturing on ${wanted.subject} (${filterBy(capturing)}), Ctrl-C ends`);
-    });
+    const recording = await record(stream, target, () => wanted.begun(capturing));
     await target.close();
-    tell(context, recording, target.files);
-    await judge(context, recording, wanted.subject);
+    wanted.ended(recording, target.files);
+    // Not by us. By its count, by `--end`, or with the daemon.
+    const isAlone = recording.end.by === 'stream' && !signal.aborted;
+    const isAlive = !isAlone || (await answers(client));
+    judge(recording, wanted.subject, isAlive);
   } finally {
     signal.removeEventListener('abort', finish);
     stream.destroy();
@@ -58,38 +54,16 @@ export async function recordCapture(
 }
 
 /** Throws unless it ended as it should. */
-async function judge({ client, signal }: Context, { end }: Recording, subject: string) {
+function judge({ end }: Recording, subject: string, isAlive: boolean): void {
   if (end.by === 'failure') throw end.error;
-  if (end.by === 'reader') return;
-  if (!end.whole) throw new SwitchError('CAPTURE_CUT', subject);
-  // Ended by us. Otherwise by its count, by `--end`, or with the daemon.
-  if (signal.aborted) return;
-  try {
-    await client.captures();
-  } catch {
-    throw new SwitchError('CAPTURE_CUT', subject);
-  }
+  if (end.by === 'stream' && !(end.whole && isAlive)) throw new SwitchError('CAPTURE_CUT', subject);
 }
 
-function tell(context: Context, recording: Recording, files: readonly string[]): void {
-  const { packets, lost, bytes } = recording;
-  const toStdout = files.length === 0;
-  if (context.json) {
-    const summary: CaptureSummary = { packets, lost, bytes, files };
-    const text = JSON.stringify(summary, null, 2);
-    if (toStdout) context.note(text);
-    else context.print(text);
-    return;
-  }
-  const counted = `${packets} packets captured, ${lost} lost`;
-  context.note(
-    toStdout ? counted : `${counted}, ${files.length} ${files.length === 1 ? 'file' : 'files'}`,
+async function answers(client: ControlClient): Promise<boolean> {
+  return await client.captures().then(
+    () => true,
+    () => false,
   );
-}
-
-function filterBy({ compiler }: CapturingView): string {
-  const makers = { libpcap: 'filter by libpcap', 'built-in': 'built-in filter', none: 'no filter' };
-  return makers[compiler];
 }
 
 /** Through its open directory, because the path may be longer than sockaddr_un. */

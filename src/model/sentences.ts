@@ -125,6 +125,12 @@ export const sentences = {
     why: 'vswitchd went away',
     fix: 'see its log; what was captured before is kept',
   },
+  EXTCAP_FOLDER: {
+    status: 409,
+    what: 'cannot use {subject}',
+    why: 'the file system refused it',
+    fix: 'choose another folder with --dir',
+  },
   CAPTURE_UNREADABLE: {
     status: 400,
     what: 'cannot read {subject}',
