@@ -11,6 +11,7 @@ import {
   ifname,
   list,
   listenAddress,
+  loopbackListen,
   mapping,
   oneOf,
   text,
@@ -93,6 +94,11 @@ export const httpSchema = mapping({ listen: listenAddress(), token_file: filePat
 
 export type HttpSettings = z.output<typeof httpSchema>;
 
+/** Metrics for Prometheus. */
+export const metricsSchema = mapping({ listen: loopbackListen() });
+
+export type MetricsSettings = z.output<typeof metricsSchema>;
+
 /** Everything but the networks, which are parsed one by one so that each has its say. */
 export const fileShape = {
   vtep: vtepSchema,
@@ -101,6 +107,7 @@ export const fileShape = {
   datapath: datapathSchema.prefault({}),
   docker: dockerSchema.optional(),
   http: httpSchema.optional(),
+  metrics: metricsSchema.optional(),
   networks: list(networkSchema, 'networks').default([]),
 };
 

@@ -11,7 +11,7 @@ import {
   parseIp,
   subnetOf,
 } from '../model/ip.js';
-import { type ListenAddress, parseListen } from '../model/listen.js';
+import { isLoopback, type ListenAddress, parseListen } from '../model/listen.js';
 import { isGroupMac, isZeroMac, type Mac, parseMac } from '../model/mac.js';
 
 /** A whole number from `min` to `max`. */
@@ -133,17 +133,24 @@ export const stationMac = () =>
   );
 
 const LISTEN = 'an address of this host with a TCP port, such as 127.0.0.1:4780 or [::1]:4780';
+const LOOPBACK =
+  'a loopback address with a TCP port, such as 127.0.0.1:4781 (for others, put a proxy before it)';
 
-export const listenAddress = () =>
-  z
-    .string({ error: LISTEN })
-    .meta({ description: LISTEN })
+function listening(allowed: string, isAllowed: (value: ListenAddress) => boolean) {
+  return z
+    .string({ error: allowed })
+    .meta({ description: allowed })
     .transform((raw, context): ListenAddress => {
       const value = parseListen(raw);
-      if (value !== undefined) return value;
-      context.issues.push({ code: 'custom', input: raw, message: LISTEN });
+      if (value !== undefined && isAllowed(value)) return value;
+      context.issues.push({ code: 'custom', input: raw, message: allowed });
       return z.NEVER;
     });
+}
+
+export const listenAddress = () => listening(LISTEN, () => true);
+
+export const loopbackListen = () => listening(LOOPBACK, ({ address }) => isLoopback(address));
 
 export const filePath = () =>
   text('an absolute path', (raw) => (raw.startsWith('/') ? raw : undefined));

@@ -5,6 +5,7 @@ import type { NetworkRequest } from '../overlay/networkEdits.js';
 import type { PortRequest } from '../overlay/portEdits.js';
 import type { CaptureOperations } from './captureApi.js';
 import type { HistoryOperations } from './historyApi.js';
+import type { MetricsOperations } from './metricsRoute.js';
 import type { TraceOperations } from './traceApi.js';
 import type {
   CountersView,
@@ -24,7 +25,7 @@ import type {
 } from './views.js';
 
 /** What changes nothing. Every method throws (or rejects with) `SwitchError`; anything else is a bug of ours. */
-export interface ViewOperations extends TraceOperations, HistoryOperations {
+export interface ViewOperations extends TraceOperations, HistoryOperations, MetricsOperations {
   status(): StatusView;
   networks(): NetworkView[];
   network(name: string): NetworkView;

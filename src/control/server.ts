@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import { API_PREFIX, jsonServer } from './jsonServer.js';
+import { addMetricsRoute } from './metricsRoute.js';
 import type { Operations } from './operations.js';
 import { tellPeerText } from './requests.js';
 import { addRoutes } from './routes.js';
@@ -25,6 +26,7 @@ export async function buildApi(daemon: Operations, options: ApiOptions): Promise
     transform: createJsonSchemaTransform({ zodToJsonConfig: { override: tellPeerText } }),
   });
   await server.register(async (api) => addRoutes(api, daemon), { prefix: API_PREFIX });
+  addMetricsRoute(server, daemon);
   server.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json').serializer(JSON.stringify).send(server.swagger()),
   );

@@ -8,11 +8,13 @@ import type {
   PortCounters,
   VtepReport,
 } from '../datapath/seam.js';
-import { balanceOf, type DropReason, sumDrops, totalDrops } from '../model/counters.js';
+import { balanceOf, type DropReason, totalDrops } from '../model/counters.js';
+import { DropLedger } from './dropLedger.js';
 
 /** Knows every drop reason of the datapath. */
 export class CounterViews {
   readonly #reasons: ReadonlyMap<string, DropReason>;
+  readonly #ledger = new DropLedger();
 
   constructor(reasons: readonly DropReason[]) {
     this.#reasons = new Map(reasons.map((reason) => [reason.name, reason]));
@@ -48,14 +50,12 @@ export class CounterViews {
     };
   }
 
-  /** Every reason that exists with its sum over the whole host, in the datapath's order. */
+  /**
+   * Every reason that exists with its sum over the whole host, in the datapath's order. They include
+   * what removed networks had counted when they were last asked for.
+   */
   totals(counters: Counters): DropView[] {
-    const lists = counters.networks.flatMap((network) => [
-      network.drops,
-      network.retired.drops,
-      ...network.ports.map((port) => port.drops),
-    ]);
-    const sums = sumDrops([counters.underlay.drops, ...lists]);
+    const sums = this.#ledger.sums(counters);
     const frames = new Map(sums.map((drop) => [drop.reason, drop.frames]));
     return this.#drops(
       [...this.#reasons.keys()].map((reason) => ({ reason, frames: frames.get(reason) ?? 0 })),

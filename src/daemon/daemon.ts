@@ -24,11 +24,14 @@ import { underlayMtuOf } from '../overlay/plan.js';
 import { PortEdits } from '../overlay/portEdits.js';
 import { Reconciler } from '../overlay/reconcile.js';
 import { StaticEdits } from '../overlay/staticEdits.js';
-import { startPage } from '../page/start.js';
+import { startMetrics, startPage } from '../page/start.js';
 import { checkSocketFree, listen, makeSocketDirectory } from '../socket/unixSocket.js';
 import { loadState, prepareState, requireSafeDirectory, statePathOf } from '../store/stateFile.js';
+import { CounterViews } from './counterViews.js';
 import { type DockerHostParts, dockerHostOf } from './dockerHost.js';
+import { watchDrops } from './dropWatch.js';
 import { EventPump } from './events.js';
+import { Metrics } from './metrics/metrics.js';
 import { operationsOf } from './operations.js';
 import { dockerMemory } from './ownFile.js';
 import { openStoreSide } from './storeSide.js';
@@ -62,7 +65,9 @@ export interface Daemon {
   readonly socket: string;
   readonly operations: Operations;
   /** Where the page is, if it is served: a URL. */
-  readonly page?: string | undefined;
+  readonly page?: string;
+  /** Where Prometheus finds metrics on TCP, if anywhere: a URL. */
+  readonly metrics?: string;
   /** As SIGHUP does: the file anew, or the old one and one log record. Never rejects. */
   reload(): Promise<void>;
   /** Any number of times. */
@@ -117,9 +122,14 @@ async function open(opening: Opening): Promise<Daemon> {
   datapath.start(() => pump.wake());
   closers.push(watchUnderlay(datapath, overlay, log));
 
+  const counterViews = new CounterViews(datapath.dropReasons());
+  closers.push(watchDrops(datapath, counterViews, log));
+  const metrics = new Metrics({ datapath, overlay, counterViews });
+  closers.push(() => metrics.stop());
+
   const ports = new PortEdits(overlay, parts.namespaces);
   const operations = operationsOf({
-    ...{ datapath, overlay, socket, configPath, log },
+    ...{ datapath, overlay, socket, configPath, log, counterViews, metrics },
     edits: { ports, networks: new NetworkEdits(overlay, ports), statics: new StaticEdits(overlay) },
     config: parsed,
     storeName: store.name,
@@ -134,12 +144,12 @@ async function open(opening: Opening): Promise<Daemon> {
   const api = await buildApi(operations, { version: VERSION, log });
   closers.push(() => api.close());
   closers.push(await listen(api, socket));
-  const page = opening.http && (await servePage(operations, { ...opening, http: opening.http }));
+  const web = await serveWeb(operations, opening);
   const { vtep } = parsed.config;
   log.info(
     {
       ...{ version: VERSION, vtep: vtep.address, socket, networks: overlay.networks.length },
-      ...(page !== undefined && { page }),
+      ...web,
     },
     'ready',
   );
@@ -148,7 +158,7 @@ async function open(opening: Opening): Promise<Daemon> {
   return {
     socket,
     operations,
-    page,
+    ...web,
     reload: () => operations.reload().then(forget, forget),
     stop: () => {
       stopping ??= closeAll(closers);
@@ -208,14 +218,18 @@ async function begin(overlay: Overlay, opening: Opening, probe: Probe): Promise<
   }
 }
 
-/** Gives its URL. Throws TOKEN_NEEDED, TOKEN_UNUSABLE, CONFIG_UNREADABLE, LISTEN_FAILED. */
-async function servePage(
+/** What the settings want on TCP; gives URLs. Throws as `startPage` and `startMetrics` do. */
+async function serveWeb(
   operations: Operations,
-  { http, parts, closers }: Opening & { readonly http: HttpSettings },
-): Promise<string> {
-  const page = await startPage(operations, http, parts.log);
-  closers.push(() => page.close());
-  return page.url;
+  { http, parsed, parts, closers }: Opening,
+): Promise<{ readonly page?: string; readonly metrics?: string }> {
+  const { log } = parts;
+  const settings = parsed.config.metrics;
+  const page = http && (await startPage(operations, http, log));
+  if (page !== undefined) closers.push(() => page.close());
+  const metrics = settings && (await startMetrics(operations, settings, log));
+  if (metrics !== undefined) closers.push(() => metrics.close());
+  return { ...(page && { page: page.url }), ...(metrics && { metrics: metrics.url }) };
 }
 
 /** Only now that the switch runs: dockerd may call at once. Throws SOCKET_UNUSABLE. */

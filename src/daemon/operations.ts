@@ -15,8 +15,9 @@ import type { PortEdits } from '../overlay/portEdits.js';
 import type { Swept } from '../overlay/reconcile.js';
 import type { StaticEdits } from '../overlay/staticEdits.js';
 import { capturesOf } from './captures.js';
-import { CounterViews } from './counterViews.js';
+import type { CounterViews } from './counterViews.js';
 import { diagnose, storeCheck } from './doctor.js';
+import type { Metrics } from './metrics/metrics.js';
 import { viewDormantFdb, viewFdbEntry, viewNetwork, viewPorts } from './networkViews.js';
 import { pastOf } from './past.js';
 import { viewEndpoints, viewHosts, viewNeighbors, viewStore } from './storeViews.js';
@@ -34,6 +35,8 @@ export interface OperationsParts {
   readonly datapath: Datapath;
   readonly overlay: Overlay;
   readonly edits: Edits;
+  readonly counterViews: CounterViews;
+  readonly metrics: Metrics;
   /** No other host has part in the store. */
   readonly isPrivate: boolean;
   /** What the store is called in `status`. */
@@ -50,7 +53,7 @@ export interface OperationsParts {
 /** The operations of one running daemon. */
 export function operationsOf(parts: OperationsParts): Operations {
   const { datapath, overlay } = parts;
-  const counterViews = new CounterViews(datapath.dropReasons());
+  const { counterViews, metrics } = parts;
   const views = viewsOf(parts);
   let config = parts.config;
   return {
@@ -69,6 +72,7 @@ export function operationsOf(parts: OperationsParts): Operations {
     },
     counters: () => counterViews.counters(datapath.counters(), Date.now()),
     drops: () => counterViews.totals(datapath.counters()),
+    metrics: () => metrics.text(),
     flushFdb: (name, port) => flush(parts, name, port),
     removeHost: async (address) => {
       await overlay.sharing.forgetHost(address);
@@ -306,7 +310,7 @@ async function reloadFile({
   const { kept, added, removed, changed } = report.apply;
   const started = config.config;
   const fixed = [
-    ...(['store', 'datapath', 'docker', 'http'] as const).filter(
+    ...(['store', 'datapath', 'docker', 'http', 'metrics'] as const).filter(
       (key) => JSON.stringify(next.config[key]) !== JSON.stringify(started[key]),
     ),
     ...(next.config.control.socket === started.control.socket ? [] : ['control.socket']),

@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { CaptureOperations } from '../control/captureApi.js';
 import { API_PREFIX, jsonServer } from '../control/jsonServer.js';
+import { addMetricsRoute } from '../control/metricsRoute.js';
 import type { ViewOperations } from '../control/operations.js';
 import { addViewRoutes } from '../control/viewRoutes.js';
 import { guardAccess } from './access.js';
@@ -31,6 +32,7 @@ export async function buildPage(
   guardAccess(server, token);
   await server.register(fastifyStatic, { root: STATIC, cacheControl: false });
   await addLibraries(server);
+  addMetricsRoute(server, daemon);
   await server.register(async (api) => addViewRoutes(api, daemon), { prefix: API_PREFIX });
   await server.ready();
   return server;

@@ -1,18 +1,22 @@
-// The page where the settings want it.
+// The page, and metrics, where the settings want them.
 
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import type { HttpSettings } from '../config/fileSchema.js';
+import type { HttpSettings, MetricsSettings } from '../config/fileSchema.js';
+import { jsonServer } from '../control/jsonServer.js';
+import { addMetricsRoute, type MetricsOperations } from '../control/metricsRoute.js';
 import { SwitchError } from '../model/error.js';
 import { formatListen, isLoopback, type ListenAddress } from '../model/listen.js';
+import { guardAccess } from './access.js';
 import { buildPage, type PageOperations } from './server.js';
 
 /** Fewer could be tried one after the other. */
 const SHORTEST_TOKEN = 16;
 
-export interface Page {
+/** What listens. */
+export interface Served {
   /** With the port that was got. */
   readonly url: string;
   /** Ends what is under way, too. */
@@ -24,27 +28,37 @@ export async function startPage(
   daemon: PageOperations,
   { listen, token_file }: HttpSettings,
   log: Logger,
-): Promise<Page> {
+): Promise<Served> {
   if (token_file === undefined && !isLoopback(listen.address)) {
     throw new SwitchError('TOKEN_NEEDED', formatListen(listen));
   }
   const token = token_file === undefined ? undefined : await readToken(token_file);
-  const server = await buildPage(daemon, { log, token });
-  const port = await listenOn(server, listen);
-  return {
-    url: `http://${formatListen({ ...listen, port })}/`,
-    close: () => server.close(),
-  };
+  return serve(await buildPage(daemon, { log, token }), listen, '/');
 }
 
-/** The port that was got. Throws LISTEN_FAILED, with the server closed. */
-export async function listenOn(
+/** Serves metrics alone. Throws LISTEN_FAILED. */
+export async function startMetrics(
+  daemon: MetricsOperations,
+  { listen }: MetricsSettings,
+  log: Logger,
+): Promise<Served> {
+  const server = jsonServer(log);
+  guardAccess(server, undefined);
+  addMetricsRoute(server, daemon);
+  return serve(server, listen, '/metrics');
+}
+
+/** Throws LISTEN_FAILED, with the server closed. */
+async function serve(
   server: FastifyInstance,
   { address, port }: ListenAddress,
-): Promise<number> {
+  path: string,
+): Promise<Served> {
   try {
     await server.listen({ host: address, port });
-    return (server.server.address() as AddressInfo).port;
+    const { port: got } = server.server.address() as AddressInfo;
+    const url = `http://${formatListen({ address, port: got })}${path}`;
+    return { url, close: () => server.close() };
   } catch (error) {
     await server.close();
     const detail = (error as Error).message;
