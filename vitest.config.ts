@@ -35,6 +35,15 @@ export default defineConfig({
         test: { name: 'datapath', include: ['test/datapath/**/*.test.ts'], testTimeout: 20_000 },
       },
       {
+        extends: true,
+        test: {
+          name: 'page',
+          include: ['test/page/**/*.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
         // After the others: these tests share two cores and one kernel.
         extends: './test/netns/vitest.config.ts',
         test: { sequence: { groupOrder: 1 } },

@@ -1,6 +1,6 @@
 // Makes everything that a command needs and is not there yet. Needs Node, npm and Rust, nothing else.
 //
-//   node tools/setup.mjs [build | demo | docker | test]     (default: test)
+//   node tools/setup.mjs [build | demo | docker | page | test]     (default: test)
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -12,6 +12,7 @@ import {
   demoPrograms,
   dockerPrograms,
   nativePrograms,
+  pagePrograms,
   storePrograms,
   testPrograms,
 } from './setup/debian.mjs';
@@ -29,6 +30,7 @@ const goals = {
   store: [() => debianPackages(storePrograms), npmPackages, typescript],
   consul: [() => debianPackages(storePrograms), npmPackages, typescript, consulAgent],
   demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
+  page: [() => debianPackages(pagePrograms), npmPackages, nativeAddon, typescript],
   docker: [() => debianPackages(dockerPrograms), npmPackages, nativeAddon, typescript],
   test: [
     () => debianPackages(testPrograms),

@@ -2,8 +2,8 @@
 //
 //   node tools/test.mjs [suite ...] [-- arguments for vitest]
 //
-// Suites: lint, native, unit, property, store, datapath, netns, docker; consul, faults and docker-faults, which take too
-// long to be part of everything. A suite that cannot run here fails; none is skipped.
+// Suites: lint, native, unit, property, store, datapath, page, netns, docker; consul, faults and docker-faults, which take
+// too long to be part of everything. A suite that cannot run here fails; none is skipped.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,6 +24,7 @@ const goalOf = {
   store: 'store',
   consul: 'consul',
   datapath: 'build',
+  page: 'page',
   netns: 'test',
   faults: 'store',
   docker: 'docker',

@@ -26,6 +26,7 @@ const packageOf = {
   busybox: 'busybox-static',
   openssl: 'openssl',
   'libpcap.so.0.8': 'libpcap0.8',
+  chromium: 'chromium',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket and pcap are built by node-gyp. */
@@ -35,8 +36,10 @@ const filterLibraries = ['libpcap.so.0.8'];
 export const nativePrograms = ['c++', 'ip', ...filterLibraries];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
 const peerPrograms = ['ovs-vsctl', 'tshark', 'tcpdump', 'tcpreplay', 'ethtool', 'nft'];
-export const testPrograms = [...demoPrograms, ...peerPrograms, ...filterLibraries, 'pcap-config'];
+const peerLibraries = [...filterLibraries, 'pcap-config'];
+export const testPrograms = [...demoPrograms, ...peerPrograms, ...peerLibraries, 'chromium'];
 export const storePrograms = ['etcd', 'etcdctl', 'openssl'];
+export const pagePrograms = [...buildPrograms, 'chromium'];
 const labPrograms = ['docker', 'dockerd', 'etcd', 'etcdctl', 'busybox', 'iptables'];
 export const dockerPrograms = [...demoPrograms, ...labPrograms, 'tshark', 'tcpdump'];
 

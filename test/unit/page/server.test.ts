@@ -67,7 +67,7 @@ describe('the page', () => {
       ['networks/net1', operations.network('net1')],
       ['ports', operations.ports()],
       ['drops', operations.drops()],
-      ['counters', operations.counters()],
+      ['counters', { ...operations.counters(), at: expect.any(String) }],
       ['fdb?network=net1', operations.fdb('net1')],
       ['hosts', operations.hosts()],
       ['endpoints', operations.endpoints()],
