@@ -50,6 +50,8 @@ export async function listen(
   });
   spec.ready();
   await aborted(spec.until);
+  // What came before the end may still lie in the kernel's buffer.
+  await delay(2 * HANDED_OVER_MS);
   const { ps_drop, ps_ifdrop } = session.stats();
   close(session);
   return { lost: skipped + ps_drop + ps_ifdrop };
@@ -83,7 +85,7 @@ async function loadPcap(): Promise<PcapPackage> {
 function open(pcap: PcapPackage, { ifname, udpPorts }: LiveSpec): Session {
   const ports = udpPorts.map((port) => `udp dst port ${port}`).join(' or ');
   const about = `${ports} or (udp and ip[6:2] & 0x1fff != 0) or ip6 proto 44 or icmp or icmp6`;
-  const settings = { buffer_timeout: 100, snap_length: SNAPLEN, promiscuous: false };
+  const settings = { buffer_timeout: HANDED_OVER_MS, snap_length: SNAPLEN, promiscuous: false };
   try {
     // `vlan` moves everything behind it, so it stands last; links without VLANs refuse it.
     return pcap.createSession(ifname, { ...settings, filter: `${about} or vlan` });
@@ -143,5 +145,7 @@ const LINK_NAMES: Readonly<Record<string, number>> = {
   LINKTYPE_LINUX_SLL: LINK_TYPE.linuxCooked,
 };
 const SNAPLEN = 65_536;
+/** The kernel gives what it has at least so often. */
+const HANDED_OVER_MS = 100;
 const LONGEST_SITTING_MS = 100;
 const LONGEST_MS = 2 ** 31 - 1;
