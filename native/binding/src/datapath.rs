@@ -132,21 +132,20 @@ impl Datapath {
     /// Begins a capture: pcapng to whoever connects to `spec.socket`, written by a thread of its own.
     #[napi]
     pub fn capture(&self, spec: CaptureSpec) -> napi::Result<CaptureStatus> {
-        let _ = spec;
-        Err(unbuilt("capture"))
+        let spec = spec.convert().map_err(thrown)?;
+        self.inner.capture(&spec).map(Into::into).map_err(thrown)
     }
 
     /// Captures that run.
     #[napi]
     pub fn captures(&self) -> Vec<CaptureStatus> {
-        Vec::new()
+        self.inner.captures().into_iter().map(Into::into).collect()
     }
 
     /// Ends a capture: its reader gets what it has and the statistics; whether there was one of this ID.
     #[napi]
     pub fn end_capture(&self, id: u32) -> bool {
-        let _ = id;
-        false
+        self.inner.end_capture(id)
     }
 
     /// The way that a frame would take at this moment, without sending or learning anything.
@@ -311,10 +310,6 @@ impl Task for Stop {
     fn resolve(&mut self, _env: Env, _output: ()) -> napi::Result<()> {
         Ok(())
     }
-}
-
-fn unbuilt(what: &str) -> napi::Error {
-    thrown(Error::new(ErrorCode::BadValue, what).with_detail("not built yet"))
 }
 
 fn unix_ms() -> u64 {

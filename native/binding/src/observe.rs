@@ -1,6 +1,7 @@
 //! Captures, traces and history, as JavaScript asks for them and reads them.
 
 use datapath::engine::trace::{self as traced, Entrance};
+use datapath::engine::{CaptureSpec as OwnCaptureSpec, CaptureStatus as OwnCaptureStatus, Side};
 use datapath::error::{Error, ErrorCode};
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -42,6 +43,52 @@ pub struct CaptureStatus {
     /// For which there was no room, because the reader is too slow.
     pub lost: f64,
     pub bytes: f64,
+}
+
+impl CaptureSpec {
+    /// Errors: `BAD_VALUE`.
+    pub(crate) fn convert(self) -> Result<OwnCaptureSpec, Error> {
+        let bad = |subject: &str, value: &str| {
+            Error::new(ErrorCode::BadValue, subject).with_detail(format!("{value:?}"))
+        };
+        Ok(OwnCaptureSpec {
+            network: self.network,
+            port: self.port,
+            peer: match self.peer {
+                None => None,
+                Some(peer) => Some(peer.parse().map_err(|_| bad("peer", &peer))?),
+            },
+            side: match self.side.as_str() {
+                "inner" => Side::Inner,
+                "outer" => Side::Outer,
+                "both" => Side::Both,
+                other => return Err(bad("side", other)),
+            },
+            drops_only: self.drops_only,
+            filter: self.filter,
+            max_packets: self.max_packets.map(|packets| packets as u64),
+            snaplen: self.snaplen,
+            socket: self.socket.into(),
+        })
+    }
+}
+
+impl From<OwnCaptureStatus> for CaptureStatus {
+    fn from(status: OwnCaptureStatus) -> Self {
+        let state = if status.is_running {
+            "running"
+        } else {
+            "waiting"
+        };
+        Self {
+            id: status.id,
+            state: state.into(),
+            compiler: status.compiler.map_or("none", |c| c.name()).into(),
+            packets: status.packets as f64,
+            lost: status.lost as f64,
+            bytes: status.bytes as f64,
+        }
+    }
 }
 
 /// A frame, or a datagram with one in it, whose way is asked for.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::capture::{Envelope, Fate};
 use super::merges::{Arrived, Received};
 use super::topology::{Network, Port, Receiver, Topology, Underlay};
 use super::worker::{EventKind, Worker};
@@ -22,6 +23,7 @@ impl Worker {
     pub(super) fn serve_receiver(&mut self, index: usize, now_secs: u32) {
         let topology = self.topology.clone();
         let mut sitting = Sitting::new(&topology, now_secs);
+        self.recorder.begin_batch();
         match &topology.underlay {
             Underlay::Udp { receivers, .. } => {
                 if let Some(receiver) = receivers.get(index) {
@@ -31,7 +33,7 @@ impl Worker {
             Underlay::Memory(memory) => {
                 for mut datagram in memory.inward.take() {
                     let arrival = Arrival {
-                        ecn: Ecn::of(datagram.tos),
+                        tos: datagram.tos,
                         ..Arrival::of(datagram.source, datagram.destination.port())
                     };
                     let at = whole(&datagram.payload);
@@ -61,7 +63,7 @@ impl Worker {
             let arrival = Arrival {
                 group: receiver.group.as_ref().map(|g| g.address),
                 stride: meta.stride.max(1),
-                ecn: Ecn::of(meta.tos),
+                tos: meta.tos,
                 ..Arrival::of(meta.source, receiver.udp_port)
             };
             let vouched = match meta.truncated {
@@ -70,7 +72,13 @@ impl Worker {
             };
             match vouched {
                 Ok(arrival) => self.datagrams(sitting, &arrival, (&mut batch, at)),
-                Err((reason, count)) => self.refuse(topology, reason, count),
+                Err((reason, count)) => {
+                    let envelope = || arrival.envelope(topology);
+                    let payload = batch.entry(entry);
+                    self.recorder.datagram_arrives(payload, envelope);
+                    self.recorder.refuse(Fate::dropped(reason), None, count);
+                    self.refuse(topology, reason, count);
+                }
             }
         }
         self.finish_merges(topology, &batch);
@@ -88,13 +96,17 @@ impl Worker {
         let Some(ring) = guard.as_mut() else {
             return self.stop_watching(tapped);
         };
+        self.recorder.begin_batch();
         let mut batch = ring.next_batch(RING_BATCH);
         tapped.took(batch.len());
         for entry in 0..batch.len() {
             let outer = match batch.outer(entry) {
                 Ok(outer) => outer,
                 Err(refusal) => {
-                    self.refuse(&topology, reason_of(refusal), 1);
+                    let reason = reason_of(refusal);
+                    self.recorder.packet_arrives(packet_in(batch.entry(entry)));
+                    self.recorder.refuse(Fate::dropped(reason), None, 1);
+                    self.refuse(&topology, reason, 1);
                     continue;
                 }
             };
@@ -106,7 +118,7 @@ impl Worker {
             // Unlike a socket it says whose segments these are, so there is nothing to vouch for.
             let arrival = Arrival {
                 stride: outer.stride.max(1),
-                ecn: Ecn::of(outer.tos),
+                tos: outer.tos,
                 undone: outer.inner,
                 ..Arrival::of(outer.source, receiver.udp_port)
             };
@@ -154,22 +166,29 @@ impl Worker {
     ) {
         let topology = sitting.topology;
         let bytes = received.bytes(at);
-        let (network, header) = match self.find_network(sitting, arrival, bytes) {
-            Ok(found) => found,
-            Err(reason) => return topology.counters[self.index].drops.add(reason, 1),
+        self.recorder
+            .datagram_arrives(bytes, || arrival.envelope(topology));
+        let found = match self.find_network(sitting, arrival, bytes) {
+            Ok((_, header)) if arrival.first.is_some_and(|first| first != header.vni()) => {
+                Err(DropReason::GroAmbiguous)
+            }
+            found => found,
         };
-        if arrival.first.is_some_and(|first| first != header.vni()) {
-            return topology.counters[self.index]
-                .drops
-                .add(DropReason::GroAmbiguous, 1);
-        }
-        let own = &network.counters[self.index];
+        let (network, header) = match found {
+            Ok(found) => found,
+            Err(reason) => {
+                self.recorder.refuse(Fate::dropped(reason), None, 1);
+                return topology.counters[self.index].drops.add(reason, 1);
+            }
+        };
         if !network.spec.up {
-            return own.drops.add(DropReason::VniDown, 1);
+            return self.refuse_in_network(topology, network, DropReason::VniDown);
         }
         let Some(tunnel) = sitting.tunnel(network, arrival) else {
-            return self.stranger(network, arrival, bytes);
+            return self.stranger(topology, network, (arrival, bytes));
         };
+        let mark = self.recorder.arrived_by(tunnel);
+        let own = &network.counters[self.index];
         let counters = &tunnel.counters[self.index];
         let at = without_front(at, vxlan::HEADER_LEN);
         counters.rx_frames.add(1);
@@ -177,13 +196,14 @@ impl Worker {
         match check_reserved(header.reserved(), network.spec.reserved_bits) {
             Ok(true) => {}
             Ok(false) => own.reserved_ignored.add(1),
-            Err(reason) => return counters.drops.add(reason, 1),
+            Err(reason) => return self.refuse_frame(tunnel, reason, 1),
         }
         let arrived = Arrived {
             received,
             at,
             undone: arrival.undone,
-            outer_ecn: arrival.ecn,
+            outer_ecn: Ecn::of(arrival.tos),
+            mark,
         };
         self.frame_from_tunnel(topology, tunnel, arrived, sitting.now_secs);
     }
@@ -198,7 +218,6 @@ impl Worker {
         let outer_ecn = arrived.outer_ecn;
         let Arrived { received, at, .. } = &mut arrived;
         let network = &topology.networks[tunnel.network];
-        let counters = &tunnel.counters[self.index];
         let frame = received.bytes(*at);
         let admitted = check_frame(frame).and_then(|frame| network.bridge.admit(&frame));
         match admitted {
@@ -207,16 +226,16 @@ impl Worker {
                 ethernet::strip_tag(received.bytes_mut(*at));
                 *at = without_front(*at, ethernet::TAG_LEN);
             }
-            Err(reason) => return counters.drops.add(reason, 1),
+            Err(reason) => return self.refuse_frame(tunnel, reason, 1),
         }
         if outer_ecn != Ecn::NotEct
             && let Err(reason) =
                 self.propagate_congestion(topology, tunnel, outer_ecn, received.bytes_mut(*at))
         {
-            return counters.drops.add(reason, 1);
+            return self.refuse_frame(tunnel, reason, 1);
         }
         let Some(ethernet) = Ethernet::new(received.bytes(*at)) else {
-            return counters.drops.add(DropReason::TooShortInner, 1);
+            return self.refuse_frame(tunnel, DropReason::TooShortInner, 1);
         };
         let decision = network.bridge.forward(&tunnel.member, &ethernet, now_secs);
         let src = ethernet.src();
@@ -224,6 +243,21 @@ impl Worker {
         self.conclude(topology, tunnel, decision.verdict, 1, |worker, target| {
             worker.emit_received(topology, (tunnel, target), &mut arrived);
         });
+    }
+
+    /// Counts a datagram that reached the network but no tunnel of it.
+    pub(super) fn refuse_in_network(
+        &mut self,
+        topology: &Topology,
+        network: &Network,
+        reason: DropReason,
+    ) {
+        if self.recorder.is_on() {
+            let mut networks = topology.networks.iter();
+            let index = networks.position(|n| std::ptr::eq(n, network));
+            self.recorder.refuse(Fate::dropped(reason), index, 1);
+        }
+        network.counters[self.index].drops.add(reason, 1);
     }
 
     /// The network of a datagram, or why there is none.
@@ -309,6 +343,7 @@ impl<'t> Sitting<'t> {
 }
 
 /// Whence a datagram came, or several that came as one.
+#[derive(Clone, Copy)]
 pub(super) struct Arrival {
     pub(super) source: SocketAddr,
     pub(super) udp_port: u16,
@@ -316,8 +351,8 @@ pub(super) struct Arrival {
     group: Option<IpAddr>,
     /// Distance of the datagrams that came as one, at least 1.
     stride: usize,
-    /// Of the IP header; datagrams that came as one share it.
-    pub(super) ecn: Ecn,
+    /// Type of service or traffic class of the IP header; datagrams that came as one share it.
+    pub(super) tos: u8,
     /// As in [`Arrived`].
     undone: VnetHeader,
     /// Of datagrams that came as one: the network of the first, if its sender is a kernel on this machine, which never
@@ -335,10 +370,23 @@ impl Arrival {
             udp_port,
             group: None,
             stride: usize::MAX,
-            ecn: Ecn::NotEct,
+            tos: 0,
             undone: VnetHeader::NONE,
             first: None,
             parked: false,
+        }
+    }
+
+    /// The headers that it came with.
+    fn envelope(&self, topology: &Topology) -> Envelope {
+        let local = self.group.unwrap_or(topology.vtep.address);
+        Envelope {
+            source: self.source,
+            destination: SocketAddr::new(local, self.udp_port),
+            tos: self.tos,
+            ttl: None,
+            has_checksum: true,
+            may_fragment: false,
         }
     }
 }
@@ -435,6 +483,12 @@ fn check_source(source: IpAddr, own: IpAddr) -> Result<(), DropReason> {
         return Err(DropReason::OuterSrcInvalid);
     }
     Ok(())
+}
+
+/// What a frame of the underlay carries.
+fn packet_in(frame: &[u8]) -> &[u8] {
+    let offset = Ethernet::new(frame).map(|ethernet| ethernet.network().1);
+    offset.and_then(|at| frame.get(at..)).unwrap_or(&[])
 }
 
 pub(super) fn whole(bytes: &[u8]) -> Piece {

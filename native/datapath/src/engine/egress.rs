@@ -1,8 +1,10 @@
 //! Out of the switch: to a TAP or a memory queue, or through a tunnel.
 
 use std::io::IoSlice;
+use std::net::SocketAddr;
 
-use super::outbox::{Held, Injected, Route, SendStyle};
+use super::capture::{Departures, Fate, Leaving, Mark, Recorder};
+use super::outbox::{Batch, Held, Injected, Route, SendStyle};
 use super::outer::OuterRule;
 use super::topology::{Port, PortCounters, PortIo, Topology, Underlay};
 use super::worker::Worker;
@@ -11,7 +13,7 @@ use crate::io::Refusal;
 use crate::io::memory::{MemoryDatagram, MemoryQueue};
 use crate::io::tap::TapQueue;
 use crate::io::underlay::{Burst, SendRefusal, Transmit};
-use crate::offload::{Superframe, complete};
+use crate::offload::{Run, Superframe, complete};
 use crate::switch::PortId;
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::vnet::VnetHeader;
@@ -25,6 +27,30 @@ pub(super) struct Departing<'a> {
     pub(super) superframe: Option<Superframe>,
     /// Frames that it counts for.
     pub(super) segments: u64,
+    /// What captures know it by.
+    pub(super) mark: Mark,
+}
+
+impl<'a> Departing<'a> {
+    /// One frame, for which nothing is left to do.
+    pub(super) fn finished(frame: &'a [u8], mark: Mark) -> Self {
+        Self {
+            frame,
+            vnet: VnetHeader::NONE,
+            superframe: None,
+            segments: 1,
+            mark,
+        }
+    }
+}
+
+/// What a worker needs to hand frames to local ports.
+pub(super) struct Delivery<'w> {
+    /// Its number.
+    pub(super) worker: usize,
+    /// Where a frame is finished in software for a port without offloads.
+    pub(super) finish: &'w mut Vec<u8>,
+    pub(super) recorder: &'w mut Recorder,
 }
 
 impl Worker {
@@ -57,20 +83,39 @@ impl Worker {
                     vnet: held.vnet,
                     superframe: held.superframe,
                     segments: held.segments,
+                    mark: held.mark,
                     frame: self.outbox.frame(held),
                 };
-                deliver(port, self.index, &departing, &mut self.finish);
+                let mut delivery = Delivery {
+                    worker: self.index,
+                    finish: &mut self.finish,
+                    recorder: &mut self.recorder,
+                };
+                delivery.deliver(port, &departing);
                 return;
             }
         };
         if let Err(reason) = outcome {
+            self.refuse_copy(port, held, Fate::dropped(reason));
             port.counters[self.index].drops.add(reason, held.segments);
         }
+    }
+
+    /// Tells the captures of a copy that was dropped before there was a datagram.
+    pub(super) fn refuse_copy(&mut self, tunnel: &Port, held: &Held, fate: Fate) {
+        let leaving = Leaving {
+            pieces: &[self.outbox.frame(held)],
+            len: held.len(),
+            frames: held.segments,
+            fate,
+        };
+        self.recorder.never_leaves(tunnel.id, held.mark, &leaving);
     }
 
     /// Sends everything in the outbox and counts it at its tunnels.
     pub(super) fn flush(&mut self, topology: &Topology) {
         let index = self.index;
+        let recorder = &mut self.recorder;
         match &topology.underlay {
             Underlay::Udp {
                 senders, injection, ..
@@ -89,22 +134,38 @@ impl Worker {
                         ..
                     } = *injected;
                     let outcome = sent.map_err(reason_of);
+                    if recorder.is_on() {
+                        let fate = Fate::from(outcome);
+                        recorder.superframe_leaves(topology, (injected, frame), fate);
+                    }
                     count_departure(topology, (index, port), (frames, bytes), outcome);
                 });
                 if is_refused {
                     self.give_up_injecting(topology);
                 }
                 let scratch = &mut self.send_scratch;
-                self.outbox.flush(|socket, arena, parts, batch| {
+                let recorder = &mut self.recorder;
+                self.outbox.flush(|batch| {
+                    let source_port = senders.ports().get(batch.socket).copied();
+                    let mut departures = recorder
+                        .is_on()
+                        .then(|| departures(topology, batch, source_port.unwrap_or(0)));
                     let burst = Burst {
-                        socket,
-                        arena,
-                        parts,
-                        transmits: batch,
+                        socket: batch.socket,
+                        arena: batch.arena,
+                        parts: batch.parts,
+                        transmits: batch.transmits,
                     };
                     senders.send(scratch, burst, |transmit, outcome| {
-                        count_sent(topology, index, transmit, outcome.map_err(reason_of));
+                        let outcome = outcome.map_err(reason_of);
+                        if let Some(departures) = &mut departures {
+                            departures.report(recorder, transmit, outcome.into());
+                        }
+                        count_sent(topology, index, transmit, outcome);
                     });
+                    if let Some(mut departures) = departures {
+                        departures.finish(recorder);
+                    }
                 });
                 if senders.downgraded() {
                     self.shared.events.push(crate::event::Event::Downgraded {
@@ -112,12 +173,16 @@ impl Worker {
                     });
                 }
             }
-            Underlay::Memory(memory) => self.outbox.flush(|socket, arena, parts, batch| {
-                let source = (topology.vtep.address, source_port(topology, socket)).into();
-                for transmit in batch {
+            Underlay::Memory(memory) => self.outbox.flush(|batch| {
+                let source_port = source_port(topology, batch.socket);
+                let source = (topology.vtep.address, source_port).into();
+                let mut departures = recorder
+                    .is_on()
+                    .then(|| departures(topology, batch, source_port));
+                for transmit in batch.transmits {
                     // Without GSO a transmit is one datagram of one part.
-                    let part = parts[transmit.parts.start as usize];
-                    let payload = arena[part.offset as usize..][..part.len as usize].to_vec();
+                    let part = batch.parts[transmit.parts.start as usize];
+                    let payload = batch.arena[part.offset as usize..][..part.len as usize].to_vec();
                     let destination = transmit.destination;
                     let sent = memory.outward.push(MemoryDatagram {
                         source,
@@ -125,12 +190,14 @@ impl Worker {
                         tos: transmit.tos,
                         payload,
                     });
-                    count_sent(
-                        topology,
-                        index,
-                        transmit,
-                        sent.map_err(|_| DropReason::SockFull),
-                    );
+                    let outcome = sent.map_err(|_| DropReason::SockFull);
+                    if let Some(departures) = &mut departures {
+                        departures.report(recorder, transmit, outcome.into());
+                    }
+                    count_sent(topology, index, transmit, outcome);
+                }
+                if let Some(mut departures) = departures {
+                    departures.finish(recorder);
                 }
             }),
         }
@@ -146,47 +213,90 @@ impl Worker {
     }
 }
 
-/// Hands a frame to a local port, doing in software what the port cannot, and counts the outcome.
-pub(super) fn deliver(port: &Port, worker: usize, departing: &Departing<'_>, finish: &mut Vec<u8>) {
-    let counters = &port.counters[worker];
-    let counted = (departing.segments, departing.frame.len() as u64);
-    let out = match way_out(port, worker, departing) {
-        Ok(out) => out,
-        Err(reason) => return count_delivery(counters, counted, Err(reason)),
-    };
-    let outcome = match (&out, departing.superframe) {
-        (Out::Superframes(queue), _) => {
-            write_tap(queue, departing.vnet, &[IoSlice::new(departing.frame)])
-        }
-        (_, None) if departing.vnet.needs_csum => {
-            // In a copy: the next port of a flood must see the frame as it came to know what is left to do for it.
-            finish.clear();
-            finish.extend_from_slice(departing.frame);
-            let completed = complete(finish, &departing.vnet);
-            completed
-                .map_err(|_| DropReason::PortRefused)
-                .and_then(|()| out.write(finish))
-        }
-        (_, None) => out.write(departing.frame),
-        (_, Some(superframe)) => {
-            finish.resize(superframe.split_len(0), 0);
-            let Ok(run) = superframe.split(departing.frame, &[], finish) else {
-                return count_delivery(counters, counted, Err(DropReason::PortRefused));
-            };
-            let segments = finish[..run.len].chunks(run.stride);
-            if departing.segments == run.count as u64 {
-                for segment in segments {
-                    count_delivery(counters, (1, segment.len() as u64), out.write(segment));
-                }
-                return;
+impl Delivery<'_> {
+    /// Hands a frame to a local port, doing in software what the port cannot, and counts the outcome.
+    pub(super) fn deliver(&mut self, port: &Port, departing: &Departing<'_>) {
+        let out = match way_out(port, self.worker, departing) {
+            Ok(out) => out,
+            Err(reason) => return self.conclude(port, departing, Err(reason)),
+        };
+        let outcome = match (&out, departing.superframe) {
+            (Out::Superframes(queue), _) => {
+                write_tap(queue, departing.vnet, &[IoSlice::new(departing.frame)])
             }
+            (_, None) if departing.vnet.needs_csum => {
+                // In a copy: the next port of a flood must see the frame as it came to know what is left to do for it.
+                self.finish.clear();
+                self.finish.extend_from_slice(departing.frame);
+                let completed = complete(self.finish, &departing.vnet);
+                completed
+                    .map_err(|_| DropReason::PortRefused)
+                    .and_then(|()| out.write(self.finish))
+            }
+            (_, None) => out.write(departing.frame),
+            (_, Some(superframe)) => {
+                self.finish.resize(superframe.split_len(0), 0);
+                match superframe.split(departing.frame, &[], self.finish) {
+                    Ok(run) => return self.deliver_segments((port, &out), departing, &run),
+                    Err(_) => Err(DropReason::PortRefused),
+                }
+            }
+        };
+        self.conclude(port, departing, outcome);
+    }
+
+    /// Writes what a superframe was split into, which lies in `finish`.
+    fn deliver_segments(
+        &mut self,
+        (port, out): (&Port, &Out<'_>),
+        departing: &Departing<'_>,
+        run: &Run,
+    ) {
+        let finish = std::mem::take(self.finish);
+        let segments = finish[..run.len].chunks(run.stride);
+        if departing.segments == run.count as u64 {
+            for frame in segments {
+                let segment = Departing {
+                    frame,
+                    segments: 1,
+                    ..*departing
+                };
+                self.conclude(port, &segment, out.write(frame));
+            }
+        } else {
             // One frame for the switch (a peer left it whole): one outcome, a loss if any part is lost.
-            segments
+            let outcome = segments
                 .map(|segment| out.write(segment))
-                .fold(Ok(()), Result::and)
+                .fold(Ok(()), Result::and);
+            self.conclude(port, departing, outcome);
         }
-    };
-    count_delivery(counters, counted, outcome);
+        *self.finish = finish;
+    }
+
+    /// Counts what became of a frame.
+    fn conclude(
+        &mut self,
+        port: &Port,
+        departing: &Departing<'_>,
+        outcome: Result<(), DropReason>,
+    ) {
+        let Departing {
+            frame,
+            segments,
+            mark,
+            ..
+        } = *departing;
+        let pieces = [frame];
+        let leaving = Leaving {
+            pieces: &pieces,
+            len: frame.len(),
+            frames: segments,
+            fate: fate_at(port, outcome),
+        };
+        self.recorder.leaves(port.id, mark, &leaving);
+        let counted = (segments, frame.len() as u64);
+        count_delivery(&port.counters[self.worker], counted, outcome);
+    }
 }
 
 /// Whether the port takes such a frame, as far as that can be told before it is tried.
@@ -241,6 +351,17 @@ impl Out<'_> {
                 .push(frame.to_vec())
                 .map_err(|_| DropReason::PortQueue),
         }
+    }
+}
+
+/// What became of a frame at a local port, for captures.
+pub(super) fn fate_at(port: &Port, outcome: Result<(), DropReason>) -> Fate {
+    match outcome {
+        Err(reason @ DropReason::PortMtu) => Fate::Dropped {
+            reason,
+            limit: port.io.mtu().map(|mtu| mtu as u32),
+        },
+        other => other.into(),
     }
 }
 
@@ -319,6 +440,11 @@ pub(super) fn source_port(topology: &Topology, socket: usize) -> u16 {
             first.saturating_add(socket as u16)
         }
     }
+}
+
+fn departures<'a>(topology: &'a Topology, batch: Batch<'a>, source_port: u16) -> Departures<'a> {
+    let source = SocketAddr::new(topology.vtep.address, source_port);
+    Departures::new(topology, batch, source)
 }
 
 /// How what goes through a tunnel leaves.

@@ -1,5 +1,6 @@
 //! Into the switch from a TAP or a memory queue; and what is done with a decision, whencesoever the frame came.
 
+use super::capture::Fate;
 use super::history::{Happening, Place};
 use super::outbox::Held;
 use super::too_big::{is_oversize, longest};
@@ -21,6 +22,7 @@ impl Worker {
         let Some(port) = topology.port(id) else {
             return;
         };
+        self.recorder.begin_batch();
         while !self.outbox.is_full() {
             match read(port, self.index, self.outbox.room()) {
                 Ok((vnet, len)) => self.frame_from_port(&topology, port, (vnet, len), now_secs),
@@ -48,6 +50,7 @@ impl Worker {
         let room = self.outbox.room();
         let len = frame.len().min(room.len());
         room[..len].copy_from_slice(&frame[..len]);
+        self.recorder.begin_batch();
         self.frame_from_port(&topology, port, (VnetHeader::NONE.emit(), len), now_secs);
         self.flush(&topology);
     }
@@ -61,8 +64,21 @@ impl Worker {
     ) {
         match self.take_in(topology, port, read) {
             Ok(held) => self.send_on(topology, port, held, now_secs),
-            Err((reason, frames)) => port.counters[self.index].drops.add(reason, frames),
+            Err((reason, frames)) => self.refuse_frame(port, reason, frames),
         }
+    }
+
+    /// Counts frames that entered at `port` as dropped there.
+    pub(super) fn refuse_frame(&mut self, port: &Port, reason: DropReason, frames: u64) {
+        let fate = match reason {
+            DropReason::PortOversize => Fate::Dropped {
+                reason,
+                limit: port.io.mtu().map(|mtu| mtu as u32),
+            },
+            _ => Fate::dropped(reason),
+        };
+        self.recorder.decide((port.id, frames), fate, &[]);
+        port.counters[self.index].drops.add(reason, frames);
     }
 
     /// Counts a frame that has been read and says what it is, as it goes on; or why it does not, and for how many frames.
@@ -76,6 +92,7 @@ impl Worker {
         let counters = &port.counters[self.index];
         let vnet = VnetHeader::read(&vnet).ok();
         let mut held = self.outbox.hold(len, vnet.unwrap_or(VnetHeader::NONE));
+        held.mark = self.recorder.frame_enters(port, self.outbox.frame(&held));
         let sound = vnet.is_some() && self.examine(&mut held);
         counters.rx_frames.add(held.segments);
         counters.rx_bytes.add(len as u64);
@@ -118,8 +135,7 @@ impl Worker {
     fn send_on(&mut self, topology: &Topology, port: &Port, mut frame: Held, now_secs: u32) {
         let network = &topology.networks[port.network];
         let Some(ethernet) = Ethernet::new(self.outbox.frame(&frame)) else {
-            let drops = &port.counters[self.index].drops;
-            return drops.add(DropReason::TooShortInner, frame.segments);
+            return self.refuse_frame(port, DropReason::TooShortInner, frame.segments);
         };
         let decision = network.bridge.forward(&port.member, &ethernet, now_secs);
         let src = ethernet.src();
@@ -169,6 +185,9 @@ impl Worker {
         segments: u64,
         mut emit: impl FnMut(&mut Self, &Port),
     ) {
+        if self.recorder.is_on() {
+            self.record_verdict(topology, ingress, verdict, segments);
+        }
         let network = &topology.networks[ingress.network];
         let own = &network.counters[self.index];
         let drops = &ingress.counters[self.index].drops;

@@ -16,7 +16,6 @@ use super::Inner;
 use super::topology::{PortIo, Topology};
 use crate::config::{NetworkSpec, TunnelKey};
 use crate::switch::PortId;
-use crate::wire::ecn::Ecn;
 
 /// A sender without a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub(crate) struct Parked {
     pub(crate) stranger: Stranger,
     pub(crate) source: SocketAddr,
     pub(crate) udp_port: u16,
-    pub(crate) ecn: Ecn,
+    pub(crate) tos: u8,
     pub(crate) bytes: Vec<u8>,
 }
 

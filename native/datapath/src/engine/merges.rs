@@ -7,7 +7,8 @@
 
 use std::io::IoSlice;
 
-use super::egress::{self, Departing};
+use super::capture::{Leaving, Mark};
+use super::egress::{self, Delivery, Departing};
 use super::topology::{Port, PortIo, Topology};
 use super::worker::Worker;
 use crate::counter::DropReason;
@@ -65,12 +66,14 @@ pub(super) struct Arrived<'r, R> {
     pub(super) undone: VnetHeader,
     /// ECN of the IP header of the datagram.
     pub(super) outer_ecn: Ecn,
+    /// What captures know it by.
+    pub(super) mark: Mark,
 }
 
 /// Superframes in the making. Empty between batches.
 #[derive(Default)]
 pub(super) struct Merges {
-    open: Vec<(PortId, Merge)>,
+    open: Vec<(PortId, Merge, Mark)>,
     /// Written ones, for their memory.
     spare: Vec<Merge>,
 }
@@ -86,12 +89,20 @@ impl Worker {
         let at = arrived.at;
         if let PortIo::Tap { tap, .. } = &port.io
             && tap.vnet_hdr
-            && self.merge(topology, (tunnel, port, tap), (&*arrived.received, at))
+            && self.merge(topology, (tunnel, port, tap), arrived)
         {
             return;
         }
-        let departing = departing(port, arrived.received.bytes(at), &arrived.undone);
-        egress::deliver(port, self.index, &departing, &mut self.finish);
+        let departing = Departing {
+            mark: arrived.mark,
+            ..departing(port, arrived.received.bytes(at), &arrived.undone)
+        };
+        let mut delivery = Delivery {
+            worker: self.index,
+            finish: &mut self.finish,
+            recorder: &mut self.recorder,
+        };
+        delivery.deliver(port, &departing);
     }
 
     /// Writes every superframe in the making. `received` is what their pieces point into.
@@ -106,11 +117,12 @@ impl Worker {
         &mut self,
         topology: &Topology,
         (tunnel, port, tap): (&Port, &Port, &Tap),
-        (received, at): (&R, Piece),
+        arrived: &Arrived<'_, R>,
     ) -> bool {
+        let (received, at) = (&*arrived.received, arrived.at);
         let frame = received.bytes(at);
         let Some(segment) = Segment::examine(frame) else {
-            while let Some(i) = self.merges.open.iter().position(|(id, _)| *id == port.id) {
+            while let Some(i) = self.merges.open.iter().position(|(id, ..)| *id == port.id) {
                 self.write_merge(topology, i, received);
             }
             return false;
@@ -119,12 +131,15 @@ impl Worker {
             tunnel.health.note_unfinished(segment.is_partial());
         }
         for i in 0..self.merges.open.len() {
-            let (id, merge) = &mut self.merges.open[i];
+            let (id, merge, mark) = &mut self.merges.open[i];
             if *id != port.id {
                 continue;
             }
             match merge.offer(&segment, frame, at) {
-                Offer::Joined => return true,
+                Offer::Joined => {
+                    mark.join(arrived.mark);
+                    return true;
+                }
                 Offer::Foreign => {}
                 Offer::Breaks => {
                     self.write_merge(topology, i, received);
@@ -153,13 +168,13 @@ impl Worker {
                 None => return false,
             },
         };
-        self.merges.open.push((port.id, merge));
+        self.merges.open.push((port.id, merge, arrived.mark));
         true
     }
 
     /// Writes one superframe, or the one frame that it has remained, and counts the outcome.
     fn write_merge<R: Received>(&mut self, topology: &Topology, index: usize, received: &R) {
-        let (id, mut merge) = self.merges.open.remove(index);
+        let (id, mut merge, mark) = self.merges.open.remove(index);
         if let Some(port) = topology.port(id)
             && let PortIo::Tap { tap, .. } = &port.io
         {
@@ -168,6 +183,9 @@ impl Worker {
             } else {
                 write(tap, self.index, &mut merge, received)
             };
+            if self.recorder.is_on() {
+                self.record_merge(port, (&merge, mark), (received, outcome));
+            }
             let counted = (merge.segments() as u64, merge.frames_len() as u64);
             egress::count_delivery(&port.counters[self.index], counted, outcome);
         }
@@ -198,6 +216,32 @@ pub(super) fn departing<'a>(port: &Port, frame: &'a [u8], undone: &VnetHeader) -
         vnet,
         superframe,
         segments: 1,
+        mark: Mark::NONE,
+    }
+}
+
+impl Worker {
+    /// Tells the captures what left, or should have.
+    fn record_merge<R: Received>(
+        &mut self,
+        port: &Port,
+        (merge, mark): (&Merge, Mark),
+        (received, outcome): (&R, Result<(), DropReason>),
+    ) {
+        let mut pieces: Vec<&[u8]> = Vec::with_capacity(merge.segments() + 1);
+        if merge.segments() == 1 {
+            pieces.push(received.bytes(merge.frame()));
+        } else {
+            pieces.push(merge.headers());
+            pieces.extend(merge.payloads().iter().map(|&at| received.bytes(at)));
+        }
+        let leaving = Leaving {
+            pieces: &pieces,
+            len: pieces.iter().map(|piece| piece.len()).sum(),
+            frames: merge.segments() as u64,
+            fate: egress::fate_at(port, outcome),
+        };
+        self.recorder.leaves(port.id, mark, &leaving);
     }
 }
 

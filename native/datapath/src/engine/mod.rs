@@ -12,6 +12,7 @@
 
 mod apply;
 mod bucket;
+mod capture;
 pub mod capture_filter;
 mod congestion;
 mod decap;
@@ -38,6 +39,7 @@ pub mod trace;
 mod worker;
 
 pub use apply::ApplyReport;
+pub use capture::{CaptureSpec, CaptureStatus, Side};
 pub use report::{
     Counters, DropCounts, FdbLine, FdbPlace, FrameCounts, NetworkReport, NoteCounts, PortReport,
     TapReport, WorkerReport,
@@ -57,6 +59,7 @@ use crate::io::tap::Tap;
 use crate::switch::Origin;
 
 use apply::{Carried, PortIds, Previous};
+use capture::Captures;
 use history::{History, Line};
 use keeper::{LearnedVteps, Request};
 use outbox::MAX_FRAME;
@@ -76,6 +79,7 @@ struct Inner {
     view: ArcSwapOption<View>,
     events: Arc<EventRing>,
     history: Arc<History>,
+    captures: Captures,
     epoch: Instant,
 }
 
@@ -104,6 +108,7 @@ impl Datapath {
             view: ArcSwapOption::empty(),
             events: Arc::default(),
             history: Arc::default(),
+            captures: Captures::default(),
             epoch: Instant::now(),
         }))
     }
@@ -308,6 +313,44 @@ impl Datapath {
         self.0.history.since(from_seq)
     }
 
+    /// Begins a capture: pcapng to whoever connects to the spec's socket. Errors: `BAD_VALUE` if nothing runs, there is no
+    /// such network or port, or nothing is to be kept of a packet; `BAD_FILTER`, `TOO_MANY_CAPTURES`, `NO_FILES`, `IO`.
+    pub fn capture(&self, spec: &CaptureSpec) -> Result<CaptureStatus, Error> {
+        let refused = |subject: String, detail: &str| {
+            Err(Error::new(ErrorCode::BadValue, subject).with_detail(detail))
+        };
+        let state = self.0.lock();
+        let (Some(running), Some(topology)) = (&state.running, self.0.topology()) else {
+            return refused("capture".into(), "nothing runs");
+        };
+        let mut networks = topology.networks.iter();
+        if let Some(name) = &spec.network
+            && !networks.any(|n| n.spec.name == *name)
+        {
+            return refused(format!("network {name}"), "there is none");
+        }
+        let is_local = |p: &topology::Port| !matches!(p.io, PortIo::Tunnel(_));
+        if let Some(name) = &spec.port
+            && !topology
+                .present_ports()
+                .any(|p| is_local(p) && *p.name == **name)
+        {
+            return refused(format!("port {name}"), "there is none");
+        }
+        let captures = &self.0.captures;
+        captures.begin(spec, (Arc::downgrade(&self.0), running.crew()))
+    }
+
+    /// Captures that run.
+    pub fn captures(&self) -> Vec<CaptureStatus> {
+        self.0.captures.list()
+    }
+
+    /// Ends a capture soon: its reader gets what there is, and the statistics. Whether there was one of this number.
+    pub fn end_capture(&self, id: u32) -> bool {
+        self.0.captures.end(id)
+    }
+
     /// Stops and joins the workers and closes everything. TAP devices stay. May be called any number of times.
     pub fn stop(&self) {
         let running = {
@@ -316,6 +359,7 @@ impl Datapath {
             self.0.events.on_wake(None);
             state.running.take()
         };
+        self.0.captures.end_all();
         if let Some(running) = running {
             running.stop();
         }

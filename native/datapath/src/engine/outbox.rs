@@ -10,6 +10,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::capture::Mark;
 use super::outer::{OuterHeader, OuterRule};
 use crate::counter::DropReason;
 use crate::io::underlay::{Part, Transmit};
@@ -31,6 +32,8 @@ pub(crate) struct Held {
     pub(crate) superframe: Option<Superframe>,
     /// Frames that it counts for.
     pub(crate) segments: u64,
+    /// What captures know it by.
+    pub(super) mark: Mark,
     /// PCP of the VLAN tag that it came with, which may have been stripped since.
     pcp: Option<u8>,
     /// Its datagrams, once built, and the VNI in them.
@@ -89,6 +92,9 @@ pub(crate) struct Injecting<'a> {
 /// A frame for the injector.
 pub(crate) struct Injected {
     pub(crate) head: Head,
+    /// What the head says.
+    pub(super) header: OuterHead,
+    pub(super) mark: Mark,
     offset: usize,
     len: usize,
     /// The tunnel.
@@ -98,11 +104,34 @@ pub(crate) struct Injected {
     pub(crate) bytes: u64,
 }
 
+/// The frame whose datagrams a part is.
+#[derive(Clone, Copy)]
+pub(super) struct Sender {
+    pub(super) mark: Mark,
+    /// Where it lies in the arena.
+    pub(super) offset: usize,
+    pub(super) len: usize,
+}
+
+/// What one socket is to send.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    pub(crate) socket: usize,
+    pub(crate) arena: &'a [u8],
+    pub(crate) parts: &'a [Part],
+    /// By part; empty unless they are kept.
+    pub(super) senders: &'a [Sender],
+    pub(crate) transmits: &'a [Transmit],
+}
+
 /// The arena, and what to send from it.
 pub(crate) struct Outbox {
     arena: Vec<u8>,
     used: usize,
     parts: Vec<Part>,
+    /// Whose datagrams each part is, if that is kept.
+    senders: Vec<Sender>,
+    pub(super) keeps_senders: bool,
     /// One queue per source-port socket.
     queues: Vec<Vec<Transmit>>,
     /// Frames for the injector, in order. They leave before all runs.
@@ -134,6 +163,8 @@ impl Outbox {
             arena: vec![0; ARENA_LEN],
             used: 0,
             parts: Vec::new(),
+            senders: Vec::new(),
+            keeps_senders: false,
             queues: Vec::new(),
             injected: Vec::new(),
             only_sockets: false,
@@ -166,6 +197,7 @@ impl Outbox {
             vnet,
             superframe: None,
             segments: 1,
+            mark: Mark::NONE,
             pcp: tag.map(|tag| tag.pcp),
             built: None,
             entropy: None,
@@ -230,6 +262,11 @@ impl Outbox {
                 },
                 stride: built.stride,
                 count,
+                sender: Sender {
+                    mark: held.mark,
+                    offset: held.offset,
+                    len: held.len,
+                },
             };
             self.push(socket, run, (route, outer), style.gso);
             first += count;
@@ -268,6 +305,8 @@ impl Outbox {
         let repeated = held.superframe.map_or(0, |s| s.header_len());
         self.injected.push(Injected {
             head,
+            header,
+            mark: held.mark,
             offset: held.offset,
             len: held.len,
             port: route.port,
@@ -299,15 +338,22 @@ impl Outbox {
         }
     }
 
-    /// Hands every queue that has something to `send` (socket, arena, parts, batch), then starts afresh.
-    pub(crate) fn flush(&mut self, mut send: impl FnMut(usize, &[u8], &[Part], &[Transmit])) {
+    /// Hands every queue that has something to `send`, then starts afresh.
+    pub(crate) fn flush(&mut self, mut send: impl FnMut(Batch<'_>)) {
         for (socket, queue) in self.queues.iter_mut().enumerate() {
             if !queue.is_empty() {
-                send(socket, &self.arena, &self.parts, queue);
+                send(Batch {
+                    socket,
+                    arena: &self.arena,
+                    parts: &self.parts,
+                    senders: &self.senders,
+                    transmits: queue,
+                });
                 queue.clear();
             }
         }
         self.parts.clear();
+        self.senders.clear();
         self.open = None;
         self.only_sockets = false;
         self.used = 0;
@@ -365,6 +411,7 @@ impl Outbox {
             return;
         }
         let start = self.parts.len() as u32;
+        self.keep_sender(&run);
         self.parts.push(run.part);
         self.queues[socket].push(Transmit {
             destination: route.destination,
@@ -406,7 +453,14 @@ impl Outbox {
         last.segment_size = stride as u16;
         last.datagrams += run.count as u32;
         last.bytes += run.part.len;
+        self.keep_sender(run);
         true
+    }
+
+    fn keep_sender(&mut self, run: &Run) {
+        if self.keeps_senders {
+            self.senders.push(run.sender);
+        }
     }
 }
 
@@ -415,6 +469,7 @@ struct Run {
     part: Part,
     stride: usize,
     count: usize,
+    sender: Sender,
 }
 
 /// Largest frame a TAP hands over: 64 KB of payload behind one set of headers.

@@ -28,14 +28,36 @@ impl View {
 
 /// The threads.
 pub(super) struct Running {
-    posts: Vec<Post>,
+    posts: Crew,
     threads: Vec<JoinHandle<()>>,
 }
 
+/// How the workers are reached.
+#[derive(Clone, Default)]
+pub(super) struct Crew(Vec<Post>);
+
 /// Where a worker gets its commands.
+#[derive(Clone)]
 struct Post {
     commands: Sender<Command>,
     waker: Arc<Waker>,
+}
+
+impl Crew {
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells a worker something.
+    pub(super) fn tell(&self, worker: usize, command: Command) {
+        let Some(post) = self.0.get(worker) else {
+            return;
+        };
+        // A worker that has ended by a defect has said so in an event.
+        let _ = post.commands.send(command);
+        post.waker.wake();
+    }
 }
 
 impl Running {
@@ -43,7 +65,7 @@ impl Running {
     pub(super) fn start(view: &View, datapath: Weak<Inner>) -> Result<Self, Error> {
         let (requests, asked) = keeper::requests();
         let mut running = Self {
-            posts: Vec::new(),
+            posts: Crew::default(),
             threads: Vec::new(),
         };
         let mut workers = Vec::new();
@@ -61,7 +83,7 @@ impl Running {
                 view.topology.clone(),
                 posts,
             )?);
-            running.posts.push(Post { commands, waker });
+            running.posts.0.push(Post { commands, waker });
         }
         drop(requests);
         for (index, worker) in workers.into_iter().enumerate() {
@@ -75,12 +97,12 @@ impl Running {
 
     /// Tells a worker something.
     pub(super) fn tell(&self, worker: usize, command: Command) {
-        let Some(post) = self.posts.get(worker) else {
-            return;
-        };
-        // A worker that has ended by a defect has said so in an event.
-        let _ = post.commands.send(command);
-        post.waker.wake();
+        self.posts.tell(worker, command);
+    }
+
+    /// How the workers are reached by others.
+    pub(super) fn crew(&self) -> Crew {
+        self.posts.clone()
     }
 
     /// Gives every worker the new picture and waits until none uses the old one.
@@ -96,7 +118,7 @@ impl Running {
             );
         }
         drop(done);
-        for _ in &self.posts {
+        for _ in 0..self.posts.len() {
             if dones.recv_timeout(SWAP_LIMIT).is_err() {
                 // A worker that ended by a defect; its `fatal` event is on the way.
                 return;

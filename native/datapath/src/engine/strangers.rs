@@ -12,8 +12,12 @@ use crate::wire::vxlan;
 
 impl Worker {
     /// A datagram whose sender has no tunnel: dropped in a closed network, parked in an open one.
-    pub(super) fn stranger(&mut self, network: &Network, arrival: &Arrival, bytes: &[u8]) {
-        let drops = &network.counters[self.index].drops;
+    pub(super) fn stranger(
+        &mut self,
+        topology: &Topology,
+        network: &Network,
+        (arrival, bytes): (&Arrival, &[u8]),
+    ) {
         let frame = &bytes[vxlan::HEADER_LEN..];
         let refusal = match check_stranger(&self.topology, network, arrival, frame) {
             Err(reason) => reason,
@@ -26,7 +30,7 @@ impl Worker {
                     },
                     source: arrival.source,
                     udp_port: arrival.udp_port,
-                    ecn: arrival.ecn,
+                    tos: arrival.tos,
                     bytes: bytes.to_vec(),
                 };
                 if self.posts.parking.park(self.index, parked) {
@@ -35,7 +39,7 @@ impl Worker {
                 DropReason::VtepLimit
             }
         };
-        drops.add(refusal, 1);
+        self.refuse_in_network(topology, network, refusal);
     }
 
     /// Sends on what has waited for a tunnel that is there now. Must precede any other datagram after a swap.
@@ -59,9 +63,10 @@ impl Worker {
     }
 
     fn resume(&mut self, topology: &Topology, released: Vec<Parked>, now_secs: u32) {
+        self.recorder.begin_batch();
         for mut parked in released {
             let mut arrival = Arrival::of(parked.source, parked.udp_port);
-            arrival.ecn = parked.ecn;
+            arrival.tos = parked.tos;
             arrival.parked = true;
             let at = whole(&parked.bytes);
             let mut sitting = Sitting::new(topology, now_secs);

@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 use std::sync::mpsc::Sender;
 
-use super::egress::{Departing, deliver};
+use super::capture::Fate;
+use super::egress::{Delivery, Departing};
 use super::outbox::Held;
 use super::topology::{Network, Port, PortIo, Topology};
 use super::worker::{EventKind, Worker};
@@ -16,7 +17,6 @@ use crate::note::Note;
 use crate::switch::neighbor::{self, Claim, Handling, NOTICE_LEN, Notice};
 use crate::switch::{Neighbors, Verdict};
 use crate::wire::ethernet::Ethernet;
-use crate::wire::vnet::VnetHeader;
 
 /// Neighbors of one network that its stations are to hear of.
 pub(crate) struct News {
@@ -80,6 +80,9 @@ impl Worker {
                 if !port.health.answered.take(now_us) {
                     return Some(Verdict::Drop(DropReason::ArpRateLimited));
                 }
+                let frames = held.segments;
+                self.recorder
+                    .decide((port.id, frames), Fate::Answered(note), &[]);
                 self.send_notice(network, port, (&notice, note));
                 // Last, so that whoever reads where the question went also reads the answer.
                 network.counters[self.index].consumed.add(held.segments);
@@ -91,6 +94,7 @@ impl Worker {
     /// Tells the local ports of a network, but for an owner's own, of neighbors that have changed; then says it is done.
     pub(super) fn announce(&mut self, news: &News, done: &Sender<()>) {
         let topology = self.topology.clone();
+        self.recorder.begin_batch();
         if let Some(network) = topology.networks.get(news.network).filter(|n| n.spec.up) {
             for neighbor in &news.neighbors {
                 let notice = Notice::announcement(neighbor);
@@ -118,13 +122,14 @@ impl Worker {
         let len = notice.emit(&mut frame);
         // In this order, so that whoever reads what left also reads whence it came.
         network.counters[self.index].generated.add(1);
-        let departing = Departing {
-            frame: &frame[..len],
-            vnet: VnetHeader::NONE,
-            superframe: None,
-            segments: 1,
+        let mark = self.recorder.frame_is_made(&frame[..len]);
+        let departing = Departing::finished(&frame[..len], mark);
+        let mut delivery = Delivery {
+            worker: self.index,
+            finish: &mut self.finish,
+            recorder: &mut self.recorder,
         };
-        deliver(port, self.index, &departing, &mut self.finish);
+        delivery.deliver(port, &departing);
         port.counters[self.index].notes.add(note, 1);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The answer is a frame that this host makes, sent out of the port where the offender came from and learned by nobody.
 
-use super::egress::{Departing, deliver};
+use super::capture::Fate;
+use super::egress::{Delivery, Departing};
 use super::outbox::Held;
 use super::topology::{Port, PortIo, Topology};
 use super::worker::Worker;
@@ -11,7 +12,6 @@ use crate::note::Note;
 use crate::offload::clamp_mss;
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::icmp::{self, Answer, V6_LEAST_MTU};
-use crate::wire::vnet::VnetHeader;
 use crate::wire::vxlan;
 use crate::wire::{ipv4, ipv6, udp};
 
@@ -46,6 +46,8 @@ impl Worker {
             }
             Err(reason) => {
                 counters.drops.add(reason, held.segments);
+                let limit = Some(target.health.path.limit());
+                self.refuse_copy(target, held, Fate::Dropped { reason, limit });
                 *narrowest = Some(narrowest.map_or(room, |narrowest| narrowest.min(room)));
                 return false;
             }
@@ -115,13 +117,14 @@ impl Worker {
         topology.networks[port.network].counters[self.index]
             .generated
             .add(1);
-        let departing = Departing {
-            frame: &message[..len],
-            vnet: VnetHeader::NONE,
-            superframe: None,
-            segments: 1,
+        let mark = self.recorder.frame_is_made(&message[..len]);
+        let departing = Departing::finished(&message[..len], mark);
+        let mut delivery = Delivery {
+            worker: self.index,
+            finish: &mut self.finish,
+            recorder: &mut self.recorder,
         };
-        deliver(port, self.index, &departing, &mut self.finish);
+        delivery.deliver(port, &departing);
         notes.add(sent, 1);
         if sent == Note::Ptb6Sent && told_more {
             notes.add(Note::Ptb6Least, 1);

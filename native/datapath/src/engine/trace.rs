@@ -61,7 +61,7 @@ pub(super) fn trace(
             tos,
         } => {
             let mut arrival = Arrival::of(*source, *udp_port);
-            arrival.ecn = Ecn::of(*tos);
+            arrival.tos = *tos;
             tracer.datagram(topology, &arrival, bytes)
         }
     };
@@ -151,7 +151,7 @@ impl Tracer {
         self.look_at(network, DropReason::VniDown)?;
         if let Some(tunnel) = sitting.tunnel(network, arrival) {
             self.note(sender_step(remote, tunnel).came_to(Outcome::Peer));
-            return self.frame_from_tunnel(topology, tunnel, (arrival.ecn, header, bytes));
+            return self.frame_from_tunnel(topology, tunnel, (Ecn::of(arrival.tos), header, bytes));
         }
         let frame = &bytes[vxlan::HEADER_LEN..];
         if let Err(reason) = check_stranger(topology, network, arrival, frame) {
@@ -186,7 +186,7 @@ impl Tracer {
             return Err(Ending::Drop(DropReason::VtepLimit));
         };
         self.note(sender_step(remote, tunnel).came_to(Outcome::New));
-        self.frame_from_tunnel(then, tunnel, (arrival.ecn, header, bytes))
+        self.frame_from_tunnel(then, tunnel, (Ecn::of(arrival.tos), header, bytes))
     }
 
     fn frame_from_tunnel(

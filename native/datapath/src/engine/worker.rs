@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver as CommandReceiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
+use super::capture::{CaptureSlot, Intake, Lost, Recorder};
 use super::history::History;
 use super::keeper::{Parking, Stranger};
 use super::load::Load;
@@ -35,6 +36,13 @@ pub(crate) enum Command {
     Inject { port: PortId, frame: Vec<u8> },
     /// Stations are to hear of neighbors; `done` is told when they have.
     Announce { news: News, done: Sender<()> },
+    /// A capture begins.
+    Capture(CaptureSlot, Box<Intake>),
+    /// It ends; `done` is told what was lost of it.
+    EndCapture {
+        slot: CaptureSlot,
+        done: Sender<Lost>,
+    },
     /// This sender has its tunnel now, or will get none.
     Answered(Stranger),
     /// End.
@@ -83,6 +91,7 @@ pub(crate) struct Worker {
     /// Where a frame is finished in software for a port without offloads.
     pub(super) finish: Vec<u8>,
     pub(super) merges: Merges,
+    pub(super) recorder: Recorder,
     pub(super) limiter: EventLimiter,
     pub(super) posts: Posts,
     poller: Poller,
@@ -126,6 +135,7 @@ impl Worker {
             send_scratch: TxScratch::new(),
             finish: Vec::new(),
             merges: Merges::default(),
+            recorder: Recorder::new(index),
             limiter: EventLimiter::default(),
             posts,
             poller: Poller::new()?,
@@ -238,6 +248,7 @@ impl Worker {
             match self.posts.commands.try_recv() {
                 Ok(Command::Swap { topology, done }) => {
                     self.topology = topology;
+                    self.recorder.look_at(&self.topology);
                     if let Err(error) = self.watch_sources() {
                         let detail = format!("worker {}: {error}", self.index);
                         self.shared.events.push(Event::Fatal { detail });
@@ -248,6 +259,15 @@ impl Worker {
                 }
                 Ok(Command::Inject { port, frame }) => self.inject(port, &frame, self.secs(now)),
                 Ok(Command::Announce { news, done }) => self.announce(&news, &done),
+                Ok(Command::Capture(slot, intake)) => {
+                    self.recorder.add(slot, intake, &self.topology);
+                    self.outbox.keeps_senders = true;
+                }
+                Ok(Command::EndCapture { slot, done }) => {
+                    // Nobody listens any more if the writer gave up waiting.
+                    let _ = done.send(self.recorder.remove(slot));
+                    self.outbox.keeps_senders = self.recorder.is_on();
+                }
                 Ok(Command::Answered(stranger)) => self.answered(&stranger, self.secs(now)),
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,

@@ -45,12 +45,12 @@ proptest! {
         }
         let mut left: Vec<(Marked, OuterHeader)> = Vec::new();
         let mut runs = 0;
-        outbox.flush(|_, arena, parts, batch| {
-            runs = batch.len();
-            for transmit in batch {
+        outbox.flush(|batch| {
+            runs = batch.transmits.len();
+            for transmit in batch.transmits {
                 let outer = OuterHeader { ttl: transmit.ttl, tos: transmit.tos };
-                for part in &parts[transmit.parts.start as usize..transmit.parts.end as usize] {
-                    let datagram = &arena[part.offset as usize..][..part.len as usize];
+                for part in &batch.parts[transmit.parts.start as usize..transmit.parts.end as usize] {
+                    let datagram = &batch.arena[part.offset as usize..][..part.len as usize];
                     left.push((marked(&datagram[8..]), outer));
                 }
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Ending, Kind, Outcome, Step, TracedCopy, TracedOuter, Tracer, Way};
 use crate::config::TunnelKey;
 use crate::counter::DropReason;
+use crate::engine::capture::Mark;
 use crate::engine::egress::{self, Departing};
 use crate::engine::merges::departing;
 use crate::engine::path_mtu::UNLIMITED;
@@ -345,12 +346,7 @@ fn datagram(
 /// A copy out of a local port.
 fn local(port: &Port, frame: &[u8], is_from_here: bool) -> TracedCopy {
     let departing = match is_from_here {
-        true => Departing {
-            frame,
-            vnet: VnetHeader::NONE,
-            superframe: None,
-            segments: 1,
-        },
+        true => Departing::finished(frame, Mark::NONE),
         false => departing(port, frame, &VnetHeader::NONE),
     };
     TracedCopy {

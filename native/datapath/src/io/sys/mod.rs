@@ -13,6 +13,7 @@ pub(super) mod send;
 pub(super) mod slots;
 pub(super) mod sockaddr;
 pub(super) mod socket;
+pub(super) mod stream;
 
 use crate::error::{Error, ErrorCode};
 

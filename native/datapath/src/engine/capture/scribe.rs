@@ -1,0 +1,226 @@
+//! From records to blocks of pcapng.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::names::Names;
+use super::record::{Form, Place, Record};
+use super::session::Session;
+use super::words::Told;
+use crate::engine::topology::Topology;
+use crate::switch::PortId;
+use crate::wire::pcapng::{
+    ByteOrder, Custom, Direction, EnhancedPacket, InterfaceDescription, InterfaceStatistics,
+    LinkType, Resolution, SectionHeader,
+};
+use crate::wire::vxlan::UDP_PORT;
+
+/// The section of one capture in the making.
+pub(super) struct Scribe {
+    session: Arc<Session>,
+    names: Names,
+    interfaces: Vec<Interface>,
+    /// By place and whether above Ethernet; an index into `interfaces`.
+    known: HashMap<(Option<PortId>, bool), usize>,
+    comment: String,
+    pairs: String,
+    packet: Vec<u8>,
+}
+
+/// What the section says of an interface at its end.
+pub(super) struct Interface {
+    pub(super) name: String,
+    written: u64,
+    lost: u64,
+    pub(super) drops: Vec<String>,
+}
+
+impl Scribe {
+    pub(super) fn new(session: Arc<Session>) -> Self {
+        Self {
+            session,
+            names: Names::default(),
+            interfaces: Vec::new(),
+            known: HashMap::new(),
+            comment: String::new(),
+            pairs: String::new(),
+            packet: Vec::new(),
+        }
+    }
+
+    /// What there is to see now.
+    pub(super) fn look_at(&mut self, topology: &Arc<Topology>) {
+        if self.names.look_at(topology) {
+            // A number may stand for another port now.
+            self.known.clear();
+        }
+    }
+
+    /// Begins the section.
+    pub(super) fn begin(&self, topology: &Topology, out: &mut Vec<u8>) {
+        let hints = decode_hints(topology);
+        let hints: Vec<&str> = hints.iter().map(String::as_str).collect();
+        SectionHeader {
+            hardware: Some(std::env::consts::ARCH),
+            os: Some(std::env::consts::OS),
+            application: Some(concat!("vswitchd ", env!("CARGO_PKG_VERSION"))),
+            comments: &hints,
+        }
+        .encode(ByteOrder::NATIVE, out);
+    }
+
+    /// Appends a packet, of which `kept` was kept, and its interface before it if it is the first there.
+    pub(super) fn write(&mut self, record: &Record, kept: &[u8], out: &mut Vec<u8>) {
+        let key = match record.place {
+            Place::Port(id) => Some(id),
+            Place::Underlay => None,
+        };
+        let interface = self.interface((key, record.is_outer()), out);
+        self.interfaces[interface].written += 1;
+        let told = Told {
+            record,
+            bytes: kept,
+            names: &self.names,
+        };
+        told.comment(&mut self.comment);
+        told.pairs(&mut self.pairs);
+        self.packet.clear();
+        let mut wire_len = record.len;
+        if let Form::Datagram(envelope) = &record.form {
+            envelope.emit(record.len as usize, kept, &mut self.packet);
+            wire_len = wire_len.saturating_add(self.packet.len() as u32);
+        }
+        self.packet.extend_from_slice(kept);
+        self.packet.truncate(self.session.snaplen as usize);
+        EnhancedPacket {
+            interface: interface as u32,
+            time: record.at,
+            wire_len,
+            bytes: &self.packet,
+            direction: Some(match record.is_outbound {
+                true => Direction::Outbound,
+                false => Direction::Inbound,
+            }),
+            packet_id: Some(record.mark.id),
+            drop_count: None,
+            comments: &[&self.comment],
+            custom: &[Custom {
+                enterprise: EXAMPLE_ENTERPRISE,
+                text: &self.pairs,
+            }],
+        }
+        .encode(ByteOrder::NATIVE, out);
+    }
+
+    /// The interface of a place, described to the reader when it is new.
+    pub(super) fn interface(&mut self, key: (Option<PortId>, bool), out: &mut Vec<u8>) -> usize {
+        if let Some(&known) = self.known.get(&key) {
+            return known;
+        }
+        let (name, description) = self.described(key);
+        let same = self.interfaces.iter().position(|i| i.name == name);
+        let index = same.unwrap_or_else(|| {
+            let filter = self.session.filter_text();
+            InterfaceDescription {
+                link_type: if key.1 {
+                    LinkType::RawIp
+                } else {
+                    LinkType::Ethernet
+                },
+                snaplen: self.session.snaplen,
+                resolution: Resolution::Nanos,
+                name: Some(&name),
+                description: Some(&description),
+                filter,
+                os: None,
+                comments: &[],
+            }
+            .encode(ByteOrder::NATIVE, out);
+            self.interfaces.push(Interface {
+                name,
+                written: 0,
+                lost: 0,
+                drops: Vec::new(),
+            });
+            self.interfaces.len() - 1
+        });
+        self.known.insert(key, index);
+        index
+    }
+
+    /// Whether the port is spoken of above Ethernet alone.
+    pub(super) fn is_outer_only(&self, port: Option<PortId>) -> bool {
+        self.known.contains_key(&(port, true)) && !self.known.contains_key(&(port, false))
+    }
+
+    pub(super) fn interface_mut(&mut self, index: usize) -> &mut Interface {
+        &mut self.interfaces[index]
+    }
+
+    /// Counts packets of a place that were lost.
+    pub(super) fn lose(&mut self, key: (Option<PortId>, bool), lost: u64, out: &mut Vec<u8>) {
+        let index = self.interface(key, out);
+        self.interfaces[index].lost += lost;
+    }
+
+    /// Ends the section: a block of statistics for each interface.
+    pub(super) fn end(&self, started: u64, now: u64, out: &mut Vec<u8>) {
+        for (index, interface) in self.interfaces.iter().enumerate() {
+            let drops: Vec<&str> = interface.drops.iter().map(String::as_str).collect();
+            InterfaceStatistics {
+                interface: index as u32,
+                time: now,
+                start: Some(started),
+                end: Some(now),
+                received: Some(interface.written + interface.lost),
+                dropped: Some(interface.lost),
+                comments: &drops,
+            }
+            .encode(ByteOrder::NATIVE, out);
+        }
+    }
+
+    fn described(&self, (port, is_outer): (Option<PortId>, bool)) -> (String, String) {
+        let Some(id) = port else {
+            let description = "Datagrams that reached no tunnel of any network; their headers are made anew from what the sockets say";
+            return ("underlay".into(), description.into());
+        };
+        let Some(name) = self.names.port(id) else {
+            return (format!("#{}", id.get()), "A port that is no more".into());
+        };
+        let (network, port, vni) = (&name.network, &name.port, name.vni);
+        match (name.is_tunnel, is_outer) {
+            (false, _) => (
+                format!("{network}/{port} (VNI {vni})"),
+                format!("Port {port} of network {network}: frames into the switch and out of it"),
+            ),
+            (true, false) => (
+                format!("{network}/{port} (VNI {vni})"),
+                format!(
+                    "Tunnel of network {network} to VTEP {port}: frames out of datagrams and into them"
+                ),
+            ),
+            (true, true) => (
+                format!("{network}/{port} outer (VNI {vni})"),
+                format!(
+                    "Tunnel of network {network} to VTEP {port}: datagrams; their headers are made anew from what the sockets say"
+                ),
+            ),
+        }
+    }
+}
+
+/// How to have datagrams on other UDP ports decoded.
+fn decode_hints(topology: &Topology) -> Vec<String> {
+    let ports = topology.networks.iter().map(|n| n.spec.udp_port);
+    let mut ports: Vec<u16> = ports.filter(|&port| port != UDP_PORT).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+        .iter()
+        .map(|port| format!("VXLAN on UDP port {port}: tshark -d udp.port=={port},vxlan"))
+        .collect()
+}
+
+/// The number that RFC 5612 keeps for documentation: vswitchd has none of its own.
+const EXAMPLE_ENTERPRISE: u32 = 32473;

@@ -1,0 +1,208 @@
+//! What a record says, in words for people and as pairs for programs.
+
+use std::fmt::{self, Display, Write};
+
+use super::names::Names;
+use super::record::{Fate, Form, Place, Record};
+use crate::counter::DropReason;
+use crate::switch::{FloodClass, Origin, PortId};
+use crate::wire::ethernet::Ethernet;
+use crate::wire::mac::MacAddr;
+use crate::wire::vxlan;
+
+/// A record about to be told: its bytes, and what ports are called.
+pub(super) struct Told<'a> {
+    pub(super) record: &'a Record,
+    /// As kept, from where its form begins.
+    pub(super) bytes: &'a [u8],
+    pub(super) names: &'a Names,
+}
+
+impl Told<'_> {
+    /// The comment: what became of it, and why.
+    pub(super) fn comment(&self, out: &mut String) {
+        out.clear();
+        // Writing to a string cannot fail.
+        let _ = self.sentence(out);
+    }
+
+    /// The custom option: `vswitchd ` and pairs `key=value` with one space between.
+    pub(super) fn pairs(&self, out: &mut String) {
+        out.clear();
+        let _ = self.write_pairs(out);
+    }
+
+    fn sentence(&self, out: &mut String) -> fmt::Result {
+        let Record {
+            mark,
+            fate,
+            frames,
+            is_outbound,
+            ..
+        } = *self.record;
+        match fate {
+            Fate::To { port, origin } => {
+                write!(out, "to {}", self.way(port))?;
+                if let Some(mac) = self.destination() {
+                    match origin {
+                        Some(origin) => {
+                            write!(out, ": FDB entry of {mac}, origin {}", origin_name(origin))?;
+                        }
+                        None => write!(out, ": FDB entry of {mac}, gone since")?,
+                    }
+                }
+            }
+            Fate::Flood { class, copies } => {
+                let ports = if copies == 1 { "port" } else { "ports" };
+                write!(out, "flood ({}) to {copies} {ports}", class_name(class))?;
+            }
+            Fate::Consumed => {
+                out.write_str("consumed: it is for this host, or nobody else is to get it")?
+            }
+            Fate::Answered(note) => {
+                write!(out, "answered here, {}: {}", note.name(), note.sentence())?
+            }
+            Fate::Sent { limit } => {
+                out.write_str("sent")?;
+                if let Some(limit) = limit {
+                    write!(out, "; the path carries IP packets of {limit} bytes")?;
+                }
+            }
+            Fate::Dropped { reason, limit } => {
+                write!(out, "drop {}: {}", reason.name(), reason.sentence())?;
+                if let Some(limit) = limit {
+                    match reason {
+                        DropReason::PortOversize | DropReason::PortMtu => {
+                            write!(out, " It takes packets of {limit} bytes.")?;
+                        }
+                        _ => write!(
+                            out,
+                            " The path to {} carries IP packets of {limit} bytes.",
+                            self.here()
+                        )?,
+                    }
+                }
+            }
+        }
+        if is_outbound {
+            match mark.from {
+                Some(from) => write!(out, "; came from {}", self.way(from))?,
+                None => out.write_str("; made by this host")?,
+            }
+        }
+        if frames > 1 {
+            write!(out, "; {frames} frames")?;
+        }
+        Ok(())
+    }
+
+    fn write_pairs(&self, out: &mut String) -> fmt::Result {
+        let Record {
+            mark,
+            fate,
+            frames,
+            is_outbound,
+            ..
+        } = *self.record;
+        write!(out, "vswitchd at={}", self.here())?;
+        match fate {
+            Fate::To { port, origin } => {
+                write!(out, " verdict=to to={}", self.name(port))?;
+                if let Some(mac) = self.destination() {
+                    write!(out, " mac={mac}")?;
+                }
+                if let Some(origin) = origin {
+                    write!(out, " origin={}", origin_name(origin))?;
+                }
+            }
+            Fate::Flood { class, copies } => {
+                write!(
+                    out,
+                    " verdict=flood class={} copies={copies}",
+                    class_key(class)
+                )?;
+            }
+            Fate::Consumed => out.write_str(" verdict=consumed")?,
+            Fate::Answered(note) => write!(out, " verdict=consumed note={}", note.name())?,
+            Fate::Sent { limit } => {
+                out.write_str(" verdict=sent")?;
+                if let Some(limit) = limit {
+                    write!(out, " mtu={limit}")?;
+                }
+            }
+            Fate::Dropped { reason, limit } => {
+                write!(out, " verdict=drop reason={}", reason.name())?;
+                if let Some(limit) = limit {
+                    write!(out, " mtu={limit}")?;
+                }
+            }
+        }
+        match mark.from {
+            Some(from) if is_outbound => write!(out, " from={}", self.name(from))?,
+            None if is_outbound => out.write_str(" from=host")?,
+            _ => {}
+        }
+        write!(out, " frames={frames}")
+    }
+
+    /// Where it was seen.
+    fn here(&self) -> impl Display {
+        match self.record.place {
+            Place::Port(id) => self.name(id),
+            Place::Underlay => "underlay".into(),
+        }
+    }
+
+    fn name(&self, id: PortId) -> std::sync::Arc<str> {
+        match self.names.port(id) {
+            Some(name) => name.port.clone(),
+            None => format!("#{}", id.get()).into(),
+        }
+    }
+
+    fn way(&self, id: PortId) -> String {
+        let is_tunnel = self.names.port(id).is_some_and(|name| name.is_tunnel);
+        format!(
+            "{} {}",
+            if is_tunnel { "tunnel" } else { "port" },
+            self.name(id)
+        )
+    }
+
+    fn destination(&self) -> Option<MacAddr> {
+        let skipped = match self.record.form {
+            Form::Frame => 0,
+            Form::Datagram(_) => vxlan::HEADER_LEN,
+            Form::Packet => return None,
+        };
+        Ethernet::new(self.bytes.get(skipped..)?).map(|ethernet| ethernet.dst())
+    }
+}
+
+fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Learned => "learned",
+        Origin::Static => "static",
+        Origin::Control => "control",
+    }
+}
+
+fn class_name(class: FloodClass) -> &'static str {
+    match class {
+        FloodClass::Broadcast => "broadcast",
+        FloodClass::Multicast => "multicast",
+        FloodClass::UnknownUnicast => "unknown unicast",
+        FloodClass::BroadcastHere => "broadcast, kept on this host",
+        FloodClass::MulticastHere => "multicast, kept on this host",
+    }
+}
+
+fn class_key(class: FloodClass) -> &'static str {
+    match class {
+        FloodClass::Broadcast => "broadcast",
+        FloodClass::Multicast => "multicast",
+        FloodClass::UnknownUnicast => "unknown-unicast",
+        FloodClass::BroadcastHere => "broadcast-here",
+        FloodClass::MulticastHere => "multicast-here",
+    }
+}
