@@ -36,8 +36,12 @@ pub(crate) enum Command {
     Inject { port: PortId, frame: Vec<u8> },
     /// Stations are to hear of neighbors; `done` is told when they have.
     Announce { news: News, done: Sender<()> },
-    /// A capture begins.
-    Capture(CaptureSlot, Box<Intake>),
+    /// A capture begins; `done` is told when it has.
+    Capture {
+        slot: CaptureSlot,
+        intake: Box<Intake>,
+        done: Sender<()>,
+    },
     /// It ends; `done` is told what was lost of it.
     EndCapture {
         slot: CaptureSlot,
@@ -259,9 +263,10 @@ impl Worker {
                 }
                 Ok(Command::Inject { port, frame }) => self.inject(port, &frame, self.secs(now)),
                 Ok(Command::Announce { news, done }) => self.announce(&news, &done),
-                Ok(Command::Capture(slot, intake)) => {
+                Ok(Command::Capture { slot, intake, done }) => {
                     self.recorder.add(slot, intake, &self.topology);
                     self.outbox.keeps_senders = true;
+                    let _ = done.send(());
                 }
                 Ok(Command::EndCapture { slot, done }) => {
                     // Nobody listens any more if the writer gave up waiting.

@@ -14,13 +14,17 @@
 )]
 
 pub mod balance;
+pub mod capture;
 pub mod desired;
 pub mod frame;
+pub mod fuzz;
 pub mod model;
 pub mod neighbors;
+pub mod pcapng;
 pub mod rig;
 
 pub use balance::{Book, assert_balanced};
+pub use capture::{Reader, capture_spec};
 pub use desired::{A, C, E, STRANGER, VTEP, desired, network, vni};
 pub use frame::{
     ArpFields, BROADCAST, EXPERIMENTAL, Flow, Icmpv6Fields, arp, ethernet, mac, numbered, sequence,

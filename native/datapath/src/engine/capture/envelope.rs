@@ -1,6 +1,6 @@
 //! The headers of a datagram as they were on the wire, as far as the sockets say: what they do not say is filled in.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::record::Envelope;
 use crate::wire::checksum::Sum;
@@ -10,9 +10,9 @@ use crate::wire::{ipv4, ipv6, udp};
 impl Envelope {
     /// Length of what [`emit`](Self::emit) writes.
     pub(super) fn header_len(&self) -> usize {
-        let ip = match self.source.ip() {
-            IpAddr::V4(_) => ipv4::HEADER_LEN,
-            IpAddr::V6(_) => ipv6::HEADER_LEN,
+        let ip = match (self.source, self.destination) {
+            (SocketAddr::V4(_), SocketAddr::V4(_)) => ipv4::HEADER_LEN,
+            _ => ipv6::HEADER_LEN,
         };
         ip + udp::HEADER_LEN
     }

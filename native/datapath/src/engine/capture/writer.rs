@@ -75,14 +75,22 @@ impl Writer {
     /// Has every worker begin.
     fn begin(&self) -> Vec<RecordConsumer> {
         let workers = self.crew.len();
+        let (done, dones) = channel();
         let rings = (0..workers).map(|worker| {
             let (producer, consumer) = record_rings(RECORDS / workers, BYTES / workers);
-            let intake = Box::new(Intake::new(self.session.clone(), producer));
-            let slot = self.slot;
-            self.crew.tell(worker, Command::Capture(slot, intake));
+            let command = Command::Capture {
+                slot: self.slot,
+                intake: Box::new(Intake::new(self.session.clone(), producer)),
+                done: done.clone(),
+            };
+            self.crew.tell(worker, command);
             consumer
         });
-        rings.collect()
+        let rings = rings.collect();
+        drop(done);
+        // A worker that ended by a defect drops its end, and says so in an event.
+        while dones.recv_timeout(WORKER_LIMIT).is_ok() {}
+        rings
     }
 
     /// Writes as it comes until the end.

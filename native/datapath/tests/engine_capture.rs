@@ -1,0 +1,512 @@
+//! Captures agree with the counters, whatever comes; nobody who reads them holds a worker up.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod engine_support;
+
+use datapath::engine::{CaptureSpec, Counters, Side};
+use datapath::error::ErrorCode;
+use datapath::filter::Compiler;
+use engine_support::fuzz::{PORTS, frame, payload, source, state};
+use engine_support::pcapng::{Packet, Section};
+use engine_support::{
+    A, BROADCAST, Book, C, EXPERIMENTAL, Flow, Reader, Rig, STRANGER, capture_spec, desired,
+    ethernet, mac, network, vxlan,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+type Drops = BTreeMap<(String, String), u64>;
+
+/// What comes to a switch.
+#[derive(Debug, Clone)]
+enum Coming {
+    Frame(usize, Vec<u8>),
+    Datagram(SocketAddr, u16, Vec<u8>),
+}
+
+fn coming() -> impl Strategy<Value = Coming> {
+    prop_oneof![
+        (0..PORTS.len(), frame()).prop_map(|(port, frame)| Coming::Frame(port, frame)),
+        (
+            source(),
+            prop_oneof![9 => Just(4789), 1 => any::<u16>()],
+            payload()
+        )
+            .prop_map(|(source, port, payload)| Coming::Datagram(source, port, payload)),
+    ]
+}
+
+fn send(rig: &mut Rig, coming: &[Coming]) -> Counters {
+    for one in coming {
+        match one {
+            Coming::Frame(port, frame) => rig.frame(PORTS[*port], frame),
+            Coming::Datagram(source, port, payload) => rig.payload(*source, *port, payload),
+        }
+    }
+    rig.settle()
+}
+
+/// By place, as captures have places, and reason.
+fn counted(counters: &Counters) -> Drops {
+    let mut drops = Drops::new();
+    for ((place, reason), n) in counters.drops() {
+        let place = match place.split_once(' ') {
+            Some(("network", _)) => "underlay".into(),
+            _ => place,
+        };
+        *drops.entry((place, reason.into())).or_default() += n;
+    }
+    drops
+}
+
+fn captured(section: &Section) -> Drops {
+    let mut drops = Drops::new();
+    for packet in section
+        .packets
+        .iter()
+        .filter(|p| p.pair("verdict") == "drop")
+    {
+        let key = (packet.pair("at").into(), packet.pair("reason").into());
+        *drops.entry(key).or_default() += packet.frames();
+    }
+    drops
+}
+
+/// What the statistics of all interfaces say was dropped there.
+fn told(section: &Section) -> Drops {
+    let mut drops = Drops::new();
+    for interface in &section.interfaces {
+        let (received, lost, lines) = interface.statistics.as_ref().unwrap();
+        let there = section
+            .packets
+            .iter()
+            .filter(|p| p.interface == interface.name);
+        assert_eq!((*received, *lost), (there.count() as u64, 0));
+        for line in lines {
+            let (reason, frames) = line.split_once(": ").unwrap();
+            let (count, _) = frames.split_once(" frame").unwrap();
+            let place = match interface.name.split_once('/') {
+                None => interface.name.clone(),
+                Some((_, rest)) => rest.split(' ').next().unwrap().into(),
+            };
+            *drops.entry((place, reason.into())).or_default() += count.parse::<u64>().unwrap();
+        }
+    }
+    drops
+}
+
+fn entered(section: &Section) -> impl Iterator<Item = &Packet> {
+    section.packets.iter().filter(|p| !p.is_outbound)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_frame_is_captured_once_and_every_drop_by_its_name(
+        comings in vec(coming(), 1..60),
+        workers in 1..3usize,
+    ) {
+        let mut rig = Rig::new(&state(workers));
+        let reader = Reader::start(&mut rig, &capture_spec(Side::Inner));
+        let counters = send(&mut rig, &comings);
+        let section = reader.end();
+        let came: u64 = entered(&section).map(Packet::frames).sum();
+        prop_assert_eq!(came, comings.len() as u64);
+        let ids: BTreeSet<u64> = entered(&section).map(|p| p.id).collect();
+        prop_assert_eq!(ids.len(), comings.len());
+        prop_assert_eq!(captured(&section), counted(&counters));
+        prop_assert_eq!(told(&section), counted(&counters));
+        let made = section.packets.iter().filter(|p| p.pair("from") == "host");
+        let generated: u64 = counters.networks.iter().map(|n| n.generated).sum();
+        prop_assert_eq!(made.count() as u64, generated);
+        for copy in section.packets.iter().filter(|p| p.is_outbound && p.pair("from") != "host") {
+            prop_assert!(ids.contains(&copy.id), "{:?}", copy);
+        }
+        // As they came, to the byte.
+        for (at, port) in PORTS.iter().enumerate() {
+            let sent = comings.iter().filter_map(|c| match c {
+                Coming::Frame(port, frame) if *port == at => Some(frame.clone()),
+                _ => None,
+            });
+            let seen = entered(&section).filter(|p| p.pair("at") == *port);
+            let seen: Vec<Vec<u8>> = seen.map(|p| p.bytes.clone()).collect();
+            prop_assert_eq!(seen, sent.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn every_datagram_is_captured_with_its_frame(comings in vec(coming(), 1..60)) {
+        let mut rig = Rig::new(&state(1));
+        let reader = Reader::start(&mut rig, &capture_spec(Side::Both));
+        send(&mut rig, &comings);
+        let section = reader.end();
+        let is_outer = |p: &&Packet| section.interfaces.iter().any(|i| i.name == p.interface && i.link_type == 101);
+        let frames: BTreeMap<u64, &Packet> =
+            entered(&section).filter(|p| !is_outer(p)).map(|p| (p.id, p)).collect();
+        let left: Vec<&Packet> = section.packets.iter().filter(is_outer).filter(|p| p.is_outbound).collect();
+        for datagram in &left {
+            prop_assert!(frames.contains_key(&datagram.id), "{:?}", datagram);
+        }
+        // What really left, in order: headers are rebuilt, the payload is what it is.
+        let mut sent: Vec<Vec<u8>> = rig.sent().into_iter().map(|d| d.payload).collect();
+        let mut seen: Vec<Vec<u8>> = left.iter().map(|p| p.bytes[28..].to_vec()).collect();
+        sent.sort();
+        seen.sort();
+        prop_assert_eq!(seen, sent);
+        let came = comings.iter().filter(|c| matches!(c, Coming::Datagram(..)));
+        let outer = entered(&section).filter(is_outer);
+        prop_assert_eq!(outer.count(), came.count());
+    }
+}
+
+fn lan() -> Rig {
+    Rig::new(&desired([network("n", 256)
+        .port("p")
+        .port("q")
+        .peer(A)
+        .peer(C)]))
+}
+
+fn hello(src: u32) -> Vec<u8> {
+    ethernet(BROADCAST, mac(src), EXPERIMENTAL, b"hello")
+}
+
+fn at(section: &Section) -> Vec<(String, &str)> {
+    let packets = section.packets.iter();
+    let place = |p: &Packet| match p.is_outbound {
+        true => format!("-> {}", p.interface),
+        false => format!("{} ->", p.interface),
+    };
+    packets.map(|p| (place(p), p.comment.as_str())).collect()
+}
+
+#[test]
+fn a_port_is_followed_both_ways() {
+    let mut rig = lan();
+    let spec = CaptureSpec {
+        port: Some("p".into()),
+        ..capture_spec(Side::Inner)
+    };
+    let reader = Reader::start(&mut rig, &spec);
+    rig.frame("p", &hello(1));
+    rig.settle();
+    rig.frame("q", &hello(2));
+    rig.datagram(A, 256, &ethernet(mac(2), mac(3), EXPERIMENTAL, b"not to p"));
+    rig.datagram(STRANGER, 256, &hello(4));
+    rig.settle();
+    let section = reader.end();
+    assert_eq!(
+        at(&section),
+        [
+            ("n/p (VNI 256) ->".into(), "flood (broadcast) to 3 ports"),
+            ("-> n/p (VNI 256)".into(), "sent; came from port q"),
+        ]
+    );
+}
+
+#[test]
+fn a_vtep_is_followed_both_ways_and_datagrams_of_a_port_wherever_they_go() {
+    let mut rig = lan();
+    let peer = CaptureSpec {
+        peer: Some(A.ip()),
+        ..capture_spec(Side::Both)
+    };
+    let port = CaptureSpec {
+        port: Some("p".into()),
+        ..capture_spec(Side::Outer)
+    };
+    let peer = Reader::start(&mut rig, &peer);
+    let port = Reader::start(&mut rig, &port);
+    rig.frame("p", &hello(1));
+    rig.settle();
+    rig.datagram(A, 256, &ethernet(mac(1), mac(3), EXPERIMENTAL, b"to p"));
+    rig.datagram(C, 256, &ethernet(mac(9), mac(4), EXPERIMENTAL, b"to all"));
+    rig.settle();
+    let (of_a, of_c) = ("n/10.200.0.2:4789", "n/10.200.0.3:4789");
+    let places = |section: &Section| -> Vec<String> {
+        at(section).into_iter().map(|(place, _)| place).collect()
+    };
+    assert_eq!(
+        places(&peer.end()),
+        [
+            format!("-> {of_a} outer (VNI 256)"),
+            format!("-> {of_a} (VNI 256)"),
+            format!("{of_a} (VNI 256) ->"),
+            format!("{of_a} outer (VNI 256) ->"),
+        ]
+    );
+    assert_eq!(
+        places(&port.end()),
+        [
+            format!("-> {of_a} outer (VNI 256)"),
+            format!("-> {of_c} outer (VNI 256)"),
+            format!("{of_a} outer (VNI 256) ->"),
+            format!("{of_c} outer (VNI 256) ->"),
+        ]
+    );
+}
+
+#[test]
+fn drops_only_and_a_network_leave_the_rest_out() {
+    let mut rig = Rig::new(&desired([
+        network("n", 1).port("p").port("q"),
+        network("m", 2).port("r").peer(A),
+    ]));
+    let spec = CaptureSpec {
+        network: Some("m".into()),
+        drops_only: true,
+        ..capture_spec(Side::Inner)
+    };
+    let reader = Reader::start(&mut rig, &spec);
+    rig.frame("p", &hello(1));
+    rig.frame("p", &ethernet(mac(5), mac(5), EXPERIMENTAL, b""));
+    rig.frame("r", &hello(2));
+    rig.frame("r", &ethernet(mac(5), mac(5), EXPERIMENTAL, b""));
+    rig.datagram(STRANGER, 2, &hello(6));
+    rig.datagram(A, 3, &hello(7));
+    rig.settle();
+    let section = reader.end();
+    let reasons: Vec<_> = section.packets.iter().map(|p| p.pair("reason")).collect();
+    assert_eq!(reasons, ["rx.src_eq_dst", "rx.vtep_unknown"]);
+    let expected = [("r", "rx.src_eq_dst"), ("underlay", "rx.vtep_unknown")];
+    let expected = expected.map(|(place, reason)| ((place.into(), reason.into()), 1));
+    assert_eq!(told(&section), Drops::from(expected));
+}
+
+#[test]
+fn a_filter_is_about_the_frame_inside_and_out() {
+    let mut rig = lan();
+    let spec = CaptureSpec {
+        filter: Some("udp".into()),
+        ..capture_spec(Side::Both)
+    };
+    let reader = Reader::start(&mut rig, &spec);
+    assert_eq!(
+        reader.status(&rig).unwrap().compiler,
+        Some(Compiler::Libpcap)
+    );
+    rig.frame("p", &Flow::v4(mac(1), BROADCAST).udp(b"wanted"));
+    rig.frame("p", &Flow::v4(mac(1), BROADCAST).tcp(b"not wanted"));
+    rig.datagram(STRANGER, 256, &Flow::v4(mac(3), mac(4)).udp(b"wanted"));
+    rig.payload(A, 4789, b"short");
+    rig.settle();
+    let section = reader.end();
+    assert_eq!(section.packets.len(), 1 + 2 + 1);
+    assert!(
+        section
+            .interfaces
+            .iter()
+            .all(|i| i.filter.as_deref() == Some("udp"))
+    );
+    let spec = CaptureSpec {
+        filter: Some("no such thing".into()),
+        ..capture_spec(Side::Inner)
+    };
+    let refused = rig.datapath.capture(&spec).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::BadFilter);
+    assert!(refused.detail.is_some());
+    assert!(!spec.socket.exists());
+}
+
+#[test]
+fn a_packet_is_cut_to_the_snap_length_headers_included() {
+    let mut rig = lan();
+    for snaplen in [1, 20, 28, 40, 96] {
+        let spec = CaptureSpec {
+            snaplen,
+            ..capture_spec(Side::Both)
+        };
+        let reader = Reader::start(&mut rig, &spec);
+        rig.frame("p", &hello(1));
+        rig.datagram(A, 256, &hello(2));
+        rig.settle();
+        let section = reader.end();
+        let lens: Vec<_> = section
+            .packets
+            .iter()
+            .map(|p| (p.len, p.bytes.len()))
+            .collect();
+        let (frame, datagram) = (hello(1).len(), hello(1).len() + 8 + 28);
+        let cut = |len: usize| (len, len.min(snaplen as usize));
+        let frame_and_two = [frame, datagram, datagram, frame, datagram];
+        assert_eq!(lens, frame_and_two.map(cut), "{snaplen}");
+    }
+}
+
+#[test]
+fn a_capture_ends_with_its_last_packet() {
+    let mut rig = lan();
+    let spec = CaptureSpec {
+        max_packets: Some(3),
+        ..capture_spec(Side::Inner)
+    };
+    let reader = Reader::start(&mut rig, &spec);
+    for n in 0..10 {
+        rig.frame("p", &hello(n));
+    }
+    let id = reader.id;
+    let section = reader.ended();
+    assert_eq!(section.packets.len(), 3);
+    assert!(section.interfaces[0].statistics.is_some());
+    rig.wait_until("it is over", |rig, _| rig.datapath.captures().is_empty());
+    assert!(!rig.datapath.end_capture(id));
+}
+
+#[test]
+fn a_capture_ends_when_it_is_told_to_and_with_the_datapath() {
+    let mut rig = lan();
+    let told = Reader::start(&mut rig, &capture_spec(Side::Inner));
+    let stopped = Reader::start(&mut rig, &capture_spec(Side::Inner));
+    rig.frame("p", &hello(1));
+    rig.settle();
+    assert!(rig.datapath.end_capture(told.id));
+    assert_eq!(told.ended().packets.len(), 1);
+    rig.stop();
+    let section = stopped.ended();
+    assert_eq!(section.packets.len(), 1);
+    assert!(section.interfaces[0].statistics.is_some());
+    let refused = rig.datapath.capture(&capture_spec(Side::Inner));
+    assert_eq!(refused.unwrap_err().code, ErrorCode::BadValue);
+}
+
+/// The longest wait: nobody comes. It must not keep the datapath from stopping.
+#[test]
+fn a_capture_that_nobody_reads_ends_with_the_datapath() {
+    let mut rig = lan();
+    let spec = capture_spec(Side::Inner);
+    rig.datapath.capture(&spec).unwrap();
+    assert!(spec.socket.exists());
+    rig.stop();
+    assert!(!spec.socket.exists());
+}
+
+#[test]
+fn a_reader_who_goes_ends_his_capture() {
+    let mut rig = lan();
+    let reader = Reader::connect(&mut rig, &capture_spec(Side::Inner));
+    drop(reader);
+    rig.wait_until("it is over", |rig, _| rig.datapath.captures().is_empty());
+    rig.frame("p", &hello(1));
+}
+
+/// He takes nothing, so nearly everything is lost, counted, and none of it is missed by the stations.
+#[test]
+fn a_reader_who_stalls_holds_nobody_up() {
+    let mut rig = lan();
+    let reader = Reader::connect(&mut rig, &capture_spec(Side::Inner));
+    let frame = ethernet(BROADCAST, mac(1), EXPERIMENTAL, &[7; 1400]);
+    let (rounds, frames) = (60, 1000);
+    for _ in 0..rounds {
+        for _ in 0..frames {
+            rig.frame("p", &frame);
+        }
+        rig.settle();
+        assert_eq!(rig.taken("q").len(), frames);
+        rig.sent();
+    }
+    let status = reader.status(&rig).unwrap();
+    assert!(status.lost > 0, "{status:?}");
+    // The datapath ends although he still takes nothing.
+    rig.stop();
+}
+
+#[test]
+fn what_the_reader_was_too_slow_for_is_counted() {
+    let mut rig = lan();
+    let mut spec = capture_spec(Side::Inner);
+    // So long that only a short name beside its folder leads there.
+    let folder = spec.socket.join("x".repeat(120));
+    std::fs::create_dir_all(&folder).unwrap();
+    let outer = std::mem::replace(&mut spec.socket, folder.join("socket"));
+    let status = rig.datapath.capture(&spec).unwrap();
+    let mode = std::fs::metadata(&spec.socket).unwrap();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777,
+        0o600
+    );
+    assert!(rig.datapath.end_capture(status.id));
+    rig.wait_until("it is over", |rig, _| rig.datapath.captures().is_empty());
+    std::fs::remove_dir_all(&outer).unwrap();
+
+    spec.socket = outer;
+    let reader = Reader::connect(&mut rig, &spec);
+    let frame = ethernet(BROADCAST, mac(1), EXPERIMENTAL, &[7; 1400]);
+    let frames = 30_000;
+    for _ in 0..frames / 1000 {
+        for _ in 0..1000 {
+            rig.frame("p", &frame);
+        }
+        rig.settle();
+        rig.taken("q");
+        rig.sent();
+    }
+    let section = reader.read_to_the_end(&mut rig);
+    let (received, lost, _) = section.interfaces[0].statistics.as_ref().unwrap();
+    assert_eq!(*received, frames);
+    assert_eq!(*lost + section.packets.len() as u64, frames);
+    assert!(*lost > 0);
+}
+
+#[test]
+fn there_are_only_so_many() {
+    let mut rig = lan();
+    let specs: Vec<_> = (0..9).map(|_| capture_spec(Side::Inner)).collect();
+    for spec in &specs[..8] {
+        rig.datapath.capture(spec).unwrap();
+    }
+    let refused = rig.datapath.capture(&specs[8]).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::TooManyCaptures);
+    assert!(rig.datapath.end_capture(3));
+    rig.wait_until("one is over", |rig, _| rig.datapath.captures().len() == 7);
+    assert_eq!(rig.datapath.capture(&specs[8]).unwrap().id, 9);
+}
+
+#[test]
+fn what_cannot_be_captured_is_refused() {
+    let mut rig = lan();
+    let refused = |change: &dyn Fn(&mut CaptureSpec)| {
+        let mut spec = capture_spec(Side::Inner);
+        change(&mut spec);
+        let error = rig.datapath.capture(&spec).unwrap_err();
+        (error.code, error.subject)
+    };
+    let bad = |subject: &str| (ErrorCode::BadValue, subject.to_owned());
+    assert_eq!(refused(&|s| s.snaplen = 0), bad("snaplen"));
+    assert_eq!(refused(&|s| s.network = Some("x".into())), bad("network x"));
+    // A tunnel is no local port.
+    let tunnel = "10.200.0.2:4789";
+    assert_eq!(
+        refused(&|s| s.port = Some(tunnel.into())),
+        bad(&format!("port {tunnel}"))
+    );
+    assert_eq!(
+        refused(&|s| s.socket = "/nonexistent/x".into()).0,
+        ErrorCode::Io
+    );
+    assert_eq!(refused(&|s| s.socket = "/".into()).0, ErrorCode::Io);
+    rig.settle();
+}
+
+#[test]
+fn other_udp_ports_are_hinted_at() {
+    let mut rig = Rig::new(&desired([network("n", 1)
+        .port("p")
+        .with(|n| n.udp_port = 8472)]));
+    let reader = Reader::start(&mut rig, &capture_spec(Side::Outer));
+    rig.payload(A, 8472, &vxlan(2, &hello(1)));
+    rig.settle();
+    let section = reader.end();
+    assert_eq!(
+        section.comments,
+        ["VXLAN on UDP port 8472: tshark -d udp.port==8472,vxlan"]
+    );
+    assert_eq!(section.packets[0].bytes[22..24], 8472u16.to_be_bytes());
+}
