@@ -159,11 +159,7 @@ impl Datapath {
     /// What has happened, from this line on; bounded, the oldest goes first.
     #[napi]
     pub fn history(&self, from_seq: f64) -> History {
-        let _ = from_seq;
-        History {
-            lines: Vec::new(),
-            complete_since: self.started_at_ms as f64,
-        }
+        self.inner.history(from_seq.max(0.0) as u64).into()
     }
 
     /// A frame enters the switch at this port.

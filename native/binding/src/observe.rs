@@ -1,8 +1,13 @@
 //! Captures, traces and history, as JavaScript asks for them and reads them.
 
+use datapath::engine::history::{Happening, Line, Past};
 use datapath::engine::trace::{self as traced, Entrance};
 use datapath::engine::{CaptureSpec as OwnCaptureSpec, CaptureStatus as OwnCaptureStatus, Side};
 use datapath::error::{Error, ErrorCode};
+use datapath::switch::Origin;
+use datapath::wire::mac::MacAddr;
+use std::net::IpAddr;
+
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
@@ -299,6 +304,101 @@ impl From<traced::TracedCopy> for TraceCopy {
             vni: outer.map(|o| o.vni.get()),
             path_mtu: outer.and_then(|o| o.path_mtu),
             length: copy.length as u32,
+        }
+    }
+}
+
+impl From<Past> for History {
+    fn from(past: Past) -> Self {
+        Self {
+            lines: past.lines.into_iter().map(Into::into).collect(),
+            complete_since: past.complete_since_ms as f64,
+        }
+    }
+}
+
+impl From<Line> for HistoryLine {
+    fn from(line: Line) -> Self {
+        Self {
+            seq: line.seq as f64,
+            at: line.at_ms as f64,
+            network: line.place.network.map(|name| name.to_string()),
+            port: line.place.port.map(|name| name.to_string()),
+            ..line.happening.into()
+        }
+    }
+}
+
+/// Time and place are the line's.
+impl From<Happening> for HistoryLine {
+    fn from(happening: Happening) -> Self {
+        let of = |kind: &str| Self {
+            kind: kind.into(),
+            ..Self::default()
+        };
+        let station = |kind, mac: MacAddr, origin: Origin| Self {
+            mac: Some(mac.to_string()),
+            origin: Some(origin.name().into()),
+            ..of(kind)
+        };
+        let owner = |kind, ip: IpAddr, mac: MacAddr| Self {
+            ip: Some(ip.to_string()),
+            mac: Some(mac.to_string()),
+            ..of(kind)
+        };
+        match happening {
+            Happening::Learned { mac } => station("learned", mac, Origin::Learned),
+            Happening::Moved { mac, from } => Self {
+                from: Some(from.to_string()),
+                ..station("moved", mac, Origin::Learned)
+            },
+            Happening::Aged { mac } => station("aged", mac, Origin::Learned),
+            Happening::Evicted { mac } => station("evicted", mac, Origin::Learned),
+            Happening::Flushed { mac } => station("flushed", mac, Origin::Learned),
+            Happening::Set {
+                mac,
+                origin,
+                before,
+            } => {
+                let (from_origin, from) = before.unzip();
+                Self {
+                    from: from.flatten().map(|name| name.to_string()),
+                    from_origin: from_origin.map(|origin| origin.name().into()),
+                    ..station("set", mac, origin)
+                }
+            }
+            Happening::Removed { mac, origin } => station("removed", mac, origin),
+            Happening::Refused { mac, reason } => Self {
+                mac: Some(mac.to_string()),
+                reason: Some(reason.into()),
+                ..of("refused")
+            },
+            Happening::Answered { ip, mac } => owner("answered", ip, mac),
+            Happening::NeighborSet { ip, mac } => owner("neighborSet", ip, mac),
+            Happening::NeighborRemoved { ip, mac } => owner("neighborRemoved", ip, mac),
+            Happening::Dropped { reason, mac } => Self {
+                mac: mac.map(|mac| mac.to_string()),
+                reason: Some(reason.name().into()),
+                ..of("dropped")
+            },
+            Happening::PortUp => of("portUp"),
+            Happening::PortDown { detail } => Self {
+                detail,
+                ..of("portDown")
+            },
+            Happening::VtepUp => of("vtepUp"),
+            Happening::VtepDown => of("vtepDown"),
+            Happening::VtepHeard => of("vtepHeard"),
+            Happening::VtepSilent => of("vtepSilent"),
+            Happening::PathMtu { from, to } => Self {
+                from: Some(from.to_string()),
+                detail: Some(to.to_string()),
+                ..of("pathMtu")
+            },
+            Happening::Omitted { count } => Self {
+                count: Some(count as f64),
+                ..of("omitted")
+            },
         }
     }
 }

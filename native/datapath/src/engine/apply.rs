@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::history::{Diary, History};
 use super::keeper::LearnedVteps;
 use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker, vteps_of};
 use crate::config::{Desired, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec};
@@ -31,6 +32,7 @@ pub(super) struct Carried<'a> {
     pub(super) previous: Option<Previous<'a>>,
     pub(super) learned: &'a LearnedVteps,
     pub(super) workers: usize,
+    pub(super) history: &'a Arc<History>,
 }
 
 /// The numbers given to ports, so that none is used again soon: the FDB may still name a port that has just gone.
@@ -224,13 +226,20 @@ impl Builder<'_> {
         tunnels: HashMap<IpAddr, PortId>,
     ) -> Network {
         let old = self.old_network(&spec.name);
+        let name = old.map_or_else(|| spec.name.as_str().into(), |n| n.name.clone());
+        let new_fdb = || {
+            Fdb::new(spec.fdb_limits).told_to(Arc::new(Diary {
+                network: Arc::clone(&name),
+                history: self.carried.history.clone(),
+            }))
+        };
         let fdb = match old {
             // Another VNI is another network, whatever its name: its stations are to be learned anew.
             Some(n) if (n.spec.vni, n.spec.udp_port) == (spec.vni, spec.udp_port) => {
                 n.bridge.fdb().clone()
             }
-            Some(n) => Arc::new(Fdb::new(spec.fdb_limits).counting_from(n.bridge.fdb().stats())),
-            None => Arc::new(Fdb::new(spec.fdb_limits)),
+            Some(n) => Arc::new(new_fdb().counting_from(n.bridge.fdb().stats())),
+            None => Arc::new(new_fdb()),
         };
         let neighbors = match old {
             Some(n) if n.spec.neighbors == spec.neighbors => n.neighbors.clone(),
@@ -238,7 +247,7 @@ impl Builder<'_> {
             _ => Some(Arc::new(Neighbors::new(&spec.neighbors))),
         };
         Network {
-            name: old.map_or_else(|| spec.name.as_str().into(), |n| n.name.clone()),
+            name,
             neighbors,
             bridge: Bridge::new(spec.rules.clone(), members, fdb),
             tunnels,

@@ -235,22 +235,17 @@ impl Worker {
                 .port(id)
                 .map_or_else(String::new, |p| p.name.to_string())
         };
-        let happening = match learn {
-            Some(Learn::Learned) => Some(Happening::Learned { mac }),
-            Some(Learn::Moved { from }) => Some(Happening::Moved {
-                mac,
-                from: topology
-                    .port(from)
-                    .map_or_else(|| "".into(), |p| p.name.clone()),
-            }),
+        // What was learned the FDB tells itself.
+        let refusal = match learn {
+            Some(Learn::Full) => Some("full"),
+            Some(Learn::Conflict { .. }) => Some("conflict"),
             _ => None,
         };
-        if let Some(happening) = happening {
-            let place = Place {
-                network: Some(network.name.clone()),
-                port: Some(ingress.name.clone()),
-            };
-            self.shared.history.record(unix_ms(), place, happening);
+        if let Some(reason) = refusal
+            && self.limiter.admits(EventKind::Refused, mac.to_u64())
+        {
+            let happening = Happening::Refused { mac, reason };
+            self.record(topology, ingress, happening);
         }
         let event = match learn {
             Some(Learn::Moved { from })
@@ -290,6 +285,12 @@ impl Worker {
         self.shared.events.push(event);
     }
 
+    /// Writes into the history what has happened at a port.
+    pub(super) fn record(&self, topology: &Topology, port: &Port, happening: Happening) {
+        let place = Place::of(topology, port);
+        self.shared.history.record(unix_ms(), place, happening);
+    }
+
     fn port_gone(&mut self, topology: &Topology, port: &Port, refusal: Refusal) {
         if let PortIo::Tap { tap, .. } = &port.io {
             for queue in &tap.queues {
@@ -307,6 +308,10 @@ impl Worker {
             Refusal::Other(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
             Refusal::Gone | Refusal::Down | Refusal::WouldBlock => "device disappeared".into(),
         };
+        let happening = Happening::PortDown {
+            detail: Some(detail.clone()),
+        };
+        self.record(topology, port, happening);
         self.shared.events.push(Event::PortGone {
             port: port.name.to_string(),
             detail,

@@ -11,8 +11,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::history::History;
 use super::outbox::{Held, Injecting, Route, SendStyle};
-use super::paths::link_learned;
+use super::paths::{link_learned, told};
 use super::topology::{PortIo, Topology, Underlay};
 use super::worker::Worker;
 use crate::error::Error;
@@ -77,7 +78,7 @@ impl Injection {
 
     /// Finds out for which VTEPs it is right, and returns what has changed of the paths to them. To be called after the
     /// picture has changed and after `is_stale`. Blocking: some 30 us a VTEP.
-    pub(crate) fn ask(&self, topology: &Topology) -> Vec<Event> {
+    pub(crate) fn ask(&self, topology: &Topology, history: &History) -> Vec<Event> {
         let _alone = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = self.changes.load(Ordering::SeqCst);
         self.is_stale.store(false, Ordering::Relaxed);
@@ -96,7 +97,8 @@ impl Injection {
                 paths.mtu_to(remote).ok().flatten()
             });
             // Nobody behind the injector compares with it, so it must be known first.
-            events.extend(mtu.and_then(|mtu| link_learned(topology, port, key, mtu)));
+            let change = mtu.and_then(|mtu| link_learned(port, mtu));
+            events.extend(change.map(|change| told(topology, (port, key), change, history)));
             port.health.set_injected(mtu.is_some());
         }
         let reached = asked.values().flatten().count();
@@ -145,7 +147,7 @@ impl Worker {
         if let Some(injection) = self.topology.injection()
             && injection.is_stale.load(Ordering::Relaxed)
         {
-            for event in injection.ask(&self.topology) {
+            for event in injection.ask(&self.topology, &self.shared.history) {
                 self.shared.events.push(event);
             }
         }

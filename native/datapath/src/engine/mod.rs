@@ -53,17 +53,17 @@ use arc_swap::ArcSwapOption;
 
 use crate::config::{Desired, TapPort};
 use crate::error::{Error, ErrorCode};
-use crate::event::{Event, EventRing, Stamped, Wake};
+use crate::event::{Event, EventRing, Stamped, Wake, unix_ms};
 use crate::io::memory::MemoryUnderlay;
 use crate::io::tap::Tap;
 use crate::switch::Origin;
 
 use apply::{Carried, PortIds, Previous};
 use capture::Captures;
-use history::{History, Line};
+use history::{History, Past, tell_comings};
 use keeper::{LearnedVteps, Request};
 use outbox::MAX_FRAME;
-use running::{Running, View, retire};
+use running::{Running, View, retire, retire_tables};
 use topology::{PortIo, Topology, Underlay};
 use trace::{Entrance, Trace};
 use worker::{Command, Meter, Shared};
@@ -153,6 +153,7 @@ impl Datapath {
             previous,
             learned: &still_learned,
             workers,
+            history: &self.0.history,
         };
         let apply::Built {
             topology,
@@ -309,7 +310,7 @@ impl Datapath {
     }
 
     /// What has happened, from this line on.
-    pub fn history(&self, from_seq: u64) -> Vec<Line> {
+    pub fn history(&self, from_seq: u64) -> Past {
         self.0.history.since(from_seq)
     }
 
@@ -454,12 +455,12 @@ impl Inner {
     }
 
     fn ask_paths(&self, topology: &Topology) {
-        for event in paths::ask(topology) {
+        for event in paths::ask(topology, &self.history) {
             self.events.push(event);
         }
         let injected = topology
             .injection()
-            .map(|injection| injection.ask(topology));
+            .map(|injection| injection.ask(topology, &self.history));
         let given_up = tapped::respect_ipsec(topology);
         for event in injected.into_iter().flatten().chain(given_up) {
             self.events.push(event);
@@ -468,6 +469,13 @@ impl Inner {
 
     /// Shows the new picture to everybody, and returns when no worker uses the old one any more.
     fn publish(&self, running: Option<&Running>, view: View) {
+        let old = self.topology();
+        self.history.name_ports(&view.topology);
+        if let Some(old) = &old {
+            retire_tables(old, &view.topology);
+        }
+        // Before, so that what happens at a port stands behind its coming.
+        tell_comings(&self.history, (old.as_deref(), &view.topology), unix_ms());
         if let Some(running) = running {
             running.swap(&view.topology);
         }

@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::history::{Happening, History, Place};
 use super::path_mtu::Change;
 use super::topology::{Port, PortIo, Topology, Underlay};
 use super::worker::Worker;
 use crate::config::TunnelKey;
-use crate::event::Event;
+use crate::event::{Event, unix_ms};
 use crate::io::underlay::{RouteMtu, SendError, SendErrorOrigin};
 use crate::note::Note;
 
 /// Asks the kernel what its routes to all VTEPs carry, and returns what has changed by that. To be called where no worker
 /// waits: it takes two system calls a VTEP.
-pub(super) fn ask(topology: &Topology) -> Vec<Event> {
+pub(super) fn ask(topology: &Topology, history: &History) -> Vec<Event> {
     let vtep = &topology.vtep;
     let routes = match &topology.underlay {
         Underlay::Udp { .. } => RouteMtu::open(vtep.address, vtep.scope_interface.as_deref()),
@@ -28,7 +29,8 @@ pub(super) fn ask(topology: &Topology) -> Vec<Event> {
             let known = routes.and_then(|routes| routes.to(key.remote));
             known.unwrap_or(topology.underlay_mtu)
         });
-        events.extend(link_learned(topology, port, key, mtu));
+        let change = link_learned(port, mtu);
+        events.extend(change.map(|change| told(topology, (port, key), change, history)));
     }
     events
 }
@@ -42,7 +44,7 @@ impl Worker {
         };
         let (shared, index) = (&self.shared, self.index);
         senders.drain_errors(&mut self.send_scratch, socket, |error| {
-            for event in reported(&topology, index, &error, now_secs) {
+            for event in reported(&topology, (index, &shared.history), &error, now_secs) {
                 shared.events.push(event);
             }
         });
@@ -55,7 +57,8 @@ impl Worker {
             return;
         };
         for error in memory.reports.take() {
-            for event in reported(&topology, self.index, &error, now_secs) {
+            let worker = (self.index, &*self.shared.history);
+            for event in reported(&topology, worker, &error, now_secs) {
                 self.shared.events.push(event);
             }
         }
@@ -65,7 +68,8 @@ impl Worker {
     pub(super) fn expire_paths(&mut self, now_secs: u32) {
         for (port, key) in tunnels(&self.topology) {
             if let Some(change) = port.health.path.expire(now_secs) {
-                let event = told(&self.topology, port, key, change);
+                let history = &self.shared.history;
+                let event = told(&self.topology, (port, key), change, history);
                 self.shared.events.push(event);
             }
         }
@@ -74,7 +78,12 @@ impl Worker {
 
 /// Counts a report at the tunnels that it is about. The kernel has checked that it quotes a socket of ours; that the
 /// quoted datagram went to a VTEP of ours is checked here. `worker` is the only one that is given reports.
-fn reported(topology: &Topology, worker: usize, error: &SendError, now_secs: u32) -> Vec<Event> {
+fn reported(
+    topology: &Topology,
+    (worker, history): (usize, &History),
+    error: &SendError,
+    now_secs: u32,
+) -> Vec<Event> {
     let mut events = Vec::new();
     let mut is_ours = false;
     for (port, key) in tunnels(topology) {
@@ -89,7 +98,8 @@ fn reported(topology: &Topology, worker: usize, error: &SendError, now_secs: u32
             Some(mtu) => {
                 let least = least_mtu(key.remote.ip());
                 let change = port.health.path.lower(mtu, least, now_secs);
-                events.extend(change.map(|change| told(topology, port, key, change)));
+                let told = |change| told(topology, (port, key), change, history);
+                events.extend(change.map(told));
             }
             None => port.health.note_unreachable(),
         }
@@ -108,23 +118,26 @@ fn tunnels(topology: &Topology) -> impl Iterator<Item = (&Port, &TunnelKey)> {
 }
 
 /// The host's route to a VTEP takes packets of `mtu` bytes: what has changed by that.
-pub(super) fn link_learned(
-    topology: &Topology,
-    port: &Port,
-    key: &TunnelKey,
-    mtu: u32,
-) -> Option<Event> {
+pub(super) fn link_learned(tunnel: &Port, mtu: u32) -> Option<Change> {
     // Loopback has 65536, but no IPv4 packet is longer than this.
-    let change = port.health.path.set_link(mtu.min(65_535))?;
-    Some(told(topology, port, key, change))
+    tunnel.health.path.set_link(mtu.min(65_535))
 }
 
-fn told(topology: &Topology, port: &Port, key: &TunnelKey, change: Change) -> Event {
+/// The event of a path's change, which is also written into the history.
+pub(super) fn told(
+    topology: &Topology,
+    (port, key): (&Port, &TunnelKey),
+    change: Change,
+    history: &History,
+) -> Event {
+    let Change { from, to } = change;
+    let happening = Happening::PathMtu { from, to };
+    history.record(unix_ms(), Place::of(topology, port), happening);
     Event::PathMtu {
         network: topology.networks[port.network].spec.name.clone(),
         remote: key.remote.ip(),
-        from: change.from,
-        to: change.to,
+        from,
+        to,
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Inner;
 use super::keeper::{self, Parking};
 use super::suppress::News;
-use super::topology::{PortIo, Topology};
+use super::topology::{Network, PortIo, Topology};
 use super::worker::{Command, Meter, Posts, Shared, Worker};
 use crate::error::{Error, ErrorCode};
 use crate::io::poll::Waker;
@@ -219,6 +219,18 @@ pub(super) fn retire(old: &Topology, new: &Topology, meters: &[Meter]) {
             .map(|(_, n)| n)
             .sum();
         new.retired.add(drops);
+    }
+}
+
+/// Has the FDBs that no network of the new picture has tell their end. What workers still learn into them meanwhile is known
+/// to nobody.
+pub(super) fn retire_tables(old: &Topology, new: &Topology) {
+    for network in &old.networks {
+        let fdb = network.bridge.fdb();
+        let stays = |n: &Network| Arc::ptr_eq(n.bridge.fdb(), fdb);
+        if !new.networks.iter().any(stays) {
+            fdb.retire();
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::mpsc::Sender;
 
 use super::capture::Fate;
 use super::egress::{Delivery, Departing};
+use super::history::Happening;
 use super::outbox::Held;
 use super::topology::{Network, Port, PortIo, Topology};
 use super::worker::{EventKind, Worker};
@@ -83,6 +84,11 @@ impl Worker {
                 let frames = held.segments;
                 self.recorder
                     .decide((port.id, frames), Fate::Answered(note), &[]);
+                let subject = subject_of(notice.ip()) ^ (port.network as u64) << 32;
+                if self.limiter.admits(EventKind::Answered, subject) {
+                    let (ip, mac) = (notice.ip(), notice.owner());
+                    self.record(topology, port, Happening::Answered { ip, mac });
+                }
                 self.send_notice(network, port, (&notice, note));
                 // Last, so that whoever reads where the question went also reads the answer.
                 network.counters[self.index].consumed.add(held.segments);
@@ -134,11 +140,10 @@ impl Worker {
     }
 
     fn tell_claim(&mut self, network: &Network, port: &Port, claim: Claim) {
-        let subject = match claim.ip {
-            IpAddr::V4(ip) => u64::from(u32::from(ip)),
-            IpAddr::V6(ip) => (u128::from(ip) >> 64) as u64 ^ u128::from(ip) as u64,
-        };
-        if self.limiter.admits(EventKind::IpConflict, subject) {
+        if self
+            .limiter
+            .admits(EventKind::IpConflict, subject_of(claim.ip))
+        {
             self.shared.events.push(Event::IpConflict {
                 network: network.spec.name.clone(),
                 port: port.name.to_string(),
@@ -147,6 +152,14 @@ impl Worker {
                 owner: claim.owner,
             });
         }
+    }
+}
+
+/// A number for an address, to limit events by.
+fn subject_of(ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(ip) => u64::from(u32::from(ip)),
+        IpAddr::V6(ip) => (u128::from(ip) >> 64) as u64 ^ u128::from(ip) as u64,
     }
 }
 

@@ -282,9 +282,9 @@ pub(crate) struct Health {
     /// What the path to the VTEP carries.
     pub(crate) path: PathMtu,
     /// Bounds how often senders behind the port are told of packets that are too big.
-    pub(crate) told: Bucket<100>,
+    pub(crate) told: Bucket<100, 100>,
     /// Bounds how often they are answered for others.
-    pub(crate) answered: Bucket<1000>,
+    pub(crate) answered: Bucket<1000, 1000>,
     gone: AtomicBool,
     injected: AtomicBool,
     unreachable: AtomicU64,

@@ -20,7 +20,7 @@ use super::spin::Spin;
 use super::suppress::News;
 use super::topology::{PortCounters, PortIo, Topology, Underlay};
 use crate::counter::Counter;
-use crate::event::{Event, EventRing};
+use crate::event::{Event, EventRing, unix_ms};
 use crate::io::poll::{Poller, Ready, Waker};
 use crate::io::underlay::{RxBatch, TxScratch};
 use crate::switch::PortId;
@@ -291,6 +291,7 @@ impl Worker {
             for network in &self.topology.networks {
                 network.bridge.fdb().age(self.secs(now), TICKS_PER_SEC);
             }
+            self.shared.history.tick(unix_ms());
             self.look_at_rings();
             self.ask_routes();
             self.expire_paths(self.secs(now));
@@ -404,7 +405,7 @@ enum Turn {
     Stopped,
 }
 
-/// Lets each kind of event about each subject through once per ten seconds.
+/// Lets each kind of event about each subject through once per ten seconds, answers once a minute.
 #[derive(Default)]
 pub(crate) struct EventLimiter {
     /// By kind, so that what one kind of trouble causes does not silence another.
@@ -431,8 +432,12 @@ impl EventLimiter {
     fn tick(&mut self) {
         self.ticks = self.ticks.wrapping_add(1);
         let now = self.ticks;
-        for told in &mut self.told {
-            told.retain(|_, told| now.wrapping_sub(*told) < TOLD_TICKS);
+        for (kind, told) in self.told.iter_mut().enumerate() {
+            let ticks = match kind == EventKind::Answered as usize {
+                true => ANSWERED_TICKS,
+                false => TOLD_TICKS,
+            };
+            told.retain(|_, told| now.wrapping_sub(*told) < ticks);
         }
     }
 }
@@ -447,6 +452,10 @@ pub(crate) enum EventKind {
     SourceMacLocal,
     EcnOdd,
     IpConflict,
+    /// A station is not learned.
+    Refused,
+    /// A question is answered.
+    Answered,
 }
 
 /// Descriptors reported per wait.
@@ -454,7 +463,8 @@ const READY: usize = 64;
 const TICKS_PER_SEC: usize = 4;
 const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SEC as u64);
 const TOLD_TICKS: u32 = 10 * TICKS_PER_SEC as u32;
+const ANSWERED_TICKS: u32 = 60 * TICKS_PER_SEC as u32;
 const MAX_REMEMBERED: usize = 1024;
-const KINDS: usize = EventKind::IpConflict as usize + 1;
+const KINDS: usize = EventKind::Answered as usize + 1;
 /// Longest datagram: what 16 bits of UDP length can say.
 const RECEIVE_LEN: usize = 65_536;

@@ -37,3 +37,6 @@ pub trait Journal: Send + Sync {
     /// Takes note of a change.
     fn record(&self, change: Change);
 }
+
+#[cfg(test)]
+mod tests;
