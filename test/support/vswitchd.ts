@@ -129,8 +129,19 @@ export class Vswitchd {
 
   /** `vswitchctl ARGS` as an operator sees it. */
   async tryCtl(...args: string[]): Promise<ExecResult> {
-    const argv = [PROGRAMS.vswitchctl, '--socket', this.socket, ...args];
-    return await this.host.namespace.tryExec(process.execPath, argv);
+    const [command, ...rest] = this.ctlCommand(...args);
+    return await this.host.namespace.tryExec(command, rest);
+  }
+
+  /** `vswitchctl ARGS` that goes on until something ends it. */
+  async spawnCtl(scope: Scope, ...args: string[]): Promise<Child> {
+    const [command, ...rest] = this.ctlCommand(...args);
+    return await this.host.namespace.spawn(scope, { command, args: rest });
+  }
+
+  /** The words of `vswitchctl ARGS`, for a shell. */
+  ctlCommand(...args: string[]): [string, ...string[]] {
+    return [process.execPath, PROGRAMS.vswitchctl, '--socket', this.socket, ...args];
   }
 
   async counters(): Promise<CountersView> {
