@@ -1,12 +1,13 @@
 // One capture from its beginning to its summary: what `capture` and `extcap` share.
 
-import { once } from 'node:events';
-import { open } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
-import { basename, dirname } from 'node:path';
 import type { BlockTarget } from '../capture/blockTarget.js';
 import { type Recording, record } from '../capture/recording.js';
-import type { CaptureBody, CapturingView, ControlClient } from '../control/client.js';
+import {
+  type CaptureBody,
+  type CapturingView,
+  type ControlClient,
+  connectToCapture,
+} from '../control/client.js';
 import { SwitchError } from '../model/error.js';
 import type { Context } from './context.js';
 
@@ -31,7 +32,7 @@ export async function recordCapture(
   wanted: Wanted,
 ): Promise<void> {
   const capturing = await client.capture(body);
-  const stream = await connectTo(capturing.socket);
+  const stream = await connectToCapture(capturing.socket);
   let target: BlockTarget | undefined;
   // Only our side: the statistics come after that.
   const finish = () => stream.end();
@@ -64,25 +65,4 @@ async function answers(client: ControlClient): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Through its open directory, because the path may be longer than sockaddr_un. */
-async function connectTo(path: string): Promise<Socket> {
-  const directory = await open(dirname(path)).catch((error) => {
-    throw unreachable(path, error);
-  });
-  try {
-    const stream = connect(`/proc/self/fd/${directory.fd}/${basename(path)}`);
-    await once(stream, 'connect').catch((error) => {
-      throw unreachable(path, error);
-    });
-    return stream;
-  } finally {
-    await directory.close();
-  }
-}
-
-function unreachable(path: string, error: NodeJS.ErrnoException): SwitchError {
-  const code = error.code === 'EACCES' || error.code === 'EPERM' ? 'SOCKET_DENIED' : 'NO_DAEMON';
-  return new SwitchError(code, path, { detail: error.message });
 }

@@ -12,6 +12,7 @@ import { addMetricsRoute } from '../control/metricsRoute.js';
 import type { ViewOperations } from '../control/operations.js';
 import { addViewRoutes } from '../control/viewRoutes.js';
 import { guardAccess } from './access.js';
+import { addCaptureDownload } from './captureDownload.js';
 import { addLibraries } from './libraries.js';
 
 /** What the page asks of the daemon. */
@@ -33,7 +34,13 @@ export async function buildPage(
   await server.register(fastifyStatic, { root: STATIC, cacheControl: false });
   await addLibraries(server);
   addMetricsRoute(server, daemon);
-  await server.register(async (api) => addViewRoutes(api, daemon), { prefix: API_PREFIX });
+  await server.register(
+    async (api) => {
+      addViewRoutes(api, daemon);
+      addCaptureDownload(api, daemon);
+    },
+    { prefix: API_PREFIX },
+  );
   await server.ready();
   return server;
 }
