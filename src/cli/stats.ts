@@ -1,29 +1,24 @@
 // vswitchctl stats
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CountersView, DropView, NetworkCountersView, NoteView } from '../control/client.js';
+import { totalDrops } from '../model/counters.js';
+import { parseTunnel } from '../model/vtep.js';
 import { type Register, show } from './context.js';
 import { fields, indent, table } from './table.js';
-
-const WATCH_MS = 1000;
-/** Home and erase below (ECMA-48): no flicker as with erasing first. */
-const TOP_OF_SCREEN = '\u001b[H\u001b[J';
+import { watch } from './watch.js';
 
 export const registerStats: Register = (program, run) => {
   program
     .command('stats')
-    .description('what every network and port has carried and dropped, and whether the sums hold')
+    .description(
+      'what every network, port, VTEP and worker has carried and dropped, and whether the sums hold',
+    )
     .option('--watch', 'show it anew every second (with --json: one line each)')
     .action(
       run(async (context, options: { readonly watch?: true }) => {
-        const screen = options.watch && !context.json ? TOP_OF_SCREEN : '';
-        do {
-          const counters = await context.client.counters();
-          // A stream of documents: one in each line.
-          if (options.watch && context.json) context.print(JSON.stringify(counters));
-          else show(context, counters, () => `${screen}${statsText(counters)}`);
-          if (options.watch) await sleep(WATCH_MS, undefined, { signal: context.signal });
-        } while (options.watch);
+        const ask = () => context.client.counters();
+        if (options.watch) await watch(context, ask, ({ answer }) => statsText(answer));
+        else show(context, await ask(), statsText);
       }),
     );
 };
@@ -32,6 +27,9 @@ function statsText(counters: CountersView): string {
   return [
     ...counters.networks.flatMap((network) => [networkText(network), '']),
     underlayText(counters),
+    '',
+    ...vtepLines(counters),
+    workersText(counters),
     '',
     counters.balanced
       ? 'Balanced: in = out + consumed + drops on every network.'
@@ -48,7 +46,7 @@ function networkText(network: NetworkCountersView): string {
     port.rx_bytes,
     port.tx_frames,
     port.tx_bytes,
-    port.drops.reduce((sum, drop) => sum + drop.frames, 0),
+    totalDrops(port.drops),
     port.macs,
   ]);
   const owned = [
@@ -90,6 +88,41 @@ function underlayText({ underlay }: CountersView): string {
     ...dropLines([{ at: 'underlay', drops: underlay.drops }]),
     ...noteLines([{ at: 'underlay', notes: underlay.notes }]),
   ].join('\n');
+}
+
+/** What goes to and comes from each VTEP, over all networks, and whether it answers. */
+function vtepLines({ networks, vteps }: CountersView): string[] {
+  const tunnels = networks.flatMap(({ vni, ports }) =>
+    ports
+      .filter(({ kind }) => kind === 'tunnel')
+      .map((port) => ({ ...port, vtep: parseTunnel(port.name, vni)?.address })),
+  );
+  const known = new Map(vteps.map((vtep) => [vtep.address, vtep]));
+  const addresses = new Set([...known.keys(), ...tunnels.flatMap(({ vtep }) => vtep ?? [])]);
+  if (addresses.size === 0) return [];
+  const rows = [...addresses].map((address) => {
+    const own = tunnels.filter(({ vtep }) => vtep === address);
+    const sum = (pick: (port: (typeof own)[number]) => number) =>
+      own.reduce((total, port) => total + pick(port), 0);
+    const { state, mean_rtt_us } = known.get(address) ?? {};
+    return [
+      ...[address, state, mean_rtt_us === undefined ? undefined : `${mean_rtt_us / 1000} ms`],
+      ...[sum((port) => port.rx_frames), sum((port) => port.rx_bytes)],
+      ...[sum((port) => port.tx_frames), sum((port) => port.tx_bytes)],
+      sum((port) => totalDrops(port.drops)),
+    ];
+  });
+  const heads = ['vtep', 'state', 'round trip', 'in', 'in bytes', 'out', 'out bytes', 'drops'];
+  return ['VTEPs, over all networks', indent(table(heads, rows)), ''];
+}
+
+function workersText({ workers }: CountersView): string {
+  const rows = workers.map((worker, at) => [
+    ...[at, `${(worker.busy_us / 1e6).toFixed(1)} s`, worker.turns, worker.sleeps],
+    ...[worker.rx_frames, worker.tx_frames, totalDrops(worker.drops)],
+  ]);
+  const heads = ['worker', 'busy', 'turns', 'sleeps', 'in', 'out', 'drops'];
+  return `workers\n${indent(table(heads, rows))}`;
 }
 
 function dropLines(
