@@ -12,5 +12,6 @@ process.exitCode = await runControl(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   stdout: process.stdout,
+  stdin: process.stdin,
   signal: interrupted.signal,
 });

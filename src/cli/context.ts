@@ -1,6 +1,6 @@
 // What every command of vswitchctl gets.
 
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { ControlClient } from '../control/client.js';
 
@@ -16,6 +16,8 @@ export interface Context {
   /** Writes to standard error, with a line feed. */
   note(text: string): void;
   readonly stdout: OutputStream;
+  /** Absent where nobody can type. */
+  readonly stdin?: InputStream | undefined;
   /** Aborted when the command shall end at once. */
   readonly signal: AbortSignal;
   /** The answer was printed, and it is no good one: exit code 1. */
@@ -23,7 +25,19 @@ export interface Context {
 }
 
 /** As `process.stdout`: a descriptor, where it is no pipe, and whether people look at it. */
-export type OutputStream = Writable & { readonly fd?: number; readonly isTTY?: boolean };
+export type OutputStream = Writable & {
+  readonly fd?: number;
+  readonly isTTY?: boolean;
+  /** Of a terminal. */
+  readonly columns?: number;
+  readonly rows?: number;
+};
+
+/** As `process.stdin`. */
+export type InputStream = Readable & {
+  readonly isTTY?: boolean;
+  setRawMode?(isRaw: boolean): unknown;
+};
 
 /** Adds one command to `program`. Its action gets the context from `run`. */
 export type Register = (program: Command, run: Runner) => void;

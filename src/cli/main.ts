@@ -6,7 +6,7 @@ import { SwitchError } from '../model/error.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
 import { registerCapture } from './capture.js';
-import type { Context, OutputStream, Runner } from './context.js';
+import type { Context, InputStream, OutputStream, Runner } from './context.js';
 import { registerDoctor } from './doctor.js';
 import { registerDrops } from './drops.js';
 import { registerEndpoint } from './endpoint.js';
@@ -23,6 +23,7 @@ import { registerPurge } from './purge.js';
 import { registerReload } from './reload.js';
 import { registerStats } from './stats.js';
 import { registerStatus } from './status.js';
+import { registerTop } from './top.js';
 import { registerTrace } from './trace.js';
 
 export interface Terminal {
@@ -30,6 +31,8 @@ export interface Terminal {
   err(text: string): void;
   /** Standard output as it is, for what is no text. */
   readonly stdout: OutputStream;
+  /** Absent where nobody can type. */
+  readonly stdin?: InputStream | undefined;
   /** Ends the command at once, whatever it waits for: exit code 130. */
   readonly signal: AbortSignal;
   /** How long to wait for answers; absent = as the client does. */
@@ -56,6 +59,7 @@ const commands = [
   registerDrops,
   registerCapture,
   registerExtcap,
+  registerTop,
   registerTrace,
   registerHistory,
   registerPcap,
@@ -91,7 +95,10 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
       const note = (text: string) => terminal.err(`${text}\n`);
       try {
         await action(
-          { client, socket, json, print, note, stdout: terminal.stdout, signal, fail },
+          {
+            ...{ client, socket, json, print, note, signal, fail },
+            ...{ stdout: terminal.stdout, stdin: terminal.stdin },
+          },
           ...(args as unknown as Args),
         );
       } finally {

@@ -442,6 +442,12 @@ export const sentences = {
     why: 'it is no flow',
     fix: 'see `vswitchctl trace --help`',
   },
+  NO_TERMINAL: {
+    status: 400,
+    what: 'cannot show {subject}',
+    why: 'it needs a terminal to write to and to read keys from',
+    fix: 'use `vswitchctl stats --watch`, which also knows --json',
+  },
   TOO_LONG_AGO: {
     status: 410,
     what: 'cannot tell how the FDB was at {subject}',
