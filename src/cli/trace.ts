@@ -2,14 +2,18 @@
 
 import { type Command, Option } from 'commander';
 import type { TraceBody, TraceView } from '../control/client.js';
-import { addressArgument, hexArgument } from './arguments.js';
-import { type Register, show } from './context.js';
+import { SwitchError } from '../model/error.js';
+import { addressArgument, countArgument, hexArgument } from './arguments.js';
+import { type Context, type Register, show } from './context.js';
 import { indent } from './table.js';
+import { datagramIn, isFrame, type PacketPlace, packetAt } from './tracedPacket.js';
 
 interface TraceOptions {
   readonly port?: string;
   readonly peer?: string;
   readonly hex?: string;
+  readonly pcap?: string;
+  readonly packet?: number;
 }
 
 export const registerTrace: Register = (program, run) => {
@@ -19,37 +23,69 @@ export const registerTrace: Register = (program, run) => {
     .argument('<network>')
     .argument('[flow]', 'the frame in words, such as "ip dst 10.0.0.2 tcp dport 80"')
     .addOption(new Option('--port <name>', 'it enters at this port').conflicts('peer'))
-    .addOption(new Option('--peer <address>', 'it comes from this VTEP').argParser(addressArgument))
-    .addOption(
-      new Option(
-        '--hex <digits>',
-        'the frame, byte by byte, from the destination MAC on',
-      ).argParser(hexArgument),
-    )
+    .option('--peer <address>', 'it comes from this VTEP', addressArgument)
+    .option('--hex <digits>', 'the frame, byte by byte, from the destination MAC on', hexArgument)
+    .option('--pcap <file>', 'a packet of this pcap or pcapng: a frame, or a datagram with VXLAN')
+    .option('--packet <number>', 'which one (default: the first)', countArgument)
     .addHelpText('after', FLOW_HELP)
     .action(
-      run(async (context, network: string, ...rest: TraceRest) => {
-        const answer = await context.client.trace(network, bodyOf(...rest));
-        show(context, answer, traceText);
+      run(async (context, ...asked: TraceArguments) => {
+        const [network] = asked;
+        const body = await bodyOf(context, ...asked);
+        show(context, await context.client.trace(network, body), traceText);
       }),
     );
 };
 
-type TraceRest = [flow: string | undefined, options: TraceOptions, command: Command];
+type TraceArguments = [
+  network: string,
+  flow: string | undefined,
+  options: TraceOptions,
+  command: Command,
+];
 
-function bodyOf(...[flow, { port, peer, hex }, command]: TraceRest): TraceBody {
-  if (port === undefined && peer === undefined) {
+async function bodyOf(context: Context, ...asked: TraceArguments): Promise<TraceBody> {
+  const [network, flow, { port, peer, hex, pcap, packet }, command] = asked;
+  const given = [flow, hex, pcap].filter((way) => way !== undefined).length;
+  if (given !== 1 || (packet !== undefined && pcap === undefined)) {
+    command.error("error: say which frame: a flow in words, '--hex DIGITS', or '--pcap FILE'");
+  }
+  const where = { ...(port !== undefined && { port }), ...(peer !== undefined && { peer }) };
+  const place = pcap === undefined ? undefined : { file: pcap, number: packet ?? 1 };
+  const body =
+    place === undefined
+      ? { ...where, ...(flow !== undefined && { flow }), ...(hex !== undefined && { hex }) }
+      : {
+          ...(await capturedBody(context, { place, network, isFrame: port !== undefined })),
+          ...where,
+        };
+  if (body.port === undefined && body.peer === undefined) {
     command.error("error: say where the frame enters: '--port NAME' or '--peer ADDRESS'");
   }
-  if ((flow === undefined) === (hex === undefined)) {
-    command.error("error: say which frame: a flow in words, or '--hex DIGITS'");
+  return body;
+}
+
+interface Captured {
+  readonly place: PacketPlace;
+  readonly network: string;
+  /** It enters at a local port, whatever is in it. */
+  readonly isFrame: boolean;
+}
+
+/** A datagram of the network's UDP port comes from its own source, unless another is named beside. */
+async function capturedBody({ client }: Context, captured: Captured): Promise<TraceBody> {
+  const { place, network } = captured;
+  const packet = await packetAt(place);
+  const { port: udpPort } = await client.network(network);
+  const datagram = captured.isFrame ? undefined : datagramIn(packet, udpPort);
+  if (datagram !== undefined) {
+    const { source, tos, payload } = datagram;
+    return { peer: source, hex: payload.toString('hex'), datagram: true, tos };
   }
-  return {
-    ...(port !== undefined && { port }),
-    ...(peer !== undefined && { peer }),
-    ...(flow !== undefined && { flow }),
-    ...(hex !== undefined && { hex }),
-  };
+  if (isFrame(packet)) return { hex: packet.bytes.toString('hex') };
+  throw new SwitchError('PACKET_UNKNOWN', `${place.number} in ${place.file} to trace`, {
+    why: `it is neither an Ethernet frame nor a datagram to UDP port ${udpPort}`,
+  });
 }
 
 function traceText({ summary, assumed, steps, copies, sentence }: TraceView): string {
@@ -83,4 +119,5 @@ A flow is a frame in the words of tcpdump. What it leaves open is filled in with
 For example:
   vswitchctl trace net1 --port c1 'ip dst 10.0.0.2 tcp dport 80'
   vswitchctl trace net1 --port c1 'arp 10.0.0.2'
+  vswitchctl trace net1 --pcap strange.pcapng --packet 7
   vswitchctl trace net1 --peer 10.200.0.2 'ether dst 02:42:0a:00:00:01 ip src 10.0.0.2 dst 10.0.0.1 icmp len 1514'`;

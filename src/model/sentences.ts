@@ -137,6 +137,12 @@ export const sentences = {
     why: 'the file cannot be opened or read',
     fix: 'check the path and its permissions',
   },
+  PACKET_UNKNOWN: {
+    status: 400,
+    what: 'there is no packet {subject}',
+    why: 'the file has fewer',
+    fix: 'count them with `vswitchctl pcap FILE`',
+  },
   INTERFACE_UNREADABLE: {
     status: 409,
     what: 'cannot listen on {subject}',

@@ -257,4 +257,4 @@ export const running = new Set<Vswitchd>();
 
 const program = (name: string) =>
   fileURLToPath(new URL(`../../dist/bin/${name}.js`, import.meta.url));
-const PROGRAMS = { vswitchd: program('vswitchd'), vswitchctl: program('vswitchctl') };
+export const PROGRAMS = { vswitchd: program('vswitchd'), vswitchctl: program('vswitchctl') };

@@ -25,6 +25,7 @@ const packageOf = {
   etcdctl: 'etcd-client',
   busybox: 'busybox-static',
   openssl: 'openssl',
+  tmux: 'tmux',
   'libpcap.so.0.8': 'libpcap0.8',
   chromium: 'chromium',
 };
@@ -37,7 +38,13 @@ export const nativePrograms = ['c++', 'ip', ...filterLibraries];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
 const peerPrograms = ['ovs-vsctl', 'tshark', 'tcpdump', 'tcpreplay', 'ethtool', 'nft'];
 const peerLibraries = [...filterLibraries, 'pcap-config'];
-export const testPrograms = [...demoPrograms, ...peerPrograms, ...peerLibraries, 'chromium'];
+export const testPrograms = [
+  ...demoPrograms,
+  ...peerPrograms,
+  'tmux',
+  ...peerLibraries,
+  'chromium',
+];
 export const storePrograms = ['etcd', 'etcdctl', 'openssl'];
 export const pagePrograms = [...buildPrograms, 'chromium'];
 const labPrograms = ['docker', 'dockerd', 'etcd', 'etcdctl', 'busybox', 'iptables'];

@@ -67,7 +67,7 @@ function headOf({ status, counters, rates, trouble }: Reading, state: ViewState)
   const tunnels = rates.places.filter(({ kind }) => kind === 'tunnel');
   const second = [
     `ports: ${flowText(local)}`,
-    `tunnels: ${flowText(tunnels)}`,
+    `tunnels: ${flowText(tunnels)} bit/s`,
     `dropped: ${short(total(rates.drops.map(({ rate }) => rate)))}/s`,
   ].join('   ');
   const bad = !counters.balanced || status.state !== 'ok';
@@ -85,7 +85,7 @@ function headOf({ status, counters, rates, trouble }: Reading, state: ViewState)
 
 function flowText(places: readonly PlaceRates[]): string {
   const [inBits, outBits] = [places.map((p) => p.inBits), places.map((p) => p.outBits)];
-  return `in ${short(total(inBits))} out ${short(total(outBits))} bit/s`;
+  return `in ${short(total(inBits))} out ${short(total(outBits))}`;
 }
 
 function total(rates: readonly Rate[]): Rate {

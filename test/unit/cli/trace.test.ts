@@ -1,8 +1,12 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { TraceView } from '../../../src/control/client.js';
 import type { Trace } from '../../../src/datapath/seam.js';
 import { FakeDaemon } from '../../support/fakeDaemon.js';
 import { FakeHost } from '../../support/fakeDatapath.js';
+import { ethernet, ipv4, udp, vxlan } from '../../support/frames.js';
+import { writePcap } from '../../support/pcap.js';
 
 const NET1 = `networks:
   - name: net1
@@ -152,6 +156,63 @@ Copies leave by c2; 1 more dropped.
     expect(summary).toContain('02:42:0a:00:00:02 > 02:42:0a:00:00:01, IPv4 10.0.0.2 > 10.0.0.1');
   });
 
+  it('takes packets of a capture: a datagram from its own source, any other as a frame', async () => {
+    const fake = await running();
+    const frame = Buffer.from(FRAME, 'hex');
+    const ends = { src: '10.200.0.2', dst: '10.200.0.1' };
+    const payload = vxlan({ vni: 300, flags: 0x0c }, frame);
+    const outer = (destinationPort: number) =>
+      ethernet(
+        { src: '02:00:00:00:00:0a', dst: '02:00:00:00:00:0b' },
+        ipv4(
+          { ...ends, protocol: 17, tos: 3 },
+          udp(ends, { sourcePort: 7, destinationPort }, payload),
+        ),
+      );
+    const file = join(fake.folder, 'some.pcap');
+    await writePcap(file, [frame, outer(4789), outer(4790)]);
+    const trace = (...args: string[]) => fake.ctl('trace', 'net1', '--pcap', file, ...args);
+
+    expect((await trace('--port', 'c1')).code).toBe(0);
+    expect(traced(fake)?.at(-1)).toEqual({ port: 'c1', bytes: FRAME });
+    const { out } = await trace('--packet', '2');
+    expect(out).toMatch(/^from VTEP 10\.200\.0\.2: 02:42:0a:00:00:01 > 02:42:0a:00:00:02, /);
+    expect(traced(fake)?.at(-1)).toEqual({
+      datagram: { source: '10.200.0.2', sourcePort: expect.any(Number), udpPort: 4789, tos: 3 },
+      bytes: payload.toString('hex'),
+    });
+    await trace('--packet', '2', '--peer', '10.200.0.3');
+    expect(traced(fake)?.at(-1)?.datagram?.source).toBe('10.200.0.3');
+    await trace('--packet', '2', '--port', 'c1');
+    expect(traced(fake)?.at(-1)).toEqual({ port: 'c1', bytes: outer(4789).toString('hex') });
+    await trace('--packet', '3', '--peer', '10.200.0.2');
+    expect(traced(fake)?.at(-1)?.bytes).toBe(`0800000000012c00${outer(4790).toString('hex')}`);
+
+    expect(await trace()).toMatchObject({ code: 2, err: expect.stringContaining('say where') });
+    expect(await trace('--packet', '4')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/there is no packet 4 in .*some\.pcap: it has 3;/),
+    });
+    const missing = await fake.ctl('trace', 'net1', '--pcap', `${file}.no`);
+    expect(missing).toMatchObject({ code: 1, err: expect.stringContaining('cannot read') });
+    await writeFile(file, 'no capture at all');
+    expect(await trace()).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('it has 0 (the file is neither pcap nor pcapng);'),
+    });
+  });
+
+  it('takes what a capture did not keep of a packet for zeros', async () => {
+    const fake = await running();
+    const file = join(fake.folder, 'snapped.pcap');
+    await writePcap(file, [Buffer.from(FRAME, 'hex').subarray(0, 14)]);
+    const bytes = await readFile(file);
+    bytes.writeUInt32LE(60, 24 + 12);
+    await writeFile(file, bytes);
+    await fake.ctl('trace', 'net1', '--pcap', file, '--port', 'c1');
+    expect(traced(fake)?.at(-1)?.bytes).toBe(FRAME.slice(0, 28) + '00'.repeat(46));
+  });
+
   it.each([
     [['net1', '--port', 'c1', 'ip dst 10.0.0.9'], 'nobody here knows which MAC 10.0.0.9 has'],
     [['net1', '--port', 'c1', 'ip dst nobody'], '"nobody" (word 3) does not fit behind "dst"'],
@@ -175,6 +236,8 @@ Copies leave by c2; 1 more dropped.
     [['net1', '--port', 'c1']],
     [['net1', '--port', 'c1', '--hex', FRAME, 'ip dst 10.0.0.2']],
     [['net1', '--port', 'c1', '--hex', 'abc']],
+    [['net1', '--port', 'c1', '--hex', FRAME, '--packet', '2']],
+    [['net1', '--port', 'c1', '--hex', FRAME, '--pcap', 'x']],
     [['net1', '--peer', 'host', '--hex', FRAME]],
   ])('%j is bad usage', async (args) => {
     const fake = await running();

@@ -106,7 +106,7 @@ describe('the screen', () => {
   it('of 80 columns and 24 rows', () => {
     expect(drawn({ columns: 80, rows: 24 })).toEqual([
       'vswitchd 10.200.0.1  ok  up 4h00m  worker 37%  balanced  store local connected',
-      'ports: in 1.00M out 0 bit/s   tunnels: in 0 out 1.00M bit/s   dropped: 2/s',
+      'ports: in 1.00M out 0   tunnels: in 0 out 1.00M bit/s   dropped: 2/s',
       '',
       'PORT                     NETWORK IN b/s  fr/s OUT b/s  fr/s drop/s  MACS STATE',
       'c1                       net1     1.00M   100       0     0      0     1 up',
