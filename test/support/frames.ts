@@ -217,6 +217,26 @@ export function neighborSolicitation(ends: Ends, fields: SolicitationFields): Bu
   return message;
 }
 
+/** A neighbor advertisement that overrides what is known, RFC 4861 section 4.4. */
+export function neighborAdvertisement(
+  ends: Ends,
+  fields: { readonly target: string; readonly targetMac: string },
+): Buffer {
+  const { target, targetMac } = fields;
+  const head = Buffer.from([136, 0, 0, 0, 0x20, 0, 0, 0]);
+  const option = [Buffer.from([2, 1]), mac(targetMac)];
+  const message = Buffer.concat([head, address(target), ...option]);
+  message.writeUInt16BE(transportChecksum(ends, PROTOCOL.icmpv6, message), 2);
+  return message;
+}
+
+/** A router advertisement without options, RFC 4861 section 4.2. */
+export function routerAdvertisement(ends: Ends): Buffer {
+  const message = Buffer.from('86000000400007080000000000000000', 'hex');
+  message.writeUInt16BE(transportChecksum(ends, PROTOCOL.icmpv6, message), 2);
+  return message;
+}
+
 export interface VxlanFields {
   readonly vni: number;
   /** 0x08 (the I flag) unless given. */
