@@ -11,13 +11,7 @@ import { AnyCaptureReader } from '../../src/capture/offline/captureReader.js';
 import { CounterViews } from '../../src/daemon/counterViews.js';
 import { readProcess } from '../../src/daemon/metrics/process.js';
 import { metricsText } from '../../src/daemon/metrics/text.js';
-import type {
-  Counters,
-  MemoryDatagram,
-  NetworkSpec,
-  PortSpec,
-  Trace,
-} from '../../src/datapath/seam.js';
+import type { Counters, MemoryDatagram, NetworkSpec, Trace } from '../../src/datapath/seam.js';
 import { madeInNamespaces, notMade } from '../support/dropReasons.js';
 import {
   arp,
