@@ -6,7 +6,7 @@
 //! A counter has one writer (the worker that owns it) and any number of readers, so adding is a plain load and
 //! store and reading never disturbs the writer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A 64-bit counter with a single writer. It never goes back.
 #[derive(Debug, Default)]
@@ -131,25 +131,48 @@ drop_reasons! {
     SendFailed, "tx.send_failed", Egress, "The kernel refused the datagram for another reason.";
 }
 
-/// One counter per drop reason.
+/// One counter per drop reason, and when it was last used.
 #[derive(Debug)]
-pub struct Drops([Counter; DropReason::ALL.len()]);
+pub struct Drops {
+    counts: [Counter; DropReason::ALL.len()],
+    /// Seconds plus one; 0 = never.
+    last: [AtomicU32; DropReason::ALL.len()],
+}
 
 impl Default for Drops {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Counter::default()))
+        Self {
+            counts: std::array::from_fn(|_| Counter::default()),
+            last: std::array::from_fn(|_| AtomicU32::new(0)),
+        }
     }
 }
 
 impl Drops {
     /// Counts `frames` under `reason`.
     pub fn add(&self, reason: DropReason, frames: u64) {
-        self.0[reason as usize].add(frames);
+        self.counts[reason as usize].add(frames);
+    }
+
+    /// The same at this moment; true if for a minute before there was none.
+    pub fn add_at(&self, reason: DropReason, frames: u64, now_secs: u32) -> bool {
+        self.add(reason, frames);
+        let is_news = !self.was_used(reason, now_secs);
+        self.last[reason as usize].store(now_secs.saturating_add(1), Ordering::Relaxed);
+        is_news
+    }
+
+    /// Whether anything was counted under the reason in the minute before, by [`add_at`](Self::add_at).
+    pub fn was_used(&self, reason: DropReason, now_secs: u32) -> bool {
+        match self.last[reason as usize].load(Ordering::Relaxed) {
+            0 => false,
+            last => now_secs.saturating_sub(last - 1) < QUIET_SECS,
+        }
     }
 
     /// The count of one reason.
     pub fn get(&self, reason: DropReason) -> u64 {
-        self.0[reason as usize].get()
+        self.counts[reason as usize].get()
     }
 
     /// Every reason that has happened, with its count.
@@ -161,10 +184,25 @@ impl Drops {
     }
 }
 
+/// After so many seconds without it a reason is news again.
+const QUIET_SECS: u32 = 60;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn a_reason_is_news_once_and_after_a_minute_without() {
+        let drops = Drops::default();
+        let news = |now| drops.add_at(DropReason::Hairpin, 1, now);
+        assert_eq!(
+            [0, 0, 59, 100, 159, 219, 278].map(news),
+            [true, false, false, false, false, true, false]
+        );
+        assert!(drops.add_at(DropReason::NoTarget, 1, 278));
+        assert_eq!(drops.get(DropReason::Hairpin), 7);
+    }
 
     #[test]
     fn every_reason_has_a_name_of_its_own_and_a_sentence() {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::capture::{Envelope, Fate};
+use super::dropping::source_of;
 use super::merges::{Arrived, Received};
 use super::topology::{Network, Port, Receiver, Topology, Underlay};
 use super::worker::{EventKind, Worker};
@@ -152,9 +153,8 @@ impl Worker {
     }
 
     pub(super) fn refuse(&self, topology: &Topology, reason: DropReason, datagrams: u64) {
-        let counters = &topology.counters[self.index];
-        counters.datagrams.add(datagrams);
-        counters.drops.add(reason, datagrams);
+        topology.counters[self.index].datagrams.add(datagrams);
+        self.dropping.at_underlay(topology, reason, datagrams);
     }
 
     /// Finds a datagram's network and tunnel, and sends its frame on its way.
@@ -178,7 +178,7 @@ impl Worker {
             Ok(found) => found,
             Err(reason) => {
                 self.recorder.refuse(Fate::dropped(reason), None, 1);
-                return topology.counters[self.index].drops.add(reason, 1);
+                return self.dropping.at_underlay(topology, reason, 1);
             }
         };
         if !network.spec.up {
@@ -187,6 +187,7 @@ impl Worker {
         let Some(tunnel) = sitting.tunnel(network, arrival) else {
             return self.stranger(topology, network, (arrival, bytes));
         };
+        self.source = source_of(&bytes[vxlan::HEADER_LEN..]);
         let mark = self.recorder.arrived_by(tunnel);
         let own = &network.counters[self.index];
         let counters = &tunnel.counters[self.index];
@@ -196,7 +197,7 @@ impl Worker {
         match check_reserved(header.reserved(), network.spec.reserved_bits) {
             Ok(true) => {}
             Ok(false) => own.reserved_ignored.add(1),
-            Err(reason) => return self.refuse_frame(tunnel, reason, 1),
+            Err(reason) => return self.refuse_frame((topology, tunnel), (reason, 1)),
         }
         let arrived = Arrived {
             received,
@@ -226,16 +227,16 @@ impl Worker {
                 ethernet::strip_tag(received.bytes_mut(*at));
                 *at = without_front(*at, ethernet::TAG_LEN);
             }
-            Err(reason) => return self.refuse_frame(tunnel, reason, 1),
+            Err(reason) => return self.refuse_frame((topology, tunnel), (reason, 1)),
         }
         if outer_ecn != Ecn::NotEct
             && let Err(reason) =
                 self.propagate_congestion(topology, tunnel, outer_ecn, received.bytes_mut(*at))
         {
-            return self.refuse_frame(tunnel, reason, 1);
+            return self.refuse_frame((topology, tunnel), (reason, 1));
         }
         let Some(ethernet) = Ethernet::new(received.bytes(*at)) else {
-            return self.refuse_frame(tunnel, DropReason::TooShortInner, 1);
+            return self.refuse_frame((topology, tunnel), (DropReason::TooShortInner, 1));
         };
         let decision = network.bridge.forward(&tunnel.member, &ethernet, now_secs);
         let src = ethernet.src();
@@ -257,7 +258,7 @@ impl Worker {
             let index = networks.position(|n| std::ptr::eq(n, network));
             self.recorder.refuse(Fate::dropped(reason), index, 1);
         }
-        network.counters[self.index].drops.add(reason, 1);
+        self.dropping.at_network(network, reason);
     }
 
     /// The network of a datagram, or why there is none.

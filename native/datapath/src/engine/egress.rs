@@ -4,9 +4,10 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use super::capture::{Departures, Fate, Leaving, Mark, Recorder};
+use super::dropping::{Dropping, source_of};
 use super::outbox::{Batch, Held, Injected, Route, SendStyle};
 use super::outer::OuterRule;
-use super::topology::{Port, PortCounters, PortIo, Topology, Underlay};
+use super::topology::{Port, PortIo, Topology, Underlay};
 use super::worker::Worker;
 use crate::counter::DropReason;
 use crate::io::Refusal;
@@ -48,6 +49,8 @@ impl<'a> Departing<'a> {
 pub(super) struct Delivery<'w> {
     /// Its number.
     pub(super) worker: usize,
+    pub(super) topology: &'w Topology,
+    pub(super) dropping: &'w Dropping,
     /// Where a frame is finished in software for a port without offloads.
     pub(super) finish: &'w mut Vec<u8>,
     pub(super) recorder: &'w mut Recorder,
@@ -88,6 +91,8 @@ impl Worker {
                 };
                 let mut delivery = Delivery {
                     worker: self.index,
+                    topology,
+                    dropping: &self.dropping,
                     finish: &mut self.finish,
                     recorder: &mut self.recorder,
                 };
@@ -97,7 +102,9 @@ impl Worker {
         };
         if let Err(reason) = outcome {
             self.refuse_copy(port, held, Fate::dropped(reason));
-            port.counters[self.index].drops.add(reason, held.segments);
+            let source = || source_of(self.outbox.frame(held));
+            let dropped = (reason, held.segments);
+            self.dropping.at_port((topology, port), dropped, source);
         }
     }
 
@@ -114,7 +121,7 @@ impl Worker {
 
     /// Sends everything in the outbox and counts it at its tunnels.
     pub(super) fn flush(&mut self, topology: &Topology) {
-        let index = self.index;
+        let dropping = &self.dropping;
         let recorder = &mut self.recorder;
         match &topology.underlay {
             Underlay::Udp {
@@ -138,13 +145,14 @@ impl Worker {
                         let fate = Fate::from(outcome);
                         recorder.superframe_leaves(topology, (injected, frame), fate);
                     }
-                    count_departure(topology, (index, port), (frames, bytes), outcome);
+                    count_departure((topology, dropping), port, (frames, bytes), outcome);
                 });
                 if is_refused {
                     self.give_up_injecting(topology);
                 }
                 let scratch = &mut self.send_scratch;
                 let recorder = &mut self.recorder;
+                let dropping = &self.dropping;
                 self.outbox.flush(|batch| {
                     let source_port = senders.ports().get(batch.socket).copied();
                     let mut departures = recorder
@@ -161,7 +169,7 @@ impl Worker {
                         if let Some(departures) = &mut departures {
                             departures.report(recorder, transmit, outcome.into());
                         }
-                        count_sent(topology, index, transmit, outcome);
+                        count_sent((topology, dropping), transmit, outcome);
                     });
                     if let Some(mut departures) = departures {
                         departures.finish(recorder);
@@ -194,7 +202,7 @@ impl Worker {
                     if let Some(departures) = &mut departures {
                         departures.report(recorder, transmit, outcome.into());
                     }
-                    count_sent(topology, index, transmit, outcome);
+                    count_sent((topology, dropping), transmit, outcome);
                 }
                 if let Some(mut departures) = departures {
                     departures.finish(recorder);
@@ -295,7 +303,9 @@ impl Delivery<'_> {
         };
         self.recorder.leaves(port.id, mark, &leaving);
         let counted = (segments, frame.len() as u64);
-        count_delivery(&port.counters[self.worker], counted, outcome);
+        let place = (self.topology, port);
+        self.dropping
+            .conclude(place, counted, outcome, || source_of(frame));
     }
 }
 
@@ -392,42 +402,22 @@ fn longest(departing: &Departing<'_>) -> usize {
     len.saturating_sub(headers)
 }
 
-/// Counts what became of some frames of so many bytes at a port.
-pub(super) fn count_delivery(
-    counters: &PortCounters,
-    (frames, bytes): (u64, u64),
-    outcome: Result<(), DropReason>,
-) {
-    match outcome {
-        Ok(()) => {
-            counters.tx_frames.add(frames);
-            counters.tx_bytes.add(bytes);
-        }
-        Err(reason) => counters.drops.add(reason, frames),
-    }
-}
-
-fn count_sent(
-    topology: &Topology,
-    worker: usize,
-    transmit: &Transmit,
-    outcome: Result<(), DropReason>,
-) {
+fn count_sent(place: (&Topology, &Dropping), transmit: &Transmit, outcome: Result<(), DropReason>) {
     let port = PortId::new(transmit.tag as u16);
     let frames = u64::from(transmit.datagrams);
     let bytes = u64::from(transmit.bytes) - frames * vxlan::HEADER_LEN as u64;
-    count_departure(topology, (worker, port), (frames, bytes), outcome);
+    count_departure(place, port, (frames, bytes), outcome);
 }
 
 /// Counts what became at a tunnel of some frames of so many bytes.
 fn count_departure(
-    topology: &Topology,
-    (worker, port): (usize, PortId),
+    (topology, dropping): (&Topology, &Dropping),
+    port: PortId,
     counted: (u64, u64),
     outcome: Result<(), DropReason>,
 ) {
     if let Some(port) = topology.port(port) {
-        count_delivery(&port.counters[worker], counted, outcome);
+        dropping.conclude((topology, port), counted, outcome, || None);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Into the switch from a TAP or a memory queue; and what is done with a decision, whencesoever the frame came.
 
 use super::capture::Fate;
+use super::dropping::source_of;
 use super::history::{Happening, Place};
 use super::outbox::Held;
 use super::too_big::{is_oversize, longest};
@@ -28,9 +29,9 @@ impl Worker {
                 Ok((vnet, len)) => self.frame_from_port(&topology, port, (vnet, len), now_secs),
                 Err(Refusal::WouldBlock) => break,
                 Err(Refusal::Other(_)) if port.health.bears_another_fault() => {
-                    let counters = &port.counters[self.index];
-                    counters.rx_frames.add(1);
-                    counters.drops.add(DropReason::ReadFailed, 1);
+                    port.counters[self.index].rx_frames.add(1);
+                    let dropped = (DropReason::ReadFailed, 1);
+                    self.dropping.at_port((&topology, port), dropped, || None);
                 }
                 Err(refusal) => {
                     self.port_gone(&topology, port, refusal);
@@ -64,12 +65,16 @@ impl Worker {
     ) {
         match self.take_in(topology, port, read) {
             Ok(held) => self.send_on(topology, port, held, now_secs),
-            Err((reason, frames)) => self.refuse_frame(port, reason, frames),
+            Err(dropped) => self.refuse_frame((topology, port), dropped),
         }
     }
 
     /// Counts frames that entered at `port` as dropped there.
-    pub(super) fn refuse_frame(&mut self, port: &Port, reason: DropReason, frames: u64) {
+    pub(super) fn refuse_frame(
+        &mut self,
+        (topology, port): (&Topology, &Port),
+        (reason, frames): (DropReason, u64),
+    ) {
         let fate = match reason {
             DropReason::PortOversize => Fate::Dropped {
                 reason,
@@ -78,7 +83,9 @@ impl Worker {
             _ => Fate::dropped(reason),
         };
         self.recorder.decide((port.id, frames), fate, &[]);
-        port.counters[self.index].drops.add(reason, frames);
+        let source = self.source;
+        self.dropping
+            .at_port((topology, port), (reason, frames), || source);
     }
 
     /// Counts a frame that has been read and says what it is, as it goes on; or why it does not, and for how many frames.
@@ -92,6 +99,7 @@ impl Worker {
         let counters = &port.counters[self.index];
         let vnet = VnetHeader::read(&vnet).ok();
         let mut held = self.outbox.hold(len, vnet.unwrap_or(VnetHeader::NONE));
+        self.source = source_of(self.outbox.frame(&held));
         held.mark = self.recorder.frame_enters(port, self.outbox.frame(&held));
         let sound = vnet.is_some() && self.examine(&mut held);
         counters.rx_frames.add(held.segments);
@@ -135,7 +143,8 @@ impl Worker {
     fn send_on(&mut self, topology: &Topology, port: &Port, mut frame: Held, now_secs: u32) {
         let network = &topology.networks[port.network];
         let Some(ethernet) = Ethernet::new(self.outbox.frame(&frame)) else {
-            return self.refuse_frame(port, DropReason::TooShortInner, frame.segments);
+            let dropped = (DropReason::TooShortInner, frame.segments);
+            return self.refuse_frame((topology, port), dropped);
         };
         let decision = network.bridge.forward(&port.member, &ethernet, now_secs);
         let src = ethernet.src();
@@ -190,14 +199,19 @@ impl Worker {
         }
         let network = &topology.networks[ingress.network];
         let own = &network.counters[self.index];
-        let drops = &ingress.counters[self.index].drops;
+        let refuse = |worker: &Self, reason| {
+            let place = (topology, ingress);
+            worker
+                .dropping
+                .at_port(place, (reason, segments), || worker.source);
+        };
         match verdict {
             Verdict::To(id) => match topology.port(id) {
                 Some(target) => {
                     own.unicast.add(segments);
                     emit(self, target);
                 }
-                None => drops.add(DropReason::NoTarget, segments),
+                None => refuse(self, DropReason::NoTarget),
             },
             Verdict::Flood(class) => {
                 let mut copies = 0;
@@ -209,7 +223,7 @@ impl Worker {
                 }
                 if copies == 0 {
                     return match network.bridge.no_flood_reason(&ingress.member, class) {
-                        Some(reason) => drops.add(reason, segments),
+                        Some(reason) => refuse(self, reason),
                         None => own.consumed.add(segments),
                     };
                 }
@@ -218,7 +232,7 @@ impl Worker {
                 own.flooded.add(segments);
             }
             Verdict::Punt => own.consumed.add(segments),
-            Verdict::Drop(reason) => drops.add(reason, segments),
+            Verdict::Drop(reason) => refuse(self, reason),
         }
     }
 

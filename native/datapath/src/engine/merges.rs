@@ -8,6 +8,7 @@
 use std::io::IoSlice;
 
 use super::capture::{Leaving, Mark};
+use super::dropping::source_of;
 use super::egress::{self, Delivery, Departing};
 use super::topology::{Port, PortIo, Topology};
 use super::worker::Worker;
@@ -99,6 +100,8 @@ impl Worker {
         };
         let mut delivery = Delivery {
             worker: self.index,
+            topology,
+            dropping: &self.dropping,
             finish: &mut self.finish,
             recorder: &mut self.recorder,
         };
@@ -187,7 +190,10 @@ impl Worker {
                 self.record_merge(port, (&merge, mark), (received, outcome));
             }
             let counted = (merge.segments() as u64, merge.frames_len() as u64);
-            egress::count_delivery(&port.counters[self.index], counted, outcome);
+            self.dropping
+                .conclude((topology, port), counted, outcome, || {
+                    source_of(received.bytes(merge.frame()))
+                });
         }
         self.merges.spare.push(merge);
     }

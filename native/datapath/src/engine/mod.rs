@@ -16,6 +16,7 @@ mod capture;
 pub mod capture_filter;
 mod congestion;
 mod decap;
+mod dropping;
 mod egress;
 pub mod history;
 mod ingress;

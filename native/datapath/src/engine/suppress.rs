@@ -89,7 +89,7 @@ impl Worker {
                     let (ip, mac) = (notice.ip(), notice.owner());
                     self.record(topology, port, Happening::Answered { ip, mac });
                 }
-                self.send_notice(network, port, (&notice, note));
+                self.send_notice(topology, port, (&notice, note));
                 // Last, so that whoever reads where the question went also reads the answer.
                 network.counters[self.index].consumed.add(held.segments);
                 None
@@ -114,7 +114,7 @@ impl Worker {
                     let is_owner = port.member.mac == Some(neighbor.mac) || behind == Some(port.id);
                     let is_local = !matches!(port.io, PortIo::Tunnel(_));
                     if port.network == news.network && is_local && !is_owner {
-                        self.send_notice(network, port, (&notice, note));
+                        self.send_notice(&topology, port, (&notice, note));
                     }
                 }
             }
@@ -123,15 +123,19 @@ impl Worker {
         let _ = done.send(());
     }
 
-    fn send_notice(&mut self, network: &Network, port: &Port, (notice, note): (&Notice, Note)) {
+    fn send_notice(&mut self, topology: &Topology, port: &Port, (notice, note): (&Notice, Note)) {
         let mut frame = [0; NOTICE_LEN];
         let len = notice.emit(&mut frame);
         // In this order, so that whoever reads what left also reads whence it came.
-        network.counters[self.index].generated.add(1);
+        topology.networks[port.network].counters[self.index]
+            .generated
+            .add(1);
         let mark = self.recorder.frame_is_made(&frame[..len]);
         let departing = Departing::finished(&frame[..len], mark);
         let mut delivery = Delivery {
             worker: self.index,
+            topology,
+            dropping: &self.dropping,
             finish: &mut self.finish,
             recorder: &mut self.recorder,
         };

@@ -3,6 +3,7 @@
 //! The answer is a frame that this host makes, sent out of the port where the offender came from and learned by nobody.
 
 use super::capture::Fate;
+use super::dropping::source_of;
 use super::egress::{Delivery, Departing};
 use super::outbox::Held;
 use super::topology::{Port, PortIo, Topology};
@@ -45,7 +46,9 @@ impl Worker {
                 return true;
             }
             Err(reason) => {
-                counters.drops.add(reason, held.segments);
+                let source = || source_of(self.outbox.frame(held));
+                let dropped = (reason, held.segments);
+                self.dropping.at_port((topology, target), dropped, source);
                 let limit = Some(target.health.path.limit());
                 self.refuse_copy(target, held, Fate::Dropped { reason, limit });
                 *narrowest = Some(narrowest.map_or(room, |narrowest| narrowest.min(room)));
@@ -121,6 +124,8 @@ impl Worker {
         let departing = Departing::finished(&message[..len], mark);
         let mut delivery = Delivery {
             worker: self.index,
+            topology,
+            dropping: &self.dropping,
             finish: &mut self.finish,
             recorder: &mut self.recorder,
         };

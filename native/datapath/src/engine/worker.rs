@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver as CommandReceiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::capture::{CaptureSlot, Intake, Lost, Recorder};
+use super::dropping::Dropping;
 use super::history::History;
 use super::keeper::{Parking, Stranger};
 use super::load::Load;
@@ -24,6 +25,7 @@ use crate::event::{Event, EventRing, unix_ms};
 use crate::io::poll::{Poller, Ready, Waker};
 use crate::io::underlay::{RxBatch, TxScratch};
 use crate::switch::PortId;
+use crate::wire::mac::MacAddr;
 
 /// What a worker is told between turns.
 pub(crate) enum Command {
@@ -96,6 +98,9 @@ pub(crate) struct Worker {
     pub(super) finish: Vec<u8>,
     pub(super) merges: Merges,
     pub(super) recorder: Recorder,
+    pub(super) dropping: Dropping,
+    /// Who the frame that entered last says it is from, before anything was changed.
+    pub(super) source: Option<MacAddr>,
     pub(super) limiter: EventLimiter,
     pub(super) posts: Posts,
     poller: Poller,
@@ -130,6 +135,7 @@ impl Worker {
     ) -> Result<Self, crate::error::Error> {
         let next_tick = shared.epoch;
         let spin = Spin::new(shared.spins);
+        let dropping = Dropping::new(index, shared.history.clone());
         let mut worker = Self {
             index,
             shared,
@@ -140,6 +146,8 @@ impl Worker {
             finish: Vec::new(),
             merges: Merges::default(),
             recorder: Recorder::new(index),
+            dropping,
+            source: None,
             limiter: EventLimiter::default(),
             posts,
             poller: Poller::new()?,
@@ -197,6 +205,7 @@ impl Worker {
     /// Handles what is ready; the wait for it is the caller's.
     fn turn(&mut self, ready: &Ready, now: Instant) -> Turn {
         self.meter().turns.add(1);
+        self.dropping.now_secs = self.secs(now);
         let mut busy = false;
         for event in ready.iter() {
             let Some(&source) = self.sources.get(event.token as usize) else {

@@ -123,6 +123,11 @@ impl Ready {
     }
 }
 
+/// From now on the calling thread runs when others have less to do (nice 10). Where that is not allowed nothing changes.
+pub fn yield_to_others() {
+    let _ = event::set_nice(10);
+}
+
 /// Ends another thread's wait: readable from `wake` until `drain`.
 #[derive(Debug)]
 pub struct Waker(OwnedFd);

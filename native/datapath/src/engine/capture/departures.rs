@@ -71,7 +71,9 @@ impl<'a> Departures<'a> {
                 source: self.source,
                 destination: reported.destination,
                 tos: reported.tos,
-                ttl: reported.ttl.or(self.topology.vtep.ttl),
+                ttl: reported
+                    .ttl
+                    .or_else(|| self.ttl_to(port, reported.destination)),
                 has_checksum: self.topology.vtep.udp_checksum,
                 may_fragment: self.topology.vtep.allow_outer_fragmentation,
             };
@@ -116,6 +118,16 @@ impl<'a> Departures<'a> {
             fate: same.fate,
         };
         recorder.leaves(same.port, mark, &leaving);
+    }
+
+    /// What the socket puts in where nothing else is said.
+    fn ttl_to(&self, port: PortId, destination: SocketAddr) -> Option<u8> {
+        if !destination.ip().is_multicast() {
+            return self.topology.vtep.ttl;
+        }
+        let port = self.topology.port(port)?;
+        let group = self.topology.networks[port.network].spec.group.as_ref();
+        group.map(|group| group.ttl)
     }
 
     fn next(&mut self) -> Option<(&'a [u8], Sender)> {

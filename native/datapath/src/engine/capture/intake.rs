@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::record::{Place, Record, RecordProducer};
+use super::record::{PlaceKey, Record, RecordProducer};
 use super::scope::{Scope, Selection};
 use super::session::Session;
 use crate::engine::topology::Topology;
-use crate::switch::PortId;
 
 /// What a worker needs to take packets for a capture.
 pub(in crate::engine) struct Intake {
@@ -18,8 +17,8 @@ pub(in crate::engine) struct Intake {
     lost: Lost,
 }
 
-/// Packets for which there was no room, by where they were seen and whether above Ethernet.
-pub(in crate::engine) type Lost = HashMap<(Option<PortId>, bool), u64>;
+/// Packets for which there was no room, by interface.
+pub(in crate::engine) type Lost = HashMap<PlaceKey, u64>;
 
 impl Intake {
     pub(super) fn new(session: Arc<Session>, ring: RecordProducer) -> Self {
@@ -44,11 +43,7 @@ impl Intake {
     pub(super) fn take(&mut self, record: Record, pieces: &[&[u8]]) {
         let kept = record.len.min(self.session.kept_of(record.form));
         if !self.ring.push(Record { kept, ..record }, pieces) {
-            let port = match record.place {
-                Place::Port(id) => Some(id),
-                Place::Underlay => None,
-            };
-            *self.lost.entry((port, record.is_outer())).or_default() += 1;
+            *self.lost.entry(record.place_key()).or_default() += 1;
             self.session.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -89,6 +89,9 @@ pub(in crate::engine) enum Place {
     Underlay,
 }
 
+/// An interface of a capture: a port, or else the underlay, and whether above Ethernet.
+pub(super) type PlaceKey = (Option<PortId>, bool);
+
 /// What the bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -138,6 +141,15 @@ impl Record {
     /// Whether its bytes begin above Ethernet.
     pub(super) fn is_outer(&self) -> bool {
         self.form != Form::Frame
+    }
+
+    /// Its interface: a port, or else the underlay, and whether above Ethernet.
+    pub(super) fn place_key(&self) -> PlaceKey {
+        let port = match self.place {
+            Place::Port(id) => Some(id),
+            Place::Underlay => None,
+        };
+        (port, self.is_outer())
     }
 }
 

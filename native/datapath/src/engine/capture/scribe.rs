@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::names::Names;
-use super::record::{Form, Place, Record};
+use super::record::{Form, PlaceKey, Record};
 use super::session::Session;
 use super::words::Told;
 use crate::engine::topology::Topology;
@@ -21,7 +21,7 @@ pub(super) struct Scribe {
     names: Names,
     interfaces: Vec<Interface>,
     /// By place and whether above Ethernet; an index into `interfaces`.
-    known: HashMap<(Option<PortId>, bool), usize>,
+    known: HashMap<PlaceKey, usize>,
     comment: String,
     pairs: String,
     packet: Vec<u8>,
@@ -71,11 +71,7 @@ impl Scribe {
 
     /// Appends a packet, of which `kept` was kept, and its interface before it if it is the first there.
     pub(super) fn write(&mut self, record: &Record, kept: &[u8], out: &mut Vec<u8>) {
-        let key = match record.place {
-            Place::Port(id) => Some(id),
-            Place::Underlay => None,
-        };
-        let interface = self.interface((key, record.is_outer()), out);
+        let interface = self.interface(record.place_key(), out);
         self.interfaces[interface].written += 1;
         let told = Told {
             record,
@@ -113,7 +109,7 @@ impl Scribe {
     }
 
     /// The interface of a place, described to the reader when it is new.
-    pub(super) fn interface(&mut self, key: (Option<PortId>, bool), out: &mut Vec<u8>) -> usize {
+    pub(super) fn interface(&mut self, key: PlaceKey, out: &mut Vec<u8>) -> usize {
         if let Some(&known) = self.known.get(&key) {
             return known;
         }
@@ -158,7 +154,7 @@ impl Scribe {
     }
 
     /// Counts packets of a place that were lost.
-    pub(super) fn lose(&mut self, key: (Option<PortId>, bool), lost: u64, out: &mut Vec<u8>) {
+    pub(super) fn lose(&mut self, key: PlaceKey, lost: u64, out: &mut Vec<u8>) {
         let index = self.interface(key, out);
         self.interfaces[index].lost += lost;
     }
@@ -180,7 +176,7 @@ impl Scribe {
         }
     }
 
-    fn described(&self, (port, is_outer): (Option<PortId>, bool)) -> (String, String) {
+    fn described(&self, (port, is_outer): PlaceKey) -> (String, String) {
         let Some(id) = port else {
             let description = "Datagrams that reached no tunnel of any network; their headers are made anew from what the sockets say";
             return ("underlay".into(), description.into());

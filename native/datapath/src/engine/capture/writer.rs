@@ -15,6 +15,7 @@ use crate::engine::Inner;
 use crate::engine::running::Crew;
 use crate::engine::worker::Command;
 use crate::io::Refusal;
+use crate::io::poll::yield_to_others;
 use crate::io::reader::{Reader, ReaderSocket};
 
 /// What the thread needs.
@@ -36,6 +37,8 @@ struct Outlet {
 impl Writer {
     /// Waits for the reader, then writes until the capture ends, and how much of it there was.
     pub(super) fn run(self, socket: ReaderSocket) {
+        // Moving frames comes first where they compete for a CPU.
+        yield_to_others();
         let Some(reader) = socket.accept(&self.session.end, READER_LIMIT) else {
             return;
         };
@@ -52,6 +55,7 @@ impl Writer {
         let mut rings = self.begin();
         self.session.is_running.store(true, Ordering::Relaxed);
         self.write(&mut rings, (&mut scribe, &mut outlet));
+        let deadline = Instant::now() + LAST_LIMIT;
         for lost in self.end() {
             for (key, lost) in lost {
                 scribe.lose(key, lost, &mut outlet.pending);
@@ -60,16 +64,34 @@ impl Writer {
         // Nothing is added any more.
         let mut bytes = Vec::new();
         while !outlet.is_broken
+            && Instant::now() < deadline
             && self.write_some(&mut rings, (&mut scribe, &mut outlet), &mut bytes)
         {
-            outlet.write_all(LAST_LIMIT);
+            outlet.write_all();
         }
+        self.lose_the_rest(&mut rings, (&mut scribe, &mut outlet));
         if let Some(view) = self.datapath.upgrade().and_then(|d| d.view.load_full()) {
             scribe.look_at(&view.topology);
             baseline.tell(&view, &mut scribe, &mut outlet.pending);
         }
         scribe.end(started, now(), &mut outlet.pending);
-        outlet.write_all(LAST_LIMIT);
+        outlet.write_all();
+    }
+
+    /// Counts what there was no time for.
+    fn lose_the_rest(
+        &self,
+        rings: &mut [RecordConsumer],
+        (scribe, outlet): (&mut Scribe, &mut Outlet),
+    ) {
+        let is_full = self.session.packets.load(Ordering::Relaxed) >= self.session.max_packets;
+        let mut bytes = Vec::new();
+        for ring in rings.iter_mut().filter(|_| !is_full) {
+            while let Some(record) = ring.pop(&mut bytes) {
+                scribe.lose(record.place_key(), 1, &mut outlet.pending);
+                self.session.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Has every worker begin.
@@ -188,13 +210,11 @@ impl Outlet {
         self.pending.drain(..written);
     }
 
-    /// Writes everything, unless for `limit` the reader takes nothing.
-    fn write_all(&mut self, limit: Duration) {
-        let deadline = Instant::now() + limit;
+    /// Writes everything, unless the reader takes nothing for a while.
+    fn write_all(&mut self) {
         self.write();
         while !self.pending.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || !self.reader.wait_for_room(left) {
+            if !self.reader.wait_for_room(STALL_LIMIT) {
                 self.is_broken = true;
                 return;
             }
@@ -211,8 +231,10 @@ fn now() -> u64 {
 
 /// How long a reader is awaited.
 const READER_LIMIT: Duration = Duration::from_secs(10);
-/// How long a reader may take nothing when the capture ends.
-const LAST_LIMIT: Duration = Duration::from_secs(1);
+/// How long what is left is written when the capture ends; what is left then is lost.
+const LAST_LIMIT: Duration = Duration::from_secs(2);
+/// How long a reader may take nothing then.
+const STALL_LIMIT: Duration = Duration::from_secs(1);
 const WORKER_LIMIT: Duration = Duration::from_secs(5);
 /// While there is nothing.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! epoll and eventfd.
+//! epoll and eventfd, and how a thread is scheduled.
 
 use super::{Errno, check, check_len};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -59,6 +59,13 @@ pub(in crate::io) fn epoll_wait(
         libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), capacity, timeout_ms)
     })?;
     Ok(n as usize)
+}
+
+/// Sets the nice value of the calling thread, on Linux of no other.
+pub(in crate::io) fn set_nice(nice: i32) -> Result<(), Errno> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) })?;
+    Ok(())
 }
 
 pub(in crate::io) fn eventfd() -> Result<OwnedFd, Errno> {
