@@ -63,17 +63,35 @@ export const registerCapture: Register = (program, run) => {
           if (options.end !== undefined) return await end(context, options.end);
           const misuse = misuseOf(context, options);
           if (misuse !== undefined) command.error(`error: ${misuse}`);
-          const subject = subjectOf(network, options);
-          await recordCapture(context, bodyOf(network, options), {
-            subject,
-            open: () => openWanted(context, options),
-            begun: (capturing) => tellBegun(context, subject, capturing),
-            ended: (recording, files) => tellEnded(context, recording, files),
-          });
+          await capture(context, network, options);
         },
       ),
     );
 };
+
+async function capture(
+  context: Context,
+  network: string | undefined,
+  options: CaptureOptions,
+): Promise<void> {
+  const subject = subjectOf(network, options);
+  let target: BlockTarget | undefined;
+  try {
+    const { recording, trouble } = await recordCapture(context, bodyOf(network, options), {
+      subject,
+      open: async () => {
+        target = await openWanted(context, options);
+        return target;
+      },
+      begun: (capturing) => tellBegun(context, subject, capturing),
+    });
+    await target?.close();
+    tellEnded(context, recording, target?.files ?? []);
+    if (trouble) throw trouble;
+  } finally {
+    await target?.close();
+  }
+}
 
 async function end(context: Context, id: number): Promise<void> {
   show(context, await context.client.endCapture(id), () => `ended capture ${id}`);

@@ -77,13 +77,14 @@ async function interfaces({ client }: Context): Promise<string> {
 }
 
 async function placesOf(client: Context['client']): Promise<ExtcapPlaces> {
-  const [networks, counters] = await Promise.all([client.networks(), client.counters()]);
+  const networks = await client.networks();
+  const peers = networks.flatMap((network) => network.peers.map(({ address }) => address));
   return {
     networks: networks.map(({ name }) => name),
     ports: networks.flatMap(({ name: network, ports }) =>
       ports.map(({ name }) => ({ name, network })),
     ),
-    peers: counters.vteps.map(({ address }) => address),
+    peers: [...new Set(peers)],
   };
 }
 
@@ -111,13 +112,14 @@ async function capture(
   // Opened in any case: until somebody has, Wireshark waits and shows no refusal.
   const target = await openTarget(fifo);
   try {
-    await recordCapture(context, body, {
-      subject: extcapInterface,
-      open: async () => target,
-      // Wireshark takes every word on standard error for a complaint.
-      begun: () => {},
-      ended: () => {},
-    });
+    const wanted = { subject: extcapInterface, open: async () => target };
+    const { trouble } = await recordCapture(context, body, wanted);
+    if (trouble) throw trouble;
+  } catch (error) {
+    // Said before the pipe ends, because Wireshark reads nothing after that.
+    if (!(error instanceof SwitchError) && !(error instanceof Refused)) throw error;
+    context.note(`vswitchctl: ${error.message}`);
+    context.fail();
   } finally {
     await target.close();
   }

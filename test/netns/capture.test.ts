@@ -8,7 +8,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { CaptureView } from '../../src/control/client.js';
-import type { Child } from '../support/child.js';
+import type { Child, ChildSpec } from '../support/child.js';
 import { eventually } from '../support/eventually.js';
 import { BROADCAST } from '../support/frames.js';
 import { markedFrame } from '../support/marked.js';
@@ -17,7 +17,15 @@ import { createOverlayPair, type OverlayPair } from '../support/overlayPair.js';
 import { expectPing, ping } from '../support/ping.js';
 import { openStream } from '../support/tcp.js';
 import { fileScope, testScope } from '../support/testScope.js';
-import { expectFlawless, fieldArguments, readCapture, rowsOf } from '../support/tshark.js';
+import { createUnderlay, type Host } from '../support/topology.js';
+import {
+  complaintsOf,
+  expectFlawless,
+  fieldArguments,
+  readCapture,
+  rowsOf,
+} from '../support/tshark.js';
+import { Vswitchd } from '../support/vswitchd.js';
 import { sendOverVxlan } from '../support/vxlanForge.js';
 
 const scope = fileScope();
@@ -56,9 +64,10 @@ describe('a file', () => {
     const fields = ['icmp.seq', 'icmp.type', 'frame.interface_name', 'frame.comment'] as const;
     const rows = await readCapture(file, fields, 'icmp');
     expect([lost, packets]).toEqual([0, (await readCapture(file, ['frame.number'])).length]);
-    expect(rows.map((row) => `${row['icmp.type']} ${row['icmp.seq']}`)).toEqual(
-      [1, 2, 3].flatMap((n) => [`8 ${n}`, `0 ${n}`]),
-    );
+    // On a busy machine ping asks again before it is answered, and more often.
+    const seen = rows.map((row) => `${row['icmp.type']} ${row['icmp.seq']}`);
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toEqual(expect.arrayContaining(['8 1', '0 1', '8 2', '0 2', '8 3', '0 3']));
     for (const row of rows) {
       const asks = row['icmp.type'] === '8';
       expect(row['frame.interface_name']).toContain(asks ? 'net1/c1' : 'net1/10.200.0.2');
@@ -78,7 +87,8 @@ describe('a file', () => {
     const rows = await readCapture(file, fields, 'icmp');
     const outer = rows.filter((row) => row['vxlan.vni'] !== '');
     const inner = rows.filter((row) => row['vxlan.vni'] === '');
-    expect([inner.length, outer.length]).toEqual([6, 6]);
+    expect(inner.length).toBeGreaterThanOrEqual(6);
+    expect(outer.length).toBe(inner.length);
     for (const frame of inner) {
       const around = outer.filter((row) => row['frame.packet_id'] === frame['frame.packet_id']);
       expect(around).toEqual([
@@ -147,60 +157,67 @@ describe('a file', () => {
 describe('a pipe', () => {
   test('shows packets while they pass, and ends with the capture', async () => {
     const fields = ['frame.number', 'icmp.seq', 'frame.comment'] as const;
-    const words = [
-      ...pair.a.ctlCommand('capture', 'net1', '--filter', 'icmp', '-w', '-'),
-      ...['|', 'tshark', '-l', '-n', '-r', '-', ...fieldArguments(fields)],
-    ];
-    const child = await pair.a.host.namespace.spawn(testScope(), {
-      command: 'sh',
-      args: ['-c', words.map((word) => (word === '|' ? word : `'${word}'`)).join(' ')],
+    const { child, reader } = await piped(['net1', '--filter', 'icmp'], {
+      command: 'tshark',
+      args: ['-l', '-n', '-r', '-', ...fieldArguments(fields)],
     });
-    await child.waitForLine(/capturing on/);
     await expectPing(pair.c1, { to: '10.0.0.2', count: 2 });
     const rows = await eventually('four rows', () => {
-      const seen = rowsOf(child.stdout, fields);
+      const seen = rowsOf(reader.stdout, fields);
       return seen.length >= 4 && seen;
     });
-    expect(rows.map((row) => row['icmp.seq'])).toEqual(['1', '1', '2', '2']);
-    expect(child.running).toBe(true);
+    expect(rows.map((row) => row['icmp.seq'])).toEqual(expect.arrayContaining(['1', '2']));
+    expect(reader.running).toBe(true);
     const [running] = await pair.a.ctl<CaptureView[]>('capture', '--list');
-    expect(running).toMatchObject({ of: 'net1, inner, icmp', state: 'running', packets: 4 });
+    expect(running).toMatchObject({ of: 'net1, inner, icmp', state: 'running', lost: 0 });
+    expect(running?.packets).toBeGreaterThanOrEqual(4);
     await pair.a.ctl('capture', '--end', `${running?.id}`);
     expect(await child.exited).toEqual({ code: 0, signal: undefined });
-    expect(child.stderr).toContain('\n4 packets captured, 0 lost\n');
+    expect(child.stderr).toMatch(/\n\d+ packets captured, 0 lost\n$/);
+    expect(await reader.exited).toEqual({ code: 0, signal: undefined });
+    expect(complaintsOf(reader.stderr)).toBe('');
   });
 
   test('that nobody empties holds no traffic up, and what is lost is counted', async () => {
-    const child = await stalled();
+    const { child, reader } = await piped(['net1', '--both'], { command: 'cat', args: [] });
+    const [running] = await pair.a.ctl<CaptureView[]>('capture', '--list');
+    const lost = async () => (await pair.a.ctl<CaptureView[]>('capture', '--list'))[0]?.lost ?? 0;
+    reader.signal('SIGSTOP');
     const stream = await openStream(testScope(), { from: pair.c1, to: pair.c2, family: 4 });
-    const lost = async () => {
-      const [running] = await pair.a.ctl<CaptureView[]>('capture', '--list');
-      return running?.lost ?? 0;
-    };
     await eventually('packets that are lost', async () => (await lost()) > 100, { within: 30_000 });
     expect((await ping(pair.c1, { to: '10.0.0.2', count: 20 })).received).toBe(20);
     await stream.goesOn();
     await stream.finish();
     const counted = await lost();
-    child.signal('SIGCONT');
     // The reader takes what there was, and learns what there was not.
-    const [running] = await pair.a.ctl<CaptureView[]>('capture', '--list');
+    reader.signal('SIGCONT');
     await pair.a.ctl('capture', '--end', `${running?.id}`);
     expect((await child.exited).code).toBe(0);
     const said = /(\d+) packets captured, (\d+) lost/.exec(child.stderr);
     expect(Number(said?.[2])).toBeGreaterThanOrEqual(counted);
   });
 
-  /** A capture of everything whose reader stands still; signals go to the reader. */
-  async function stalled(): Promise<Child> {
-    const ctl = pair.a.ctlCommand('capture', 'net1', '-w', '-').map((word) => `'${word}'`);
-    const child = await pair.a.host.namespace.spawn(testScope(), {
-      command: 'bash',
-      args: ['-c', `exec cat > /dev/null < <(${ctl.join(' ')})`],
-    });
+  test('whose reader goes ends the capture in peace', async () => {
+    const { child, reader } = await piped(['net1'], { command: 'cat', args: [] });
+    await reader.stop('SIGKILL');
+    while (child.running) await expectPing(pair.c1, { to: '10.0.0.2', count: 2 });
+    expect(await child.exited).toEqual({ code: 0, signal: undefined });
+    expect(child.stderr).toMatch(/^capturing on net1 .*\n$/);
+  });
+
+  /** `vswitchctl capture ARGS -w - | READER`; through a pipe with a name, so that each end can be signalled. */
+  async function piped(args: readonly string[], { command, args: words }: ChildSpec) {
+    const pipe = join(await folder(), 'pipe');
+    const { namespace } = pair.a.host;
+    await namespace.exec('mkfifo', [pipe]);
+    const quoted = (argv: readonly string[]) => argv.map((word) => `'${word}'`).join(' ');
+    const run = (script: string) =>
+      namespace.spawn(testScope(), { command: 'sh', args: ['-c', script] });
+    const reader = await run(`exec ${quoted([command, ...words])} < ${pipe}`);
+    const ctl = pair.a.ctlCommand('capture', ...args, '-w', '-');
+    const child = await run(`exec ${quoted(ctl)} > ${pipe}`);
     await child.waitForLine(/capturing on/);
-    child.signal('SIGSTOP');
-    return child;
+    return { child, reader };
   }
 });
 
@@ -227,6 +244,20 @@ describe('trouble', () => {
     expect((await readCapture(file, ['frame.number'], 'icmp')).length).toBeGreaterThan(0);
     await pair.a.start();
     await expectPing(pair.c1, { to: '10.0.0.2' });
+  });
+
+  test('the control socket may have a longer path than a socket may have', async () => {
+    const { hosts } = await createUnderlay(testScope(), { hosts: ['c'] });
+    const [host] = hosts as [Host];
+    // The control socket's just fits sockaddr_un(7), the capture's does not.
+    const into = await folder();
+    const directory = join(into, 'd'.repeat(107 - into.length - '//s'.length));
+    const socket = join(directory, 's');
+    const vswitchd = await Vswitchd.start(testScope(), host, { networks: [], socket });
+    const child = await vswitchd.spawnCtl(testScope(), 'capture', '-w', join(into, 'file'));
+    await child.waitForLine(/capturing on all networks/);
+    expect(await interrupted(child)).toEqual({ packets: 0, lost: 0 });
+    await expectFlawless(join(into, 'file'));
   });
 
   test('a filter that is none is refused with the reason', async () => {
