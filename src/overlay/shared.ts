@@ -75,6 +75,8 @@ export interface StoreHealth {
   readonly since: number;
   /** Why it is not connected. */
   readonly detail?: string | undefined;
+  /** Milliseconds since the store has last shown that we know all; absent: never. 0 with `local`. */
+  readonly age?: number | undefined;
   /** Keys under our prefix that are garbage, and why; at most 100 of them. */
   readonly garbage: readonly { readonly key: string; readonly why: string }[];
   /** Endpoints of ours that could not be told, such as an address that another host has by now. */

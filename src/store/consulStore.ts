@@ -69,14 +69,19 @@ export class ConsulStore implements Store {
     from: Snapshot,
     onChanges: (changes: readonly Change[], revision: Revision) => void,
     signal: AbortSignal,
+    onCurrent: () => void = () => {},
   ): Promise<void> {
     const failing = new AbortController();
     const end = AbortSignal.any([signal, this.#closing.signal]);
-    const heart = this.#beat(AbortSignal.any([end, failing.signal])).catch((error) => {
+    const heart = this.#beat(onCurrent, AbortSignal.any([end, failing.signal])).catch((error) => {
       failing.abort(error);
     });
     try {
-      await this.#follow(from, onChanges, AbortSignal.any([end, failing.signal]));
+      const tell: typeof onChanges = (changes, revision) => {
+        onChanges(changes, revision);
+        onCurrent();
+      };
+      await this.#follow(from, tell, AbortSignal.any([end, failing.signal]));
     } catch (error) {
       if (end.aborted) return;
       failing.signal.throwIfAborted();
@@ -187,8 +192,11 @@ export class ConsulStore implements Store {
     return snapshot;
   }
 
-  /** Throws when the agent does not answer, or its servers have no leader. */
-  async #beat(signal: AbortSignal): Promise<never> {
+  /**
+   * Throws when the agent does not answer, or its servers have no leader. While they have one, a change would end
+   * the query that waits for it.
+   */
+  async #beat(onCurrent: () => void, signal: AbortSignal): Promise<never> {
     for (;;) {
       await delay(HEARTBEAT_MS, undefined, { signal });
       const { body } = await this.#client.request(
@@ -198,6 +206,7 @@ export class ConsulStore implements Store {
         },
       );
       if (body === '') throw new SwitchError('STORE_DOWN', this.name, { why: 'it has no leader' });
+      onCurrent();
     }
   }
 

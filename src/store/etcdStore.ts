@@ -62,6 +62,7 @@ export class EtcdStore implements Store {
     from: Snapshot,
     onChanges: (changes: readonly Change[], revision: Revision) => void,
     signal: AbortSignal,
+    onCurrent: () => void = () => {},
   ): Promise<void> {
     const end = AbortSignal.any([signal, this.#closing.signal]);
     if (end.aborted) return;
@@ -76,6 +77,7 @@ export class EtcdStore implements Store {
       // The header may be ahead of the events.
       const reached = response.events.at(-1)?.kv.mod_revision;
       if (reached !== undefined) onChanges(changes, reached);
+      onCurrent();
     };
     try {
       await follow(stream, start, onResponse, end);

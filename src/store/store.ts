@@ -71,12 +71,14 @@ export interface Store {
    * changed several times in between, only the last may be told. Returns when `signal` aborts or the store
    * is closed. Throws when the connection is lost, or `STORE_COMPACTED` when the store no longer knows
    * `from`: then a new snapshot is the way on. A silent dead connection is found out within seconds, not
-   * minutes.
+   * minutes. `onCurrent` is called again and again, every few seconds, when the store has shown that all is told
+   * so far; `local` never calls it, because what it has here is all there is.
    */
   watch(
     from: Snapshot,
     onChanges: (changes: readonly Change[], revision: Revision) => void,
     signal: AbortSignal,
+    onCurrent?: () => void,
   ): Promise<void>;
 
   /** All writes or none. False: a condition did not hold, or a lease has ended. */

@@ -257,6 +257,22 @@ export function contract(name: string, engine: () => Engine): void {
       expect(mirror.told.map(({ key }) => key)).not.toContain('kept');
     });
 
+    it('shows again and again that all is told, unless nobody else writes', async () => {
+      const store = await open();
+      const from = await store.snapshot();
+      const abort = new AbortController();
+      let shown = 0;
+      const current = () => {
+        shown += 1;
+      };
+      const ended = store.watch(from, () => {}, abort.signal, current);
+      if (store.kind !== 'local') await eventually('a second sign', () => shown > 1);
+      else await write(store, put('a', '1'));
+      abort.abort();
+      await ended;
+      expect(shown > 0).toBe(store.kind !== 'local');
+    });
+
     it('ends when it is aborted, before it began too, and when the store is closed', async () => {
       const store = await open();
       const from = await store.snapshot();

@@ -174,7 +174,7 @@ export interface Faults {
 
 /** One host's connection to the cluster. */
 export class MemoryStore implements Store {
-  readonly kind = 'local';
+  readonly kind = 'etcd';
   readonly name = 'memory';
   readonly faults: Faults = { down: false, hangs: false, latency: 0, lostAnswers: 0 };
   readonly #cluster: MemoryCluster;
@@ -205,6 +205,7 @@ export class MemoryStore implements Store {
     from: Snapshot,
     onChanges: (changes: readonly Change[], revision: Revision) => void,
     signal: AbortSignal,
+    onCurrent: () => void = () => {},
   ): Promise<void> {
     let revision = Number(from.revision);
     await this.#call(() => {});
@@ -235,6 +236,7 @@ export class MemoryStore implements Store {
         if (signal.aborted || isLost) continue;
         revision = news.revision;
         onChanges(news.changes, String(revision));
+        onCurrent();
       }
     } finally {
       unsubscribe();

@@ -101,6 +101,13 @@ export const storeMetrics: readonly Metric[] = [
     ...single(({ store }) => Number(store.state === 'connected')),
   },
   {
+    name: 'vswitchd_store_lag_seconds',
+    type: 'gauge',
+    help: 'How old what this host knows may be: time since the store last showed that nothing is missing; some seconds are normal, always 0 with `store: local`.',
+    labels: [],
+    read: ({ store: { age } }) => (age === undefined ? [] : [{ labels: {}, value: age / 1e3 }]),
+  },
+  {
     name: 'vswitchd_store_conflicts',
     type: 'gauge',
     help: 'Endpoints of this host that the others could not be told.',

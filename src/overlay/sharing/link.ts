@@ -31,6 +31,8 @@ export class Link {
   readonly #parts: LinkParts;
   #state: StoreHealth['state'] = 'connecting';
   #detail: string | undefined;
+  /** When the mirror was last known to show all. */
+  #currentAt: number | undefined;
   /** Who waits for a snapshot that is taken from now on. */
   #waiters: Waiter[] = [];
   /** Who waits for any snapshot. */
@@ -51,6 +53,13 @@ export class Link {
   /** Why it is not connected. */
   get detail(): string | undefined {
     return this.#detail;
+  }
+
+  /** Milliseconds since the store has last shown that the mirror lacks nothing; `undefined`: it never did. */
+  get age(): number | undefined {
+    const { store, clock } = this.#parts;
+    if (this.#currentAt === undefined) return undefined;
+    return store.kind === 'local' ? 0 : clock.now() - this.#currentAt;
   }
 
   /** Works until `stop`. Never throws. */
@@ -96,7 +105,7 @@ export class Link {
 
   /** One snapshot and the watch from it, until `round` aborts. */
   async #follow(round: AbortSignal): Promise<void> {
-    const { store, mirror } = this.#parts;
+    const { store, mirror, clock } = this.#parts;
     // Who comes while the snapshot is under way gets the next one: this one may be too old.
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -112,6 +121,10 @@ export class Link {
       this.#isTrying = false;
     }
     mirror.install(snapshot);
+    const current = () => {
+      this.#currentAt = clock.now();
+    };
+    current();
     this.#set('connected', undefined);
     for (const waiter of [...waiters, ...this.#hopefuls]) waiter.resolve();
     this.#hopefuls = [];
@@ -122,6 +135,7 @@ export class Link {
         if (!round.aborted) mirror.apply(changes);
       },
       round,
+      current,
     );
   }
 

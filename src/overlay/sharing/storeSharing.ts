@@ -149,6 +149,7 @@ export class StoreSharing implements Sharing {
       state,
       since: this.#stateSince.since,
       ...(detail !== undefined && { detail }),
+      age: this.#link.age,
       garbage: this.#mirror.garbage,
       conflicts: [...own, ...this.#follower.conflicts],
     };

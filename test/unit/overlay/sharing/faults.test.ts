@@ -34,6 +34,17 @@ const codeOf = (work: Promise<unknown>) =>
 const stateOf = (run: SharedHostRun, vtep: string) => run.sharing.state.hosts.get(vtep)?.state;
 const endpoints = () => hosts.cluster.keys('endpoints/');
 
+describe('what a host knows', () => {
+  it('is as old as the last sign of the store', async () => {
+    await announce(b, '10.0.0.7/24');
+    expect(a.sharing.health.age).toBeLessThan(SECOND);
+    await advance(30 * SECOND);
+    expect(a.sharing.health.age).toBeGreaterThanOrEqual(30 * SECOND);
+    await announce(b, '10.0.0.8/24');
+    expect(a.sharing.health.age).toBeLessThan(SECOND);
+  });
+});
+
 describe('a host', () => {
   it('stays as long as its lease is renewed', async () => {
     await advance(10 * 60 * SECOND);
