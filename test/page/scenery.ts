@@ -85,6 +85,10 @@ export class Scenery implements PageOperations {
     };
   }
 
+  async metrics(): Promise<string> {
+    return '';
+  }
+
   networks(): NetworkView[] {
     return this.network_list.map(({ name, vni, peers = [], pathMtu }) => ({
       ...{ name, vni, port: 4789, subnet: '10.0.0.0/24', mtu: 1450, up: true, open: false },
