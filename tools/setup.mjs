@@ -1,6 +1,6 @@
 // Makes everything that a command needs and is not there yet. Needs Node, npm and Rust, nothing else.
 //
-//   node tools/setup.mjs [build | demo | docker | page | test]     (default: test)
+//   node tools/setup.mjs [build | demo | docker | page | screens | test]     (default: test)
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -13,6 +13,7 @@ import {
   dockerPrograms,
   nativePrograms,
   pagePrograms,
+  screensPrograms,
   storePrograms,
   testPrograms,
 } from './setup/debian.mjs';
@@ -31,6 +32,7 @@ const goals = {
   consul: [() => debianPackages(storePrograms), npmPackages, typescript, consulAgent],
   demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
   page: [() => debianPackages(pagePrograms), npmPackages, nativeAddon, typescript],
+  screens: [() => debianPackages(screensPrograms), npmPackages, nativeAddon, typescript],
   docker: [() => debianPackages(dockerPrograms), npmPackages, nativeAddon, typescript],
   test: [
     () => debianPackages(testPrograms),

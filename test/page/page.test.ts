@@ -5,9 +5,9 @@ import type { Page } from 'playwright-core';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { FdbView } from '../../src/control/views.js';
 import { buildPage } from '../../src/page/server.js';
+import { type Browser, startBrowser, type Visit, visit } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { fileScope } from '../support/testScope.js';
-import { type Browser, startBrowser, type Visit, visit } from './browser.js';
 import { type Scenery, usualScenery } from './scenery.js';
 
 const scope = fileScope();
@@ -266,6 +266,34 @@ describe('trace', () => {
       .getByRole('alert')
       .getByText(/there is no port/)
       .waitFor();
+  });
+});
+
+describe('capture', () => {
+  it('asks for what the form says, and tells what the daemon refuses', async () => {
+    const scenery = usualScenery();
+    const page = await opened(scenery, 'capture', { allowed: /status of 400/ });
+    await page.getByRole('combobox', { name: 'Network' }).selectOption('blue');
+    await page.getByRole('combobox', { name: 'Port' }).fill('web1');
+    await page.getByRole('combobox', { name: /^Side/ }).selectOption('both');
+    await page.getByRole('textbox', { name: 'Filter' }).fill("tpc port 80 or '");
+    await page.getByRole('checkbox', { name: /dropped/ }).check();
+    await page.getByRole('spinbutton', { name: 'Bytes of each' }).fill('96');
+    await says(
+      page,
+      `vswitchctl capture blue --port web1 --both --drops --filter 'tpc port 80 or '\\''' --snaplen 96 -w - | wireshark -k -i -`,
+    );
+    await page.getByRole('button', { name: 'Capture and download' }).click();
+    await page
+      .getByRole('alert')
+      .getByText(/no filter of libpcap/)
+      .waitFor();
+    expect(scenery.captured).toEqual([
+      {
+        ...{ network: 'blue', port: 'web1', side: 'both', drops: true, snaplen: 96 },
+        filter: "tpc port 80 or '",
+      },
+    ]);
   });
 });
 

@@ -3,7 +3,7 @@
  * each look at the counters, whatever the time is. So rates are what a test says they are.
  */
 
-import type { CapturingView } from '../../src/control/captureApi.js';
+import type { CaptureRequest, CapturingView } from '../../src/control/captureApi.js';
 import type { HistoryQuery, HistoryView } from '../../src/control/historyApi.js';
 import type { TraceAsked, TraceView } from '../../src/control/traceApi.js';
 import type {
@@ -68,6 +68,7 @@ export class Scenery implements PageOperations {
   state: StatusView['state'] = 'ok';
   readonly traced: { readonly network: string; readonly asked: TraceAsked }[] = [];
   tracing: TraceView | undefined;
+  readonly captured: CaptureRequest[] = [];
 
   status(): StatusView {
     const ports = this.ports();
@@ -179,7 +180,12 @@ export class Scenery implements PageOperations {
     return this.tracing;
   }
 
-  async capture(): Promise<CapturingView> {
+  async metrics(): Promise<string> {
+    return '';
+  }
+
+  async capture(request: CaptureRequest): Promise<CapturingView> {
+    this.captured.push(request);
     throw new SwitchError('BAD_FILTER', 'tpc port 80');
   }
 

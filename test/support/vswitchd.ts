@@ -27,6 +27,8 @@ export interface VswitchdSpec {
   readonly datapath?: ConfigFile['datapath'];
   /** URL. */
   readonly store?: string;
+  /** Where the page is. */
+  readonly http?: ConfigFile['http'];
   /** Another than its own control socket. */
   readonly socket?: string;
 }
@@ -92,12 +94,13 @@ export class Vswitchd {
   /** Replaces the networks of the configuration file; `reload` makes them so. */
   async configure(networks: readonly NetworkConfig[]): Promise<void> {
     this.#spec = { ...this.#spec, networks };
-    const { vtep, datapath, store } = this.#spec;
+    const { vtep, datapath, store, http } = this.#spec;
     const file = {
       vtep: { address: this.host.address[this.#family], ...vtep },
       control: { socket: this.socket },
       ...(datapath && { datapath }),
       ...(store && { store }),
+      ...(http && { http }),
       networks,
     };
     await writeFile(this.configFile, stringify(file));

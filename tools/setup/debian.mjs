@@ -37,16 +37,17 @@ const filterLibraries = ['libpcap.so.0.8'];
 export const nativePrograms = ['c++', 'ip', ...filterLibraries];
 export const demoPrograms = [...buildPrograms, 'ip', 'ping', 'iperf3'];
 const peerPrograms = ['ovs-vsctl', 'tshark', 'tcpdump', 'tcpreplay', 'ethtool', 'nft'];
-const peerLibraries = [...filterLibraries, 'pcap-config'];
 export const testPrograms = [
   ...demoPrograms,
   ...peerPrograms,
+  ...filterLibraries,
+  'pcap-config',
   'tmux',
-  ...peerLibraries,
   'chromium',
 ];
 export const storePrograms = ['etcd', 'etcdctl', 'openssl'];
 export const pagePrograms = [...buildPrograms, 'chromium'];
+export const screensPrograms = [...demoPrograms, 'etcd', 'etcdctl', 'chromium'];
 const labPrograms = ['docker', 'dockerd', 'etcd', 'etcdctl', 'busybox', 'iptables'];
 export const dockerPrograms = [...demoPrograms, ...labPrograms, 'tshark', 'tcpdump'];
 

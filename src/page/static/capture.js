@@ -101,6 +101,7 @@ function quoted(word) {
 function save(path) {
   const link = document.createElement('a');
   link.href = path;
-  link.download = 'vswitchd.pcapng';
+  // Under the name that the answer gives.
+  link.download = '';
   link.click();
 }

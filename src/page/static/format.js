@@ -4,12 +4,15 @@ const UNKNOWN = '–';
 
 /** Bits per second from bytes per second: `1.24 Gb/s`. */
 export function bitRate(bytesPerSecond) {
-  return bytesPerSecond === undefined ? UNKNOWN : `${scaled(bytesPerSecond * 8, 1000)}b/s`;
+  if (bytesPerSecond === undefined) return UNKNOWN;
+  return `${scaled(bytesPerSecond < 0.05 ? 0 : bytesPerSecond * 8, 1000)}b/s`;
 }
 
 /** `12.3 k/s` */
 export function perSecond(rate) {
-  return rate === undefined ? UNKNOWN : `${scaled(rate, 1000).trimEnd()}/s`;
+  if (rate === undefined) return UNKNOWN;
+  // What is left of a rate that has ended fades away by halves: less than this is nothing.
+  return `${scaled(rate < 0.05 ? 0 : rate, 1000).trimEnd()}/s`;
 }
 
 /** `1.5 GiB` */

@@ -15,7 +15,7 @@ export function Head({ status, drops, live }) {
         html`
         <span>${status.vtep.address}<span class="dim">:${status.vtep.port}</span></span>
         <span class=${`state ${status.state}`}>${status.state}</span>
-        <span class=${`store state ${status.store.state}`} title=${status.store.detail}>store ${status.store.name}: ${status.store.state}</span>
+        <span class=${`store state ${status.store.state}`} title=${[status.store.name, status.store.detail].filter(Boolean).join(': ')}>store ${status.store.name.split('://')[0]}: ${status.store.state}</span>
         <span class="dim">up ${duration(uptime(status, counters))}</span>
         <span class="dim">version ${status.version}</span>
       `

@@ -174,13 +174,14 @@ function facts({ pathMtu, rates }, { vtep }) {
     )}${dropped && html`<tspan class="bad"> · ${perSecond(rates.drops)} dropped</tspan>`}`;
 }
 
-function stateOf({ vtep, lease }) {
+function stateOf({ vtep, lease, tunnels }) {
   if (lease === 'lost') return 'lost: its lease has ended';
   if (vtep?.state === 'silent') return `silent since ${moment(vtep.heard_at)}`;
   if (vtep?.state === 'alive') {
     return vtep.rtt_us === undefined ? 'alive' : `alive, ${roundTrip(vtep.rtt_us)}`;
   }
-  return vtep === undefined ? 'no network in common' : 'not heard of yet';
+  if (tunnels.length === 0) return 'no network in common';
+  return vtep === undefined ? '' : 'not heard of yet';
 }
 
 function isSilent({ vtep, lease }) {

@@ -60,7 +60,11 @@ function columnsOf(book) {
       cell: ({ state, reason }) =>
         html`<span class=${`state ${state}`} title=${reason}>${state}</span>`,
     },
-    { id: 'where', title: 'namespace', value: ({ container, netns }) => container ?? netns },
+    {
+      id: 'where',
+      title: 'namespace',
+      value: ({ container, netns }) => container ?? netns?.replace(/^(\/var)?\/run\/netns\//, ''),
+    },
     { id: 'ifname', title: 'interface', value: ({ ifname }) => ifname },
     {
       ...{ id: 'mac', title: 'MAC', hex: true, value: ({ mac }) => mac },

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { expect, onTestFinished } from 'vitest';
-import type { Scope } from '../support/scope.js';
+import type { Scope } from './scope.js';
 
 export type { Browser } from 'playwright-core';
 
