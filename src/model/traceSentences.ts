@@ -90,10 +90,10 @@ export class TraceSentences {
   ending({ verdict, reason, steps, copies }: Ending): string {
     if (verdict === 'drop') return `It is dropped${reason ? `: ${this.#named(reason)}` : '.'}`;
     if (verdict === 'consumed') {
-      const answered = steps.some(({ outcome }) => outcome === 'answered');
-      return answered
-        ? 'It goes no further: this host answers it.'
-        : 'It goes no further: it is for this host itself.';
+      const came = (outcome: string) => steps.some((step) => step.outcome === outcome);
+      if (came('answered')) return 'It goes no further: this host answers it.';
+      if (came('here')) return 'It goes no further: it is for this host itself.';
+      return 'It goes no further: it concerns nobody else.';
     }
     const [only] = copies;
     if (copies.length === 1 && only !== undefined) return this.copy(only);
@@ -122,7 +122,7 @@ const WORDS: Readonly<Record<StepKind, (step: Step, network: string) => string>>
   network: ({ vni, outcome }, network) =>
     outcome === 'unknown'
       ? `Its VNI is ${vni}.`
-      : `Its VNI ${vni} is network ${network}${outcome === 'up' ? ', which is up' : ''}.`,
+      : `It belongs to network ${network} (VNI ${vni})${outcome === 'up' ? ', which is up' : ''}.`,
   sender: ({ remote, port, outcome }, network) =>
     ({
       peer: `Its sender ${remote} is a peer of the network: it comes in by the tunnel ${port}.`,
@@ -130,7 +130,7 @@ const WORDS: Readonly<Record<StepKind, (step: Step, network: string) => string>>
     })[outcome ?? ''] ?? `Its sender is ${remote}.`,
   reserved: ({ detail, outcome }) =>
     `Its VXLAN header ${detail} has bits set that must be zero${outcome === 'ignored' ? '; this network ignores them' : ''}.`,
-  frame: ({ length }) => `The frame in it has ${length} bytes.`,
+  frame: ({ length }) => `The frame has ${length} bytes.`,
   vlan: ({ vid, outcome }) =>
     ({
       kept: `It has the VLAN tag ${vid}, which this network lets pass.`,
@@ -138,10 +138,10 @@ const WORDS: Readonly<Record<StepKind, (step: Step, network: string) => string>>
     })[outcome ?? ''] ?? `It has the VLAN tag ${vid}.`,
   congestion: ({ from, detail, outcome }) =>
     ({
-      marked: `The underlay met congestion (outer ECN ${detail}): the packet, which had ${from}, is marked so too.`,
-      unchanged: `Its outer ECN ${detail} leaves the packet's own, ${from}, as it is.`,
-      notIp: `Its outer ECN ${detail} is lost: the frame has no IP header that could say so.`,
-    })[outcome ?? ''] ?? `Its outer ECN is ${detail}, the packet's own ${from}.`,
+      marked: `The underlay's ECN (${detail}) is taken over: the packet had ${from}.`,
+      unchanged: `The underlay's ECN (${detail}) leaves the packet's own (${from}) as it is.`,
+      notIp: `The underlay's ECN (${detail}) has no place in a frame without IP header.`,
+    })[outcome ?? ''] ?? `The underlay's ECN is ${detail}, the packet's own ${from}.`,
   guard: ({ port, mac, outcome }) =>
     outcome === 'allowed'
       ? `Port ${port} may send this, from ${mac} and under its addresses.`
@@ -164,24 +164,22 @@ const WORDS: Readonly<Record<StepKind, (step: Step, network: string) => string>>
 };
 
 function learnText({ mac, port, origin, from, evicted, outcome }: Step): string {
-  const owner = from === undefined ? 'to this host itself' : `at ${from}`;
   const told: Readonly<Record<string, string>> = {
-    known: `Its source ${mac} is known at ${port}${origin === undefined ? '' : ` (${origin})`}.`,
-    learned: `Its source ${mac} is new: the FDB learns it at ${port}${evicted === undefined ? '' : `, and forgets ${evicted} for it`}.`,
-    moved: `Its source ${mac} was at ${from}: it has moved, and the FDB has it at ${port} from now on.`,
-    conflict: `Its source ${mac} belongs ${owner}${origin === undefined ? '' : ` by a ${origin} entry`}, which learning does not change.`,
+    known: `Its source ${mac} is known at ${placeText(port)}${origin === undefined ? '' : ` (${origin})`}.`,
+    learned: `Its source ${mac} is new: the FDB learns it at ${placeText(port)}${evicted === undefined ? '' : `, and forgets ${evicted} for it`}.`,
+    moved: `Its source ${mac} was at ${placeText(from)}: it has moved, and the FDB has it at ${placeText(port)} from now on.`,
+    conflict: `Its source ${mac} is ${from === undefined ? '' : 'at '}${placeText(from)} by a ${origin} entry, which learning does not change.`,
     full: `Its source ${mac} is not learned: the FDB has as many as it may have.`,
     off: `Its source ${mac} is not learned: this network does not learn.`,
   };
   return told[outcome ?? ''] ?? `Its source is ${mac}.`;
 }
 
-function lookupText({ mac, port, origin, remote, outcome, reason }: Step): string {
-  const place = remote === undefined ? `port ${port}` : `VTEP ${remote}`;
+function lookupText({ mac, port, origin, outcome, reason }: Step): string {
   const told: Readonly<Record<string, string>> = {
-    found: `The FDB has its destination ${mac} at ${place} (${origin}).`,
+    found: `The FDB has its destination ${mac} at ${placeText(port)} (${origin}).`,
     here: `Its destination ${mac} is this host itself.`,
-    unknown: `The FDB does not know its destination ${mac}${reason === undefined ? ': it goes to everybody who takes that' : ''}.`,
+    unknown: `The FDB does not know its destination ${mac}${reason === undefined ? ': it is for everybody who takes that' : ''}.`,
     broadcast: 'Its destination is broadcast: everybody.',
     multicast: `Its destination ${mac} is a multicast group: everybody.`,
   };
@@ -189,14 +187,20 @@ function lookupText({ mac, port, origin, remote, outcome, reason }: Step): strin
 }
 
 function neighborText({ ip, mac, from, outcome, note }: Step): string {
-  const known = mac === undefined ? '' : ` (${mac} by the neighbor table)`;
+  const noted = note === undefined ? '' : ` (${note})`;
+  const about = `It is about ${ip}${mac === undefined ? '' : ` (at ${mac} by the neighbor table)`}`;
   const told: Readonly<Record<string, string>> = {
-    forwarded: `It is about ${ip}${known}: passed on, not answered here${note === undefined ? '' : ` (${note})`}.`,
-    keptHere: `It is about ${ip}${known}: no tunnel gets it${note === undefined ? '' : ` (${note})`}.`,
-    answered: `It asks for ${ip}${known}: it is answered here and goes no further.`,
-    dropped: `It is about ${ip}${known}${from === undefined ? '' : `, which ${from} claims`}.`,
+    forwarded: `${about}: passed on, not answered here${noted}.`,
+    keptHere: `${about}: no tunnel gets it${noted}.`,
+    answered: `${about}: the question is answered here and goes no further.`,
   };
-  return told[outcome ?? ''] ?? `It is about ${ip}${known}.`;
+  return told[outcome ?? ''] ?? `${about}${from === undefined ? '' : `, and ${from} claims it`}.`;
+}
+
+/** A tunnel's name has a colon in it. */
+function placeText(port: string | undefined): string {
+  if (port === undefined) return 'this host itself';
+  return port.includes(':') ? `VTEP ${port}` : `port ${port}`;
 }
 
 function tunnelText({ vni, sourcePort, udpPort, length, pathMtu }: Copy): string {

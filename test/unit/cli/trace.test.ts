@@ -73,8 +73,8 @@ describe('trace', () => {
 
  1. A frame of 58 bytes enters at port c1 of network net1.
  2. Port c1 may send this, from 02:42:0a:00:00:01 and under its addresses.
- 3. Its source 02:42:0a:00:00:01 is known at c1 (static).
- 4. The FDB has its destination 02:42:0a:00:00:02 at VTEP 10.200.0.2 (static).
+ 3. Its source 02:42:0a:00:00:01 is known at port c1 (static).
+ 4. The FDB has its destination 02:42:0a:00:00:02 at VTEP 10.200.0.2:4789 (static).
 
 It leaves by the tunnel 10.200.0.2:4789: VNI 300, UDP port 50123 to 4789, an IP packet of 108 bytes, of 1500 that the path carries, with its MSS lowered to 1410.
 `);
