@@ -180,10 +180,6 @@ export class Scenery implements PageOperations {
     return this.tracing;
   }
 
-  async metrics(): Promise<string> {
-    return '';
-  }
-
   async capture(request: CaptureRequest): Promise<CapturingView> {
     this.captured.push(request);
     throw new SwitchError('BAD_FILTER', 'tpc port 80');
