@@ -10,6 +10,7 @@ mod engine_support;
 mod trace_support;
 
 use datapath::config::{Desired, FdbTarget};
+use datapath::counter::DropReason;
 use datapath::engine::FdbPlace;
 use datapath::engine::history::{Happening, Line};
 use datapath::switch::Origin;
@@ -287,6 +288,13 @@ fn who_is_not_learned_and_who_is_answered_is_told_once() {
             Happening::Refused {
                 mac: mac(2),
                 reason: "conflict",
+            },
+        ),
+        at(
+            "p",
+            Happening::Dropped {
+                reason: DropReason::FdbStaticConflict,
+                mac: Some(mac(2)),
             },
         ),
     ];
