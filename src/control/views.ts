@@ -205,7 +205,8 @@ const workerView = z.object({
 const vtepView = z.object({
   address: z.string(),
   state: z.enum(['alive', 'silent', 'unknown']).meta({
-    description: 'unknown: neither heard of lately nor ever answered',
+    description:
+      'silent: it was alive, and is neither heard of nor answers any more; unknown: it did neither so far',
   }),
   heard_at: z.string().optional(),
   asked: count().meta({ description: 'ICMP echo requests sent to it' }),

@@ -292,7 +292,7 @@ export interface VtepReport {
   /** Of the last answer, and the mean over the last eight or so. */
   rttUs?: number;
   meanRttUs?: number;
-  /** unknown: neither heard of lately nor ever answered. */
+  /** silent: it was alive, and is neither heard of nor answers any more; unknown: it did neither so far. */
   state: 'alive' | 'silent' | 'unknown';
 }
 

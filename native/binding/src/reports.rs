@@ -5,6 +5,7 @@ use datapath::counter::Stage;
 use datapath::engine as own;
 use datapath::event::{Event, Stamped};
 use napi_derive::napi;
+use std::time::Duration;
 
 /// What an apply did. Names are `network NAME`, `port NAME`, `tunnel NETWORK REMOTE:PORT/VNI`.
 #[napi(object)]
@@ -140,7 +141,7 @@ pub struct VtepReport {
     /// Of the last answer, and the mean over the last eight or so.
     pub rtt_us: Option<f64>,
     pub mean_rtt_us: Option<f64>,
-    /// unknown: neither heard of lately nor ever answered.
+    /// silent: it was alive, and is neither heard of nor answers any more; unknown: it did neither so far.
     #[napi(ts_type = "'alive' | 'silent' | 'unknown'")]
     pub state: String,
 }
@@ -233,7 +234,7 @@ impl Counters {
                 path: counters.path.name().to_owned(),
             },
             networks: counters.networks.into_iter().map(Into::into).collect(),
-            vteps: Vec::new(),
+            vteps: counters.vteps.into_iter().map(Into::into).collect(),
         }
     }
 
@@ -266,6 +267,26 @@ impl From<own::WorkerReport> for WorkerCounters {
             rx_frames: worker.rx_frames as f64,
             tx_frames: worker.tx_frames as f64,
             drops: drops(worker.drops),
+        }
+    }
+}
+
+impl From<own::VtepReport> for VtepReport {
+    fn from(vtep: own::VtepReport) -> Self {
+        let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
+        Self {
+            remote: vtep.remote.to_string(),
+            heard_at: vtep.heard_at_ms.map(|ms| ms as f64),
+            asked: vtep.asked as f64,
+            answered: vtep.answered as f64,
+            rtt_us: vtep.rtt.map(micros),
+            mean_rtt_us: vtep.mean_rtt.map(micros),
+            state: match vtep.state {
+                own::VtepState::Alive => "alive",
+                own::VtepState::Silent => "silent",
+                own::VtepState::Unknown => "unknown",
+            }
+            .into(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod history;
 mod ingress;
 mod injection;
 mod keeper;
+mod liveness;
 mod load;
 mod merges;
 mod outbox;
@@ -37,6 +38,7 @@ mod tapped;
 mod too_big;
 mod topology;
 pub mod trace;
+mod vteps;
 mod worker;
 
 pub use apply::ApplyReport;
@@ -46,6 +48,7 @@ pub use report::{
     TapReport, WorkerReport,
 };
 pub use topology::MemoryPort;
+pub use vteps::{VtepReport, VtepState};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -67,6 +70,7 @@ use outbox::MAX_FRAME;
 use running::{Running, View, retire, retire_tables};
 use topology::{PortIo, Topology, Underlay};
 use trace::{Entrance, Trace};
+use vteps::Vteps;
 use worker::{Command, Meter, Shared};
 
 /// A datapath: everything that moves frames, behind one handle. All methods may be called from any thread.
@@ -81,6 +85,8 @@ struct Inner {
     events: Arc<EventRing>,
     history: Arc<History>,
     captures: Captures,
+    /// Locked for moments only.
+    vteps: Mutex<Vteps>,
     epoch: Instant,
 }
 
@@ -110,6 +116,7 @@ impl Datapath {
             events: Arc::default(),
             history: Arc::default(),
             captures: Captures::default(),
+            vteps: Mutex::default(),
             epoch: Instant::now(),
         }))
     }
@@ -246,7 +253,11 @@ impl Datapath {
     /// A copy of every counter; `None` before the first apply.
     pub fn counters(&self) -> Option<Counters> {
         let view = self.0.view.load_full()?;
-        Some(report::counters(&view.topology, &view.shared))
+        Some(report::counters(
+            &view.topology,
+            &view.shared,
+            &self.0.vteps(),
+        ))
     }
 
     /// A copy of the forwarding database of one network, or of all.
@@ -489,6 +500,11 @@ impl Inner {
 
     fn now_secs(&self) -> u32 {
         self.epoch.elapsed().as_secs() as u32
+    }
+
+    fn vteps(&self) -> MutexGuard<'_, Vteps> {
+        // A panic elsewhere leaves numbers behind, whole ones.
+        self.vteps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

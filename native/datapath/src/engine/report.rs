@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::liveness;
 use super::path_mtu::UNLIMITED;
 use super::topology::{Network, Port, PortCounters, PortIo, Topology, Underlay};
+use super::vteps::{VtepReport, Vteps};
 use super::worker::{Meter, Shared};
 use crate::config::{FdbTarget, UnderlayPath};
 use crate::counter::{DropReason, Drops};
@@ -42,6 +44,8 @@ pub struct Counters {
     pub path: UnderlayPath,
     /// Every network.
     pub networks: Vec<NetworkReport>,
+    /// Every VTEP that is a peer of a network, by address.
+    pub vteps: Vec<VtepReport>,
 }
 
 /// What one worker did.
@@ -142,7 +146,7 @@ pub enum FdbPlace {
     Local,
 }
 
-pub(super) fn counters(topology: &Topology, shared: &Shared) -> Counters {
+pub(super) fn counters(topology: &Topology, shared: &Shared, vteps: &Vteps) -> Counters {
     let (source_ports, receive_buffer) = match &topology.underlay {
         Underlay::Udp {
             receivers, senders, ..
@@ -174,6 +178,10 @@ pub(super) fn counters(topology: &Topology, shared: &Shared) -> Counters {
             .iter()
             .enumerate()
             .map(|(i, n)| network(topology, i, n))
+            .collect(),
+        vteps: liveness::frames_by_vtep(topology)
+            .into_keys()
+            .map(|remote| vteps.report(remote))
             .collect(),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Inner;
 use super::keeper::{self, Parking};
+use super::liveness::{Ending, Watcher};
 use super::suppress::News;
 use super::topology::{Network, PortIo, Topology};
 use super::worker::{Command, Meter, Posts, Shared, Worker};
@@ -29,6 +30,8 @@ impl View {
 /// The threads.
 pub(super) struct Running {
     posts: Crew,
+    /// Of the thread that watches the VTEPs.
+    ending: Option<Ending>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -61,11 +64,13 @@ impl Crew {
 }
 
 impl Running {
-    /// Starts one thread per worker and the keeper. On an error none is left.
+    /// Starts one thread per worker, the keeper, and the one that watches the VTEPs. On an error none is left.
     pub(super) fn start(view: &View, datapath: Weak<Inner>) -> Result<Self, Error> {
         let (requests, asked) = keeper::requests();
+        let (watcher, ending) = Watcher::new()?;
         let mut running = Self {
             posts: Crew::default(),
+            ending: Some(ending),
             threads: Vec::new(),
         };
         let mut workers = Vec::new();
@@ -89,9 +94,11 @@ impl Running {
         for (index, worker) in workers.into_iter().enumerate() {
             running.spawn(format!("vswitch-{index}"), move || worker.run())?;
         }
+        let watched = datapath.clone();
         running.spawn("vswitch-keeper".into(), move || {
             keeper::run(&datapath, &asked)
         })?;
+        running.spawn("vswitch-vteps".into(), move || watcher.run(&watched))?;
         Ok(running)
     }
 
@@ -144,6 +151,7 @@ impl Running {
     }
 
     fn end(&mut self) {
+        self.ending = None;
         for worker in 0..self.posts.len() {
             self.tell(worker, Command::Stop);
         }

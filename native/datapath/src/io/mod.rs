@@ -1,12 +1,13 @@
 //! Where frames and datagrams touch the kernel: every system call and every `unsafe` of the datapath.
 //!
-//! `tap` and `underlay` move bytes; `memory` is the twin of both for tests. `reader` takes what captures write. `poll`
-//! waits. `netns`, `netlink`, `lock`, `libpcap` and `probe` are for setting up and never run per frame. `sys` holds the
-//! raw calls; nothing outside this folder sees it.
+//! `tap` and `underlay` move bytes; `memory` is the twin of both for tests. `reader` takes what captures write. `echo`
+//! asks other hosts whether they are there. `poll` waits. `netns`, `netlink`, `lock`, `libpcap` and `probe` are for
+//! setting up and never run per frame. `sys` holds the raw calls; nothing outside this folder sees it.
 //!
 //! Two manners of failing: setting up returns an [`Error`](crate::error::Error) that an operator reads; moving frames
 //! returns a [`Refusal`] that the engine counts.
 
+pub mod echo;
 pub mod libpcap;
 pub mod lock;
 pub mod memory;

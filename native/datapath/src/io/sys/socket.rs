@@ -12,10 +12,66 @@ pub(in crate::io) fn udp_socket(address: &SocketAddr) -> Result<OwnedFd, Errno> 
         SocketAddr::V4(_) => libc::AF_INET,
         SocketAddr::V6(_) => libc::AF_INET6,
     };
-    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    non_blocking(family, libc::SOCK_DGRAM, 0)
+}
+
+/// What a socket for ICMP sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::io) enum IcmpKind {
+    /// Answers to its own echo requests, whose identifier the kernel chooses. For groups that
+    /// `net.ipv4.ping_group_range` names.
+    Echo,
+    /// All that comes to its address. With CAP_NET_RAW.
+    Raw,
+}
+
+/// A non-blocking socket for ICMP or ICMPv6, by the family of `address`, not bound.
+pub(in crate::io) fn icmp_socket(address: &SocketAddr, kind: IcmpKind) -> Result<OwnedFd, Errno> {
+    let (family, protocol) = match address {
+        SocketAddr::V4(_) => (libc::AF_INET, libc::IPPROTO_ICMP),
+        SocketAddr::V6(_) => (libc::AF_INET6, libc::IPPROTO_ICMPV6),
+    };
+    let kind = match kind {
+        IcmpKind::Echo => libc::SOCK_DGRAM,
+        IcmpKind::Raw => libc::SOCK_RAW,
+    };
+    non_blocking(family, kind, protocol)
+}
+
+/// Has a raw ICMP socket of the family of `address` receive nothing but messages of `kind`.
+pub(in crate::io) fn receive_icmp_only(
+    fd: BorrowedFd<'_>,
+    address: &SocketAddr,
+    kind: u8,
+) -> Result<(), Errno> {
+    // A bit for each type that is refused.
+    match address {
+        SocketAddr::V4(_) => {
+            let refused = !1u32.checked_shl(kind.into()).unwrap_or(0);
+            set(fd, SocketOption(SOL_RAW, ICMP_FILTER), &refused)
+        }
+        SocketAddr::V6(_) => {
+            let mut refused = [u32::MAX; 8];
+            refused[usize::from(kind >> 5)] &= !(1 << (kind & 31));
+            set(
+                fd,
+                SocketOption(libc::IPPROTO_ICMPV6, ICMPV6_FILTER),
+                &refused,
+            )
+        }
+    }
+}
+
+/// Linux's icmp.h and icmpv6.h; not in the C libraries' headers everywhere.
+const SOL_RAW: i32 = 255;
+const ICMP_FILTER: i32 = 1;
+const ICMPV6_FILTER: i32 = 1;
+
+fn non_blocking(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd, Errno> {
+    let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: no pointers; the descriptor returned is new and owned by nobody else.
     unsafe {
-        let fd = check(libc::socket(family, kind, 0))?;
+        let fd = check(libc::socket(family, kind, protocol))?;
         Ok(OwnedFd::from_raw_fd(fd))
     }
 }
