@@ -70,7 +70,12 @@ export class BlockFile implements BlockTarget {
   }
 
   async write(blocks: readonly PcapngBlock[]): Promise<boolean> {
-    const bytes = together(blocks);
+    await this.append(together(blocks));
+    return true;
+  }
+
+  /** All of it, or nothing and CAPTURE_UNWRITABLE. */
+  async append(bytes: Buffer): Promise<void> {
     let written = 0;
     try {
       while (written < bytes.length) {
@@ -82,7 +87,6 @@ export class BlockFile implements BlockTarget {
       throw unwritable(this.#path, error);
     }
     this.#size += bytes.length;
-    return true;
   }
 
   async close(): Promise<void> {
@@ -154,7 +158,14 @@ async function openPipe(path: string): Promise<BlockStream> {
   }
 }
 
+/** Blocks of one chunk lie behind each other: no copy. */
 function together(blocks: readonly PcapngBlock[]): Buffer {
+  const [first, last] = [blocks[0]?.bytes, blocks.at(-1)?.bytes];
+  const size = blocks.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  if (first && last && first.buffer === last.buffer) {
+    const from = first.byteOffset;
+    if (last.byteOffset + last.length - from === size) return Buffer.from(first.buffer, from, size);
+  }
   return Buffer.concat(blocks.map(({ bytes }) => bytes));
 }
 

@@ -65,22 +65,27 @@ export class PcapngReader {
     this.#parts.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     this.#held += chunk.byteLength;
     if (this.#held < this.#wanted) return;
-    let rest = joined(this.#parts);
-    for (;;) {
-      const step = this.#next(rest);
-      if (typeof step === 'number') {
-        this.#hold(rest, step);
-        return;
+    const bytes = joined(this.#parts);
+    let at = 0;
+    let wanted = HEAD;
+    try {
+      for (;;) {
+        const step = this.#next(bytes, at);
+        if (typeof step === 'number') {
+          wanted = step;
+          return;
+        }
+        if (typeof step === 'string') {
+          yield this.#fail(step);
+          return;
+        }
+        at += step.bytes.length;
+        this.#at += step.bytes.length;
+        yield step;
       }
-      if (typeof step === 'string') {
-        yield this.#fail(step);
-        return;
-      }
-      this.#at += step.bytes.length;
-      rest = rest.subarray(step.bytes.length);
-      // Before the block is given, so that who stops here can go on with the next chunk.
-      this.#hold(rest, HEAD);
-      yield step;
+    } finally {
+      // Also when whoever reads has stopped at a block, and will go on with the next chunk.
+      this.#hold(this.#broken ? NOTHING : bytes.subarray(at), wanted);
     }
   }
 
@@ -91,32 +96,28 @@ export class PcapngReader {
     return this.#order === undefined ? this.#fail('is empty') : undefined;
   }
 
-  /** The block at the start of `bytes`; or how many bytes are needed to say more; or what is wrong. */
-  #next(bytes: Buffer): PcapngBlock | number | string {
-    if (bytes.length < HEAD) return HEAD;
-    const isSection = bytes.readUInt32LE(0) === BLOCK.section;
+  /** The block at `at`; or how many bytes are needed to say more; or what is wrong. */
+  #next(bytes: Buffer, at: number): PcapngBlock | number | string {
+    const there = bytes.length - at;
+    if (there < HEAD) return HEAD;
+    const isSection = bytes.readUInt32LE(at) === BLOCK.section;
     if (isSection) {
-      if (bytes.length < SECTION_HEAD) return SECTION_HEAD;
-      const order = orderOf(bytes.readUInt32LE(8));
+      if (there < SECTION_HEAD) return SECTION_HEAD;
+      const order = orderOf(bytes.readUInt32LE(at + 8));
       if (order === undefined) return 'has a section of unknown byte order';
       this.#order = order;
     }
     const order = this.#order;
     if (order === undefined) return 'does not begin with a section header: it is no pcapng';
-    const length = u32(bytes, 4, order);
+    const length = u32(bytes, at + 4, order);
     if (length > MAX_BLOCK) return `has a block of ${length} bytes, more than is read`;
     if (length % 4 !== 0 || length < (isSection ? SECTION_MIN : BLOCK_MIN)) {
       return `has a block of the impossible length ${length}`;
     }
-    if (bytes.length < length) return length;
-    if (u32(bytes, length - 4, order) !== length) return 'has a block whose two lengths differ';
-    return {
-      ok: true,
-      type: u32(bytes, 0, order),
-      order,
-      bytes: bytes.subarray(0, length),
-      body: bytes.subarray(8, length - 4),
-    };
+    if (there < length) return length;
+    if (u32(bytes, at + length - 4, order) !== length)
+      return 'has a block whose two lengths differ';
+    return new Block(u32(bytes, at, order), order, bytes.subarray(at, at + length));
   }
 
   #hold(rest: Buffer, wanted: number): void {
@@ -127,8 +128,26 @@ export class PcapngReader {
 
   #fail(what: string): PcapngProblem {
     this.#broken = true;
-    this.#hold(Buffer.alloc(0), HEAD);
+    this.#hold(NOTHING, HEAD);
     return { ok: false, at: this.#at, what };
+  }
+}
+
+/** Most blocks are given on as they are: their body is not looked at. */
+class Block implements PcapngBlock {
+  readonly ok = true;
+  readonly type: number;
+  readonly order: ByteOrder;
+  readonly bytes: Buffer;
+
+  constructor(type: number, order: ByteOrder, bytes: Buffer) {
+    this.type = type;
+    this.order = order;
+    this.bytes = bytes;
+  }
+
+  get body(): Buffer {
+    return this.bytes.subarray(8, this.bytes.length - 4);
   }
 }
 
@@ -198,6 +217,7 @@ function orderOf(magicAsLittle: number): ByteOrder | undefined {
   return magicAsLittle === MAGIC_SWAPPED ? 'big' : undefined;
 }
 
+const NOTHING = Buffer.alloc(0);
 /** Type and length. */
 const HEAD = 8;
 /** Type, length and byte-order magic. */

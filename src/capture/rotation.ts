@@ -22,8 +22,8 @@ export class RotatingFiles implements BlockTarget {
   #file: BlockFile | undefined;
   /** Of the file that is written. */
   #hasPackets = false;
-  /** With what every file begins; ours, not views. */
-  #head: PcapngBlock[] = [];
+  /** With what every file begins. */
+  #head: Buffer[] = [];
 
   constructor(path: string, rotation: Rotation) {
     this.#path = path;
@@ -35,14 +35,14 @@ export class RotatingFiles implements BlockTarget {
   }
 
   async write(blocks: readonly PcapngBlock[]): Promise<boolean> {
-    let file = this.#file ?? (await this.#next([]));
+    let file = this.#file ?? (await this.#next());
     let run: PcapngBlock[] = [];
     let size = file.size;
     for (const block of blocks) {
       if (isPacket(block)) {
         if (this.#hasPackets && size + block.bytes.length > this.#rotation.size) {
           await file.write(run);
-          file = await this.#next(this.#head);
+          file = await this.#next();
           run = [];
           size = file.size;
         }
@@ -60,7 +60,7 @@ export class RotatingFiles implements BlockTarget {
     await this.#file?.close();
   }
 
-  async #next(head: readonly PcapngBlock[]): Promise<BlockFile> {
+  async #next(): Promise<BlockFile> {
     await this.#file?.close();
     this.#made += 1;
     const { dir, name, ext } = parse(this.#path);
@@ -71,7 +71,7 @@ export class RotatingFiles implements BlockTarget {
     this.#hasPackets = false;
     this.#kept.push(path);
     await this.#forgetOldest();
-    await file.write(head);
+    await file.append(Buffer.concat(this.#head));
     return file;
   }
 
@@ -89,6 +89,7 @@ export class RotatingFiles implements BlockTarget {
   #remember(block: PcapngBlock): void {
     if (block.type === BLOCK.section) this.#head = [];
     else if (block.type !== BLOCK.interface) return;
-    this.#head.push({ ...block, bytes: Buffer.from(block.bytes), body: Buffer.from(block.body) });
+    // A copy: the view would keep all that was read with it.
+    this.#head.push(Buffer.from(block.bytes));
   }
 }
