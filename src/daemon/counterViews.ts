@@ -13,11 +13,12 @@ import { DropLedger } from './dropLedger.js';
 
 /** Knows every drop reason of the datapath. */
 export class CounterViews {
-  readonly #reasons: ReadonlyMap<string, DropReason>;
+  /** Every one that exists, by name. */
+  readonly reasons: ReadonlyMap<string, DropReason>;
   readonly #ledger = new DropLedger();
 
   constructor(reasons: readonly DropReason[]) {
-    this.#reasons = new Map(reasons.map((reason) => [reason.name, reason]));
+    this.reasons = new Map(reasons.map((reason) => [reason.name, reason]));
   }
 
   /** `at`: Unix milliseconds at which they were read. */
@@ -58,12 +59,12 @@ export class CounterViews {
     const sums = this.#ledger.sums(counters);
     const frames = new Map(sums.map((drop) => [drop.reason, drop.frames]));
     return this.#drops(
-      [...this.#reasons.keys()].map((reason) => ({ reason, frames: frames.get(reason) ?? 0 })),
+      [...this.reasons.keys()].map((reason) => ({ reason, frames: frames.get(reason) ?? 0 })),
     );
   }
 
   #network(network: NetworkCounters): NetworkCountersView {
-    const balance = balanceOf(network, (reason) => this.#reasons.get(reason)?.stage);
+    const balance = balanceOf(network, (reason) => this.reasons.get(reason)?.stage);
     const { name, vni, unicast, flooded, replicated, generated, consumed } = network;
     const { macs, learned, moved, aged, evicted, full } = network;
     return {
@@ -116,7 +117,7 @@ export class CounterViews {
 
   #drops(drops: readonly DropCount[]): DropView[] {
     return drops.map(({ reason, frames }) => {
-      const known = this.#reasons.get(reason);
+      const known = this.reasons.get(reason);
       return { reason, frames, stage: known?.stage ?? 'ingress', sentence: known?.sentence ?? '' };
     });
   }

@@ -2,7 +2,8 @@
 // They are read off the counters, so that no rate of frames makes work here.
 
 import type { Logger } from 'pino';
-import type { CountersView, DropView } from '../control/views.js';
+import type { Counters } from '../datapath/seam.js';
+import type { DropReason } from '../model/counters.js';
 import { type Place, placesOf } from './metrics/drops.js';
 
 /** Between two lines about one reason at one place. */
@@ -18,7 +19,7 @@ interface Known {
 }
 
 export interface DropLine extends Place {
-  readonly drop: DropView;
+  readonly reason: string;
   /** Since the last line about it. */
   readonly frames: number;
 }
@@ -31,23 +32,26 @@ export interface Told {
 
 /** What is to be told, from reading to reading. Time is an argument: milliseconds that never go back. */
 export class DropDigest {
-  #known = new Map<string, Known>();
+  /** By place, then by reason. */
+  #known = new Map<string, ReadonlyMap<string, Known>>();
 
-  take(counters: CountersView, now: number): Told {
-    const next = new Map<string, Known>();
+  take(counters: Counters, now: number): Told {
+    const next = new Map<string, ReadonlyMap<string, Known>>();
     const due: (DropLine & { readonly known: Known })[] = [];
     for (const { drops, notes: _, ...place } of placesOf(counters)) {
-      for (const drop of drops) {
-        const key = JSON.stringify([place, drop.reason]);
-        const before = this.#known.get(key) ?? { frames: 0, pending: 0, toldAt: -PAUSE_MS };
+      const key = `${place.place} ${place.network} ${place.port}`;
+      const reasons = new Map<string, Known>();
+      for (const { reason, frames } of drops) {
+        const before = this.#known.get(key)?.get(reason) ?? NOTHING;
         // Less than before: another one of that name.
-        const news = drop.frames < before.frames ? drop.frames : drop.frames - before.frames;
-        const known = { ...before, frames: drop.frames, pending: before.pending + news };
-        next.set(key, known);
+        const news = frames < before.frames ? frames : frames - before.frames;
+        const known = { frames, pending: before.pending + news, toldAt: before.toldAt };
+        reasons.set(reason, known);
         if (known.pending > 0 && now - known.toldAt >= PAUSE_MS) {
-          due.push({ ...place, drop, frames: known.pending, known });
+          due.push({ ...place, reason, frames: known.pending, known });
         }
       }
+      next.set(key, reasons);
     }
     this.#known = next;
     const lines = due.sort((a, b) => b.frames - a.frames).slice(0, MOST_LINES);
@@ -59,16 +63,23 @@ export class DropDigest {
   }
 }
 
+const NOTHING: Readonly<Known> = { frames: 0, pending: 0, toldAt: -PAUSE_MS };
+
 /** One record for each line: of frames that came in damaged or could not leave as a warning, of decisions as information. */
-export function logDrops({ lines, waiting }: Told, log: Logger): void {
-  for (const { drop, frames, place, network, port } of lines) {
+export function logDrops(
+  { lines, waiting }: Told,
+  reasons: ReadonlyMap<string, DropReason>,
+  log: Logger,
+): void {
+  for (const { reason, frames, place, network, port } of lines) {
+    const { stage, sentence } = reasons.get(reason) ?? {};
     const record = {
-      ...{ reason: drop.reason, frames, place },
+      ...{ reason, frames, place },
       ...(network !== '' && { network }),
       ...(port !== '' && { port }),
     };
-    const level = drop.stage === 'ingress' ? 'info' : 'warn';
-    log[level](record, `dropped: ${drop.sentence}`);
+    const level = stage === 'ingress' ? 'info' : 'warn';
+    log[level](record, `dropped: ${sentence ?? reason}`);
   }
   if (waiting > 0)
     log.warn({ waiting }, 'drops for more reasons and at more places than are told at once');

@@ -18,7 +18,7 @@ export function watchDrops(
   const look = () => {
     const counters = datapath.counters();
     views.totals(counters);
-    logDrops(digest.take(views.counters(counters, Date.now()), performance.now()), log);
+    logDrops(digest.take(counters, performance.now()), views.reasons, log);
   };
   const timer = setInterval(look, INTERVAL_MS).unref();
   return () => clearInterval(timer);

@@ -79,9 +79,17 @@ export class EventPump {
     const suppressed = this.#limit.admit(type, Date.now());
     if (suppressed === undefined) return;
     const more = suppressed === 0 ? {} : { suppressed };
-    this.#log.warn({ event: type, ...facts, ...more }, TEXTS[type] ?? type);
+    const reason = DROPPED[type];
+    const named = reason === undefined ? {} : { reason };
+    this.#log.warn({ event: type, ...named, ...facts, ...more }, TEXTS[type] ?? type);
   }
 }
+
+/** Events about frames that are always dropped: the reason under which they are counted. */
+const DROPPED: Readonly<Record<string, string>> = {
+  vniUnknown: 'rx.vni_unknown',
+  sourceMacLocal: 'rx.src_mac_local',
+};
 
 const TEXTS: Readonly<Record<string, string>> = {
   portGone: 'port lost its device',

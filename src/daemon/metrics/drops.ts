@@ -1,6 +1,5 @@
 // Metrics of what was dropped, and of what else was noted, by the names that stand everywhere.
 
-import type { CountersView } from '../../control/views.js';
 import type { Metric, Sample } from './metric.js';
 
 /** Where something is counted. What was counted at removed ports is in the sums only. */
@@ -12,13 +11,32 @@ export interface Place {
   readonly port: string;
 }
 
-type Counted = Pick<CountersView['underlay'], 'drops' | 'notes'>;
+interface Counted<Drop, Note> {
+  readonly drops: readonly Drop[];
+  readonly notes: readonly Note[];
+}
+
+/** Counters as the datapath gives them, or as the API does. */
+interface CountedPlaces<Drop, Note> {
+  readonly underlay: Counted<Drop, Note>;
+  readonly networks: readonly {
+    readonly name: string;
+    readonly drops: readonly Drop[];
+    readonly ports: readonly (Counted<Drop, Note> & {
+      readonly name: string;
+      readonly kind: 'tap' | 'memory' | 'tunnel';
+    })[];
+  }[];
+}
 
 /** Every place there is now, with what was counted there. */
-export function placesOf({ underlay, networks }: CountersView): (Place & Counted)[] {
+export function placesOf<Drop, Note>({
+  underlay,
+  networks,
+}: CountedPlaces<Drop, Note>): (Place & Counted<Drop, Note>)[] {
   return [
     { place: 'underlay', network: '', port: '', drops: underlay.drops, notes: underlay.notes },
-    ...networks.flatMap(({ name: network, ports, drops }): (Place & Counted)[] => [
+    ...networks.flatMap(({ name: network, ports, drops }): (Place & Counted<Drop, Note>)[] => [
       { place: 'network', network, port: '', drops, notes: [] },
       ...ports.map((port) => ({
         place: port.kind === 'tunnel' ? ('tunnel' as const) : ('port' as const),

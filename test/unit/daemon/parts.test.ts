@@ -144,6 +144,18 @@ describe('the command line of vswitchd', () => {
   const deaf = { out: () => {}, err: () => {} };
   const parse = (...args: string[]) => parseCommandLine(args, deaf);
 
+  it('says where the page is, and which token it asks for', () => {
+    expect(parse('--vtep', '10.0.0.1', '--http', '127.0.0.1:4780')).toMatchObject({
+      http: { listen: { address: '127.0.0.1', port: 4780 } },
+    });
+    expect(
+      parse('--vtep', '10.0.0.1', '--http', '[FD00::1]:80', '--http-token-file', '/run/token'),
+    ).toMatchObject({
+      http: { listen: { address: 'fd00::1', port: 80 }, token_file: '/run/token' },
+    });
+    expect(parse('--vtep', '10.0.0.1')).not.toHaveProperty('http.listen');
+  });
+
   it('names a file or an address', () => {
     expect(parse('--config', 'a.yaml')).toEqual({
       task: 'run',
@@ -190,6 +202,10 @@ describe('the command line of vswitchd', () => {
     [[]],
     [['--config', 'a', '--vtep', '10.0.0.1']],
     [['--vtep', '10.0.0.1', '--store', 'redis://h/']],
+    [['--vtep', '10.0.0.1', '--http', '4780']],
+    [['--vtep', '10.0.0.1', '--http', 'localhost:4780']],
+    [['--vtep', '10.0.0.1', '--http', '127.0.0.1:65536']],
+    [['--vtep', '10.0.0.1', '--http-token-file', '/run/token']],
     [['--vtep', '10.0.0.1', '--socket', `/${'x'.repeat(120)}`]],
     [['--vtep', '10.0.0.1', '--log-level', 'loud']],
     [['--vtep', '10.0.0.1', 'extra']],
