@@ -17,8 +17,11 @@ beforeAll(async () => {
 });
 
 /** Its URL; it ends with the test. */
-async function served(scenery: Scenery, port = 0): Promise<{ url: string; stop(): Promise<void> }> {
-  const server = await buildPage(scenery, { log: pino({ level: 'silent' }) });
+async function served(
+  scenery: Scenery,
+  { port = 0, token }: { readonly port?: number; readonly token?: string } = {},
+): Promise<{ url: string; stop(): Promise<void> }> {
+  const server = await buildPage(scenery, { log: pino({ level: 'silent' }), token });
   const stop = () => server.close();
   onTestFinished(stop);
   return { url: `${await server.listen({ host: '127.0.0.1', port })}/`, stop };
@@ -335,10 +338,22 @@ describe('the connection', () => {
     await page.locator('main.stale').waitFor();
     scenery.started += 3_600_000;
     scenery.seconds = 0;
-    await served(scenery, Number(new URL(first.url).port));
+    await served(scenery, { port: Number(new URL(first.url).port) });
     await page.getByText(/^Connection lost/).waitFor({ state: 'detached' });
     await says(page, 'in 100 Mb/s · out 2 Gb/s');
     expect(await page.locator('main.stale').count()).toBe(0);
+  });
+});
+
+describe('a token', () => {
+  it('is given once, and wanted again when the browser has lost it', async () => {
+    const token = '0123456789abcdef';
+    const { url } = await served(usualScenery(), { token });
+    const page = await visit(browser, { url: `${url}?token=${token}`, allowed: /status of 401/ });
+    await says(page, 'in 100 Mb/s · out 2 Gb/s');
+    expect(page.url()).toBe(url);
+    await page.context().clearCookies();
+    await says(page, /^This page wants its token/);
   });
 });
 
