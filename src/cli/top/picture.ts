@@ -34,7 +34,7 @@ export function pictureOf(
   size: Size,
   { colors }: { readonly colors: boolean },
 ): string[] {
-  const head = headOf(reading, state);
+  const head = headOf(reading);
   const room = size.rows - head.length - 1;
   const body = laidOut(sectionsOf(reading.rates, state, size.columns), room);
   const lines = [...head, ...body].slice(0, Math.max(0, size.rows - 1));
@@ -51,7 +51,7 @@ function drawnAs({ text, style }: Line, columns: number, colors: boolean): strin
   return styleText(style, whole, { validateStream: false });
 }
 
-function headOf({ status, counters, rates, trouble }: Reading, state: ViewState): Line[] {
+function headOf({ status, counters, rates, trouble }: Reading): Line[] {
   const { vtep, store } = status;
   const loads = rates.loads.map(percent).join(' ');
   const first = [
@@ -61,7 +61,6 @@ function headOf({ status, counters, rates, trouble }: Reading, state: ViewState)
     `${rates.loads.length === 1 ? 'worker' : 'workers'} ${loads}`,
     counters.balanced ? 'balanced' : 'NOT BALANCED',
     `store ${store.name} ${store.state}`,
-    ...(state.paused ? ['PAUSED'] : []),
   ].join('  ');
   const local = rates.places.filter(({ kind }) => kind === 'port');
   const tunnels = rates.places.filter(({ kind }) => kind === 'tunnel');
@@ -94,8 +93,9 @@ function total(rates: readonly Rate[]): Rate {
   return known.reduce((sum, rate) => sum + rate, 0);
 }
 
-function helpOf({ sort, network }: ViewState): Line {
-  const text = ` q quit   s sort: ${sort}   n network: ${network ?? 'all'}   p pause`;
+function helpOf({ sort, network, paused }: ViewState): Line {
+  const pause = paused ? 'go on (PAUSED)' : 'pause';
+  const text = ` q quit   p ${pause}   s sort: ${sort}   n network: ${network ?? 'all'}`;
   return { text, style: 'inverse' };
 }
 
