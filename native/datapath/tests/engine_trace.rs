@@ -169,6 +169,7 @@ impl Seen {
 fn without_asides(mut seen: Seen) -> Seen {
     seen.counts.retain(|(_, what), _| {
         !["ecn odd", "ecn nonip", Note::Ptb6Least.name()].contains(&what.as_str())
+            && !what.starts_with("worker ")
     });
     seen
 }
