@@ -34,7 +34,7 @@ function withoutComments(source: string): string {
 }
 
 function typescriptArrows(file: string, source: string): Arrow[] {
-  const specifier = /(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*['"]([^'"]+)['"]/g;
+  const specifier = /(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*['"]([^'"\n]+)['"]/g;
   return [...withoutComments(source).matchAll(specifier)].map(([, name = '']) => ({
     file,
     target: name.startsWith('.')
