@@ -451,7 +451,7 @@ export const sentences = {
   NO_TERMINAL: {
     status: 400,
     what: 'cannot show {subject}',
-    why: 'it needs a terminal to write to and to read keys from',
+    why: 'it needs a terminal, for its picture and for keys',
     fix: 'use `vswitchctl stats --watch`, which also knows --json',
   },
   TOO_LONG_AGO: {
