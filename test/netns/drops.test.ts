@@ -140,6 +140,9 @@ function segmentOf(
   );
 }
 
+/** Of the kernel's own vxlan on host two. */
+let far: Container;
+
 const producers: Readonly<Record<Reason, Producer>> = {
   'rx.sock_overflow': {
     commit: async (bed) => {
@@ -190,15 +193,12 @@ const producers: Readonly<Record<Reason, Producer>> = {
     before: async (bed) => {
       const peers = [bed.one.address[4]];
       const kernel = await createKernelVxlan(bed.two, { vni: 256, family: 4, peers });
-      const far = await createContainer(bed.scope, 'far', 3);
+      far = await createContainer(bed.scope, 'far', 3);
       await kernel.attach(far);
       await expectPing(bed.c1, { to: far.address[4], count: 1 });
-      Object.assign(bed, { far });
     },
-    commit: ({ c1, ...bed }) =>
-      sendUdpSegments((bed as unknown as { far: Container }).far.namespace, {
-        ...{ address: c1.address[4], segment: 1000, bytes: 9000 },
-      }),
+    commit: ({ c1 }) =>
+      sendUdpSegments(far.namespace, { address: c1.address[4], segment: 1000, bytes: 9000 }),
   },
   'rx.vnet_hdr_bad': {
     // Its IP header claims more than there is.
