@@ -6,7 +6,7 @@ it('top needs a terminal, and names what does not', async () => {
   for (const args of [['top'], ['--json', 'top']]) {
     const { code, out, err } = await fake.ctl(...args);
     expect([code, out]).toEqual([1, '']);
-    expect(err).toContain('cannot show top: it needs a terminal');
+    expect(err).toContain('cannot show top: it needs a terminal,');
     expect(err).toContain('use `vswitchctl stats --watch`');
   }
 });
