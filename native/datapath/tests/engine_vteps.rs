@@ -28,9 +28,8 @@ fn who_is_heard_is_alive_in_every_network_that_has_it_as_a_peer() {
     assert!(vteps[0].heard_at_ms.is_some());
     assert_eq!((vteps[0].asked, vteps[0].rtt), (0, None));
     assert_eq!(vteps[1].state, VtepState::Unknown);
-    let lines = rig.datapath.history(0);
+    let lines = rig.datapath.history(0).lines;
     let heard = lines
-        .lines
         .iter()
         .filter(|line| line.happening == Happening::VtepHeard);
     let places: Vec<_> = heard
