@@ -206,7 +206,7 @@ const vtepView = z.object({
   address: z.string(),
   state: z.enum(['alive', 'silent', 'unknown']).meta({
     description:
-      'silent: it was alive, and is neither heard of nor answers any more; unknown: it did neither so far',
+      'silent: it answered once, and is neither heard of nor answers any more; unknown: not heard of, and it never answered',
   }),
   heard_at: z.string().optional(),
   asked: count().meta({ description: 'ICMP echo requests sent to it' }),

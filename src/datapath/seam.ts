@@ -292,7 +292,7 @@ export interface VtepReport {
   /** Of the last answer, and the mean over the last eight or so. */
   rttUs?: number;
   meanRttUs?: number;
-  /** silent: it was alive, and is neither heard of nor answers any more; unknown: it did neither so far. */
+  /** silent: it answered once, and is neither heard of nor answers any more; unknown: not heard of, and it never answered. */
   state: 'alive' | 'silent' | 'unknown';
 }
 

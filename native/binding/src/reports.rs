@@ -141,7 +141,7 @@ pub struct VtepReport {
     /// Of the last answer, and the mean over the last eight or so.
     pub rtt_us: Option<f64>,
     pub mean_rtt_us: Option<f64>,
-    /// silent: it was alive, and is neither heard of nor answers any more; unknown: it did neither so far.
+    /// silent: it answered once, and is neither heard of nor answers any more; unknown: not heard of, and it never answered.
     #[napi(ts_type = "'alive' | 'silent' | 'unknown'")]
     pub state: String,
 }

@@ -3,9 +3,12 @@
 //! ```text
 //!            heard, answered                 30 s unheard and three answers missing
 //!   unknown ----------------> alive ---------------------------------------------> silent
-//!                               ^              heard, answered                        |
-//!                               +-----------------------------------------------------+
+//!      ^                       | ^              heard, answered                        |
+//!      +-----------------------+ +-----------------------------------------------------+
+//!        30 s unheard, and it never answered
 //! ```
+//!
+//! Who never answers may just not be allowed to: when such a one has nothing to send, nothing is known of it.
 //!
 //! Each is asked at once when it becomes a peer, then every ten seconds, each at its own moment of these; all together
 //! at most a hundred times per second, so beyond a thousand VTEPs their turns come more rarely. Nothing here sends or
@@ -40,9 +43,9 @@ pub struct VtepReport {
 pub enum VtepState {
     /// Heard of in the last half minute, or it answers.
     Alive,
-    /// It was alive, and is no more.
+    /// It answered once, and is neither heard of nor does it answer any more.
     Silent,
-    /// It was neither heard of nor did it answer, so far.
+    /// It is not heard of, and has never answered.
     #[default]
     Unknown,
 }
@@ -211,7 +214,8 @@ impl Vtep {
         let answers = self.answered > 0 && self.misses < MISSES;
         let state = match self.state {
             _ if is_heard || answers => VtepState::Alive,
-            VtepState::Alive => VtepState::Silent,
+            VtepState::Alive if self.answered > 0 => VtepState::Silent,
+            VtepState::Alive => VtepState::Unknown,
             before => before,
         };
         (std::mem::replace(&mut self.state, state) != state).then_some(state)

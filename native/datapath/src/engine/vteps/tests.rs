@@ -99,12 +99,12 @@ fn who_is_heard_is_alive_for_half_a_minute() {
     lab.pass(100, None);
     assert_eq!(
         lab.changes,
-        [(1, VtepState::Alive), (31, VtepState::Silent)]
+        [(1, VtepState::Alive), (31, VtepState::Unknown)]
     );
     // A tunnel has gone: fewer frames are no word of it.
     lab.frames = 2;
     lab.pass(5, None);
-    assert_eq!(lab.state(), VtepState::Silent);
+    assert_eq!(lab.state(), VtepState::Unknown);
     lab.frames = 3;
     lab.pass(1, None);
     assert_eq!(lab.state(), VtepState::Alive);
@@ -245,11 +245,10 @@ proptest! {
             });
             let is_heard = heard.is_some_and(|heard| now - heard < HEARD_FOR);
             let is_alive = is_heard || (last_answered.is_some() && missed.count() < 3);
-            was_alive |= is_alive;
-            let state = match (is_alive, was_alive) {
+            let state = match (is_alive, last_answered) {
                 (true, _) => VtepState::Alive,
-                (false, true) => VtepState::Silent,
-                (false, false) => VtepState::Unknown,
+                (false, Some(_)) => VtepState::Silent,
+                (false, None) => VtepState::Unknown,
             };
             prop_assert_eq!(vteps.report(A).state, state);
         }
