@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::leaving::Leaving;
 use super::record::{Envelope, Fate};
-use super::recorder::{Leaving, Recorder};
+use super::recorder::Recorder;
 use crate::engine::outbox::{Batch, Injected, Sender};
 use crate::engine::path_mtu::UNLIMITED;
 use crate::engine::topology::{Port, PortIo, Topology};

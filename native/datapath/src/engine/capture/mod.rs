@@ -29,6 +29,7 @@
 mod departures;
 mod envelope;
 mod intake;
+mod leaving;
 mod names;
 mod record;
 mod recorder;
@@ -42,8 +43,9 @@ mod writer;
 
 pub(super) use departures::Departures;
 pub(super) use intake::{Intake, Lost};
+pub(super) use leaving::Leaving;
 pub(super) use record::{Envelope, Fate, Mark};
-pub(super) use recorder::{Leaving, Recorder};
+pub(super) use recorder::Recorder;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
