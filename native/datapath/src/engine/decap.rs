@@ -1,8 +1,9 @@
 //! Out of a datagram into the switch (decapsulation, RFC 7348 §4.1 and §5).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use super::capture::{Envelope, Fate};
+use super::arrival::Arrival;
+use super::capture::Fate;
 use super::dropping::source_of;
 use super::merges::{Arrived, Received};
 use super::topology::{Network, Port, Receiver, Topology, Underlay};
@@ -340,55 +341,6 @@ impl<'t> Sitting<'t> {
         let tunnel = self.topology.port(*network.tunnels.get(&remote)?)?;
         self.tunnel = Some((network, remote, tunnel));
         Some(tunnel)
-    }
-}
-
-/// Whence a datagram came, or several that came as one.
-#[derive(Clone, Copy)]
-pub(super) struct Arrival {
-    pub(super) source: SocketAddr,
-    pub(super) udp_port: u16,
-    /// The multicast group that it was sent to.
-    group: Option<IpAddr>,
-    /// Distance of the datagrams that came as one, at least 1.
-    stride: usize,
-    /// Type of service or traffic class of the IP header; datagrams that came as one share it.
-    pub(super) tos: u8,
-    /// As in [`Arrived`].
-    undone: VnetHeader,
-    /// Of datagrams that came as one: the network of the first, if its sender is a kernel on this machine, which never
-    /// sends several as one.
-    first: Option<Vni>,
-    /// It has been with the keeper.
-    pub(super) parked: bool,
-}
-
-impl Arrival {
-    /// One finished datagram, to nobody but us.
-    pub(super) fn of(source: SocketAddr, udp_port: u16) -> Self {
-        Self {
-            source,
-            udp_port,
-            group: None,
-            stride: usize::MAX,
-            tos: 0,
-            undone: VnetHeader::NONE,
-            first: None,
-            parked: false,
-        }
-    }
-
-    /// The headers that it came with.
-    fn envelope(&self, topology: &Topology) -> Envelope {
-        let local = self.group.unwrap_or(topology.vtep.address);
-        Envelope {
-            source: self.source,
-            destination: SocketAddr::new(local, self.udp_port),
-            tos: self.tos,
-            ttl: None,
-            has_checksum: true,
-            may_fragment: false,
-        }
     }
 }
 

@@ -1,60 +1,21 @@
-//! Out of the switch: to a TAP or a memory queue, or through a tunnel.
+//! Out of the switch: to a local port (`delivery.rs`), or through a tunnel.
 
-use std::io::IoSlice;
 use std::net::SocketAddr;
 
-use super::capture::{Departures, Fate, Leaving, Mark, Recorder};
+use super::capture::{Departures, Fate, Leaving};
+use super::delivery::{Delivery, Departing};
 use super::dropping::{Dropping, source_of};
 use super::outbox::{Batch, Held, Injected, Route, SendStyle};
 use super::outer::OuterRule;
 use super::topology::{Port, PortIo, Topology, Underlay};
 use super::worker::Worker;
 use crate::counter::DropReason;
-use crate::io::Refusal;
-use crate::io::memory::{MemoryDatagram, MemoryQueue};
-use crate::io::tap::TapQueue;
+use crate::io::memory::MemoryDatagram;
 use crate::io::underlay::{Burst, SendRefusal, Transmit};
-use crate::offload::{Run, Superframe, complete};
+use crate::offload::complete;
 use crate::switch::PortId;
-use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::vnet::VnetHeader;
 use crate::wire::vxlan;
-
-/// A frame on its way to a local port, in whatever memory it lies.
-pub(super) struct Departing<'a> {
-    pub(super) frame: &'a [u8],
-    /// What is left to do for it.
-    pub(super) vnet: VnetHeader,
-    pub(super) superframe: Option<Superframe>,
-    /// Frames that it counts for.
-    pub(super) segments: u64,
-    /// What captures know it by.
-    pub(super) mark: Mark,
-}
-
-impl<'a> Departing<'a> {
-    /// One frame, for which nothing is left to do.
-    pub(super) fn finished(frame: &'a [u8], mark: Mark) -> Self {
-        Self {
-            frame,
-            vnet: VnetHeader::NONE,
-            superframe: None,
-            segments: 1,
-            mark,
-        }
-    }
-}
-
-/// What a worker needs to hand frames to local ports.
-pub(super) struct Delivery<'w> {
-    /// Its number.
-    pub(super) worker: usize,
-    pub(super) topology: &'w Topology,
-    pub(super) dropping: &'w Dropping,
-    /// Where a frame is finished in software for a port without offloads.
-    pub(super) finish: &'w mut Vec<u8>,
-    pub(super) recorder: &'w mut Recorder,
-}
 
 impl Worker {
     /// Sends a frame that lies in the outbox out of `port`, and counts the outcome; what leaves through a tunnel is
@@ -219,187 +180,6 @@ impl Worker {
         }
         Ok(())
     }
-}
-
-impl Delivery<'_> {
-    /// Hands a frame to a local port, doing in software what the port cannot, and counts the outcome.
-    pub(super) fn deliver(&mut self, port: &Port, departing: &Departing<'_>) {
-        let out = match way_out(port, self.worker, departing) {
-            Ok(out) => out,
-            Err(reason) => return self.conclude(port, departing, Err(reason)),
-        };
-        let outcome = match (&out, departing.superframe) {
-            (Out::Superframes(queue), _) => {
-                write_tap(queue, departing.vnet, &[IoSlice::new(departing.frame)])
-            }
-            (_, None) if departing.vnet.needs_csum => {
-                // In a copy: the next port of a flood must see the frame as it came to know what is left to do for it.
-                self.finish.clear();
-                self.finish.extend_from_slice(departing.frame);
-                let completed = complete(self.finish, &departing.vnet);
-                completed
-                    .map_err(|_| DropReason::PortRefused)
-                    .and_then(|()| out.write(self.finish))
-            }
-            (_, None) => out.write(departing.frame),
-            (_, Some(superframe)) => {
-                self.finish.resize(superframe.split_len(0), 0);
-                match superframe.split(departing.frame, &[], self.finish) {
-                    Ok(run) => return self.deliver_segments((port, &out), departing, &run),
-                    Err(_) => Err(DropReason::PortRefused),
-                }
-            }
-        };
-        self.conclude(port, departing, outcome);
-    }
-
-    /// Writes what a superframe was split into, which lies in `finish`.
-    fn deliver_segments(
-        &mut self,
-        (port, out): (&Port, &Out<'_>),
-        departing: &Departing<'_>,
-        run: &Run,
-    ) {
-        let finish = std::mem::take(self.finish);
-        let segments = finish[..run.len].chunks(run.stride);
-        if departing.segments == run.count as u64 {
-            for frame in segments {
-                let segment = Departing {
-                    frame,
-                    segments: 1,
-                    ..*departing
-                };
-                self.conclude(port, &segment, out.write(frame));
-            }
-        } else {
-            // One frame for the switch (a peer left it whole): one outcome, a loss if any part is lost.
-            let outcome = segments
-                .map(|segment| out.write(segment))
-                .fold(Ok(()), Result::and);
-            self.conclude(port, departing, outcome);
-        }
-        *self.finish = finish;
-    }
-
-    /// Counts what became of a frame.
-    fn conclude(
-        &mut self,
-        port: &Port,
-        departing: &Departing<'_>,
-        outcome: Result<(), DropReason>,
-    ) {
-        let Departing {
-            frame,
-            segments,
-            mark,
-            ..
-        } = *departing;
-        let pieces = [frame];
-        let leaving = Leaving {
-            pieces: &pieces,
-            len: frame.len(),
-            frames: segments,
-            fate: fate_at(port, outcome),
-        };
-        self.recorder.leaves(port.id, mark, &leaving);
-        let counted = (segments, frame.len() as u64);
-        let place = (self.topology, port);
-        self.dropping
-            .conclude(place, counted, outcome, || source_of(frame));
-    }
-}
-
-/// Whether the port takes such a frame, as far as that can be told before it is tried.
-pub(super) fn check(port: &Port, departing: &Departing<'_>) -> Result<(), DropReason> {
-    if port.health.is_gone() {
-        return Err(DropReason::PortGone);
-    }
-    if longest(departing) > port.io.mtu().unwrap_or(usize::MAX) {
-        return Err(DropReason::PortMtu);
-    }
-    Ok(())
-}
-
-fn way_out<'a>(
-    port: &'a Port,
-    worker: usize,
-    departing: &Departing<'_>,
-) -> Result<Out<'a>, DropReason> {
-    check(port, departing)?;
-    match &port.io {
-        PortIo::Tap { tap, .. } => {
-            let queue = &tap.queues[worker % tap.queues.len()];
-            Ok(if tap.vnet_hdr {
-                Out::Superframes(queue)
-            } else {
-                Out::Frames(queue)
-            })
-        }
-        PortIo::Memory { queue, .. } => Ok(Out::Memory(&queue.outward)),
-        // The switch never sends what came from a tunnel to a tunnel.
-        PortIo::Tunnel(_) => Err(DropReason::PortRefused),
-    }
-}
-
-/// What a local port takes.
-enum Out<'a> {
-    /// Everything, with an offload header.
-    Superframes(&'a TapQueue),
-    /// Finished frames.
-    Frames(&'a TapQueue),
-    /// The same, in memory.
-    Memory(&'a MemoryQueue<Vec<u8>>),
-}
-
-impl Out<'_> {
-    fn write(&self, frame: &[u8]) -> Result<(), DropReason> {
-        match self {
-            Self::Superframes(queue) | Self::Frames(queue) => {
-                write_tap(queue, VnetHeader::NONE, &[IoSlice::new(frame)])
-            }
-            Self::Memory(queue) => queue
-                .push(frame.to_vec())
-                .map_err(|_| DropReason::PortQueue),
-        }
-    }
-}
-
-/// What became of a frame at a local port, for captures.
-pub(super) fn fate_at(port: &Port, outcome: Result<(), DropReason>) -> Fate {
-    match outcome {
-        Err(reason @ DropReason::PortMtu) => Fate::Dropped {
-            reason,
-            limit: port.io.mtu().map(|mtu| mtu as u32),
-        },
-        other => other.into(),
-    }
-}
-
-/// Writes a frame in pieces.
-pub(super) fn write_tap(
-    queue: &TapQueue,
-    vnet: VnetHeader,
-    pieces: &[IoSlice<'_>],
-) -> Result<(), DropReason> {
-    queue
-        .write(&vnet.emit(), pieces)
-        .map_err(|refusal| match refusal {
-            Refusal::WouldBlock => DropReason::PortQueue,
-            Refusal::Gone => DropReason::PortGone,
-            Refusal::Down => DropReason::PortDown,
-            Refusal::Other(_) => DropReason::PortRefused,
-        })
-}
-
-/// Length of the longest layer 3 packet that the frame will be on the port's link.
-fn longest(departing: &Departing<'_>) -> usize {
-    let len = match &departing.superframe {
-        Some(superframe) => superframe.segment_len(),
-        None => departing.frame.len(),
-    };
-    let tagged = Ethernet::new(departing.frame).is_some_and(|e| e.tag().is_some());
-    let headers = ethernet::HEADER_LEN + if tagged { ethernet::TAG_LEN } else { 0 };
-    len.saturating_sub(headers)
 }
 
 fn count_sent(place: (&Topology, &Dropping), transmit: &Transmit, outcome: Result<(), DropReason>) {

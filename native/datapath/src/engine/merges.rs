@@ -8,8 +8,8 @@
 use std::io::IoSlice;
 
 use super::capture::{Leaving, Mark};
+use super::delivery::{self, Delivery, Departing};
 use super::dropping::source_of;
-use super::egress::{self, Delivery, Departing};
 use super::topology::{Port, PortIo, Topology};
 use super::worker::Worker;
 use crate::counter::DropReason;
@@ -245,7 +245,7 @@ impl Worker {
             pieces: &pieces,
             len: pieces.iter().map(|piece| piece.len()).sum(),
             frames: merge.segments() as u64,
-            fate: egress::fate_at(port, outcome),
+            fate: delivery::fate_at(port, outcome),
         };
         self.recorder.leaves(port.id, mark, &leaving);
     }
@@ -262,7 +262,7 @@ fn write<R: Received>(
     if count == 1 {
         let frame = received.bytes(merge.frame());
         let vnet = merge.lone_header();
-        return egress::write_tap(queue, vnet, &[IoSlice::new(frame)]);
+        return delivery::write_tap(queue, vnet, &[IoSlice::new(frame)]);
     }
     let mut slices = [IoSlice::new(&[]); Merge::MAX_SEGMENTS + 1];
     let vnet = merge.finish();
@@ -270,7 +270,7 @@ fn write<R: Received>(
     for (slice, &payload) in slices[1..].iter_mut().zip(merge.payloads()) {
         *slice = IoSlice::new(received.bytes(payload));
     }
-    egress::write_tap(queue, vnet, &slices[..=count])
+    delivery::write_tap(queue, vnet, &slices[..=count])
 }
 
 /// Flows of one batch that are merged side by side; beyond that the oldest is written.

@@ -1,7 +1,8 @@
 //! Datagrams of senders that have no tunnel: refused in a closed network, parked in an open one until the keeper
 //! (`keeper.rs`) has answered.
 
-use super::decap::{Arrival, Sitting, whole};
+use super::arrival::Arrival;
+use super::decap::{Sitting, whole};
 use super::keeper::{MAX_LEARNED, Parked, Stranger};
 use super::topology::{Network, Topology};
 use super::worker::Worker;

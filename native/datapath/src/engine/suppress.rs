@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::mpsc::Sender;
 
 use super::capture::Fate;
-use super::egress::{Delivery, Departing};
+use super::delivery::{Delivery, Departing};
 use super::history::Happening;
 use super::outbox::Held;
 use super::topology::{Network, Port, PortIo, Topology};

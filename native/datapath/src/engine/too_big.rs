@@ -3,8 +3,8 @@
 //! The answer is a frame that this host makes, sent out of the port where the offender came from and learned by nobody.
 
 use super::capture::Fate;
+use super::delivery::{Delivery, Departing};
 use super::dropping::source_of;
-use super::egress::{Delivery, Departing};
 use super::outbox::Held;
 use super::topology::{Port, PortIo, Topology};
 use super::worker::Worker;

@@ -14,7 +14,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::apply::PortIds;
-use super::decap::{Arrival, Sitting, check_datagram, check_frame, check_reserved};
+use super::arrival::Arrival;
+use super::decap::{Sitting, check_datagram, check_frame, check_reserved};
 use super::keeper::key_of;
 use super::outbox::MAX_FRAME;
 use super::strangers::check_stranger;

@@ -44,6 +44,32 @@ impl Packet {
     }
 }
 
+/// By place and reason.
+pub type Drops = BTreeMap<(String, String), u64>;
+
+/// What the statistics of all interfaces say was dropped there.
+pub fn told(section: &Section) -> Drops {
+    let mut drops = Drops::new();
+    for interface in &section.interfaces {
+        let (received, lost, lines) = interface.statistics.as_ref().unwrap();
+        let there = section
+            .packets
+            .iter()
+            .filter(|p| p.interface == interface.name);
+        assert_eq!((*received, *lost), (there.count() as u64, 0));
+        for line in lines {
+            let (reason, frames) = line.split_once(": ").unwrap();
+            let (count, _) = frames.split_once(" frame").unwrap();
+            let place = match interface.name.split_once('/') {
+                None => interface.name.clone(),
+                Some((_, rest)) => rest.split(' ').next().unwrap().into(),
+            };
+            *drops.entry((place, reason.into())).or_default() += count.parse::<u64>().unwrap();
+        }
+    }
+    drops
+}
+
 /// Reads a section.
 pub fn read(mut bytes: &[u8]) -> Section {
     let mut section = Section::default();

@@ -28,6 +28,7 @@
 
 mod departures;
 mod envelope;
+mod handle;
 mod intake;
 mod leaving;
 mod names;

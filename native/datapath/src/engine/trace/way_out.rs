@@ -7,7 +7,8 @@ use super::{Ending, Kind, Outcome, Step, TracedCopy, TracedOuter, Tracer, Way};
 use crate::config::TunnelKey;
 use crate::counter::DropReason;
 use crate::engine::capture::Mark;
-use crate::engine::egress::{self, Departing};
+use crate::engine::delivery::{self, Departing};
+use crate::engine::egress;
 use crate::engine::merges::departing;
 use crate::engine::path_mtu::UNLIMITED;
 use crate::engine::too_big::{check, overhead, room, to_be_told};
@@ -350,7 +351,7 @@ fn local(port: &Port, frame: &[u8], is_from_here: bool) -> TracedCopy {
         false => departing(port, frame, &VnetHeader::NONE),
     };
     TracedCopy {
-        reason: egress::check(port, &departing).err(),
+        reason: delivery::check(port, &departing).err(),
         length: frame.len(),
         ..copy_at(port)
     }
