@@ -36,7 +36,7 @@ export function capturesOf({ datapath, overlay, socket }: CaptureParts): Capture
       checkPlace(overlay, request);
       // No other capture ever had this name, whoever still looks for it.
       const path = join(directory, `capture-${randomBytes(8).toString('hex')}.sock`);
-      const status = datapath.capture({ ...wantedBy(request), socket: path });
+      const status = await datapath.capture({ ...wantedBy(request), socket: path });
       asked.set(status.id, request);
       await openTo(datapath, status, { path, socket });
       return { ...status, of: textOf(request), socket: path };

@@ -25,7 +25,7 @@ export declare class Datapath {
   /** Forgets learned entries of a network, or of one port of it; returns how many. */
   fdbFlush(network: string, port?: string | undefined | null): number
   /** Begins a capture: pcapng to whoever connects to `spec.socket`, written by a thread of its own. */
-  capture(spec: CaptureSpec): CaptureStatus
+  capture(spec: CaptureSpec): Promise<CaptureStatus>
   /** Captures that run. */
   captures(): Array<CaptureStatus>
   /** Ends a capture: its reader gets what it has and the statistics; whether there was one of this ID. */
@@ -616,7 +616,7 @@ export interface VtepReport {
   /** Of the last answer, and the mean over the last eight or so. */
   rttUs?: number
   meanRttUs?: number
-  /** silent: it was alive, and is neither heard of nor answers any more; unknown: it did neither so far. */
+  /** silent: it answered once, and is neither heard of nor answers any more; unknown: not heard of, and it never answered. */
   state: 'alive' | 'silent' | 'unknown'
 }
 

@@ -72,9 +72,9 @@ export class Datapath {
     return guard(() => this.#native.fdbFlush(network, port));
   }
 
-  /** Begins a capture: pcapng to whoever connects to `spec.socket`. Throws BAD_FILTER, TOO_MANY_CAPTURES, BAD_VALUE, IO. */
-  capture(spec: CaptureSpec): CaptureStatus {
-    return guard(() => this.#native.capture(spec));
+  /** Begins a capture: pcapng to whoever connects to `spec.socket`. Rejects with BAD_FILTER, TOO_MANY_CAPTURES, BAD_VALUE, IO. */
+  capture(spec: CaptureSpec): Promise<CaptureStatus> {
+    return guardAsync(() => this.#native.capture(spec));
   }
 
   captures(): CaptureStatus[] {

@@ -610,7 +610,7 @@ export interface NativeDatapath {
   /** Forgets learned entries only; returns how many. */
   fdbFlush(network: string, port?: string): number;
   /** Begins a capture: pcapng to whoever connects to `spec.socket`, written by a thread of its own. */
-  capture(spec: CaptureSpec): CaptureStatus;
+  capture(spec: CaptureSpec): Promise<CaptureStatus>;
   /** Captures that run. */
   captures(): CaptureStatus[];
   /** Ends a capture: its reader gets what it has and the statistics; whether there was one of this ID. */

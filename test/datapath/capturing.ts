@@ -60,7 +60,7 @@ export class CaptureReader {
     const folder = await makeFolder(scope);
     const path = join(folder, 'capture.sock');
     const defaults = { side: 'inner', dropsOnly: false, snaplen: 262_144, socket: path } as const;
-    const status = datapath.capture({ ...defaults, ...spec });
+    const status = await datapath.capture({ ...defaults, ...spec });
     // Half open: we end our side first, and then hear the rest.
     const socket = connect({ path, allowHalfOpen: true });
     await scope.defer('the reader of a capture', () => socket.destroy());

@@ -318,7 +318,7 @@ export class FakeDatapath implements NativeDatapath {
     for (const capture of this.captured) capture.finish();
   }
 
-  capture(spec: CaptureSpec): CaptureStatus {
+  async capture(spec: CaptureSpec): Promise<CaptureStatus> {
     const capture = new FakeCapture(this.captured.length + 1, spec);
     this.captured.push(capture);
     return capture.status;

@@ -130,10 +130,12 @@ impl Datapath {
     }
 
     /// Begins a capture: pcapng to whoever connects to `spec.socket`, written by a thread of its own.
-    #[napi]
-    pub fn capture(&self, spec: CaptureSpec) -> napi::Result<CaptureStatus> {
-        let spec = spec.convert().map_err(thrown)?;
-        self.inner.capture(&spec).map(Into::into).map_err(thrown)
+    #[napi(ts_return_type = "Promise<CaptureStatus>")]
+    pub fn capture(&self, spec: CaptureSpec) -> AsyncTask<Capture> {
+        AsyncTask::new(Capture {
+            inner: self.inner.clone(),
+            spec: Some(spec),
+        })
     }
 
     /// Captures that run.
@@ -267,6 +269,29 @@ impl Task for Apply {
 
     fn resolve(&mut self, _env: Env, report: Self::Output) -> napi::Result<ApplyReport> {
         Ok(report.into())
+    }
+}
+
+/// `capture`, off the main thread: for a filter with a host's name libpcap asks the resolver.
+pub struct Capture {
+    inner: Arc<::datapath::Datapath>,
+    spec: Option<CaptureSpec>,
+}
+
+impl Task for Capture {
+    type Output = ::datapath::engine::CaptureStatus;
+    type JsValue = CaptureStatus;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        let Some(spec) = self.spec.take() else {
+            return Err(thrown(Error::new(ErrorCode::BadValue, "capture")));
+        };
+        let spec = spec.convert().map_err(thrown)?;
+        self.inner.capture(&spec).map_err(thrown)
+    }
+
+    fn resolve(&mut self, _env: Env, status: Self::Output) -> napi::Result<CaptureStatus> {
+        Ok(status.into())
     }
 }
 

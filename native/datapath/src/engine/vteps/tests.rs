@@ -215,7 +215,7 @@ proptest! {
         let (mut frames, mut sequence) = (0, 0);
         // (moment, sequence number, answered in time or late)
         let mut requests: Vec<(Duration, u16, Option<Duration>)> = Vec::new();
-        let (mut heard, mut was_alive): (Option<Duration>, bool) = (None, false);
+        let mut heard: Option<Duration> = None;
         vteps.look(&BTreeMap::from([(A, 0)]), now, 0);
         for (step, millis) in steps {
             now += Duration::from_millis(millis);
