@@ -105,6 +105,7 @@ function traceText({ summary, assumed, steps, copies, sentence }: TraceView): st
 
 const FLOW_HELP = `
 A flow is a frame in the words of tcpdump. What it leaves open is filled in with what this host knows, and told.
+For an address whose MAC nobody here knows, the question is traced that its sender would ask first.
   ether src MAC dst MAC    its Ethernet addresses
   vlan N, pcp N            an 802.1Q tag, at most two
   ip src A dst A           IPv4: tos N, dscp N, ecn N, ttl N, df, proto N

@@ -14,7 +14,16 @@ import {
   type WholeTransport,
 } from './flow.js';
 import { ALL_NODES, solicitedNode } from './flowFrame.js';
-import { type Cidr, type Family, fromNumber, type Ip, isMulticast, toNumber } from './ip.js';
+import {
+  type Cidr,
+  contains,
+  type Family,
+  fromNumber,
+  type Ip,
+  isLinkLocal6,
+  isMulticast,
+  toNumber,
+} from './ip.js';
 import { isGroupMac, type Mac } from './mac.js';
 
 /** A station, and where this host knows it from: `port c1`, `the neighbor table`. */
@@ -40,7 +49,10 @@ export interface Completed {
   readonly assumed: readonly string[];
 }
 
-/** Throws BAD_FLOW, with what to say, where this host does not know it either. `text` is the flow as it was said. */
+/**
+ * An IP packet to an address whose MAC nobody knows becomes the question for it, as its sender would ask first.
+ * Throws BAD_FLOW, with what to say, where this host does not know it either. `text` is the flow as it was said.
+ */
 export function completeFlow(text: string, flow: Flow, knowledge: Knowledge): Completed {
   return new Completion(text, flow, knowledge).complete();
 }
@@ -58,9 +70,11 @@ class Completion {
   }
 
   complete(): Completed {
-    const { tags, length } = this.#flow;
+    const { tags } = this.#flow;
     const { packet, src, dst } = this.#packet();
     const etherDst = this.#flow.etherDst ?? this.#destinationMac(dst);
+    // What was said of a packet's length does not hold for the question before it.
+    const length = packet.kind === this.#flow.packet.kind ? this.#flow.length : undefined;
     const whole = { etherSrc: src, etherDst, tags, length, packet };
     return { flow: whole, assumed: this.#assumed };
   }
@@ -72,12 +86,34 @@ class Completion {
       case 'other':
         return { packet, src: this.#sourceMac(undefined), dst: undefined };
       case 'ip': {
+        const question = this.#questionBefore(packet);
+        if (question !== undefined) return this.#resolution(question);
         const whole = this.#ip(packet);
         return { packet: whole, src: this.#sourceMac(whole.src), dst: whole.dst };
       }
       default:
         return this.#resolution(packet);
     }
+  }
+
+  /** RFC 826, RFC 4861 section 7.2.2: who has no MAC for an address of its own subnet asks for it. */
+  #questionBefore({ src, dst }: IpPacket): Resolution | undefined {
+    if (dst === undefined || this.#flow.etherDst !== undefined) return undefined;
+    if (groupMacOf(dst, this.#knowledge) !== undefined || this.#owner(dst) !== undefined) {
+      return undefined;
+    }
+    const { entry } = this.#knowledge;
+    const { address } = dst;
+    if (!isOnLink(this.#sender(src), dst)) {
+      throw this.#unknown(
+        `nobody here knows which MAC ${address} has, and it is in no subnet of ${entry}`,
+        'say "ether dst MAC" with the MAC of the gateway that leads there',
+      );
+    }
+    this.#assume(
+      `Nobody here knows which MAC ${address} has, so ${entry} would ask first: this is the way of its question.`,
+    );
+    return { kind: dst.family === 4 ? 'arp' : 'nd', reply: false, ip: dst, tell: src };
   }
 
   #ip(packet: IpPacket): WholeIpPacket {
@@ -187,18 +223,18 @@ class Completion {
     }
     const group = groupMacOf(ip, this.#knowledge);
     if (group !== undefined) return group;
-    const owner = this.#knowledge.stations.find((station) => hasAddress(station, ip));
+    const owner = this.#owner(ip);
     if (owner === undefined) {
-      const question = ip.family === 4 ? 'arp' : 'nd';
-      throw this.#unknown(
-        `nobody here knows which MAC ${ip.address} has`,
-        `say "ether dst MAC", or trace the question "${question} ${ip.address}"`,
-      );
+      throw this.#unknown(`nobody here knows which MAC ${ip.address} has`, 'say "ether dst MAC"');
     }
     this.#assume(
       `No destination MAC was said: ${ip.address} is at ${owner.mac}, from ${owner.known}.`,
     );
     return owner.mac;
+  }
+
+  #owner(ip: Ip): Station | undefined {
+    return this.#knowledge.stations.find((station) => hasAddress(station, ip));
   }
 
   #assume(sentence: string): void {
@@ -228,6 +264,13 @@ function isBroadcastOf(subnet: Cidr, ip: Ip): boolean {
   if (subnet.family !== 4 || ip.family !== 4 || subnet.prefix > 30) return false;
   const hosts = (1n << BigInt(32 - subnet.prefix)) - 1n;
   return ip.address === fromNumber(toNumber(subnet) | hosts, 4);
+}
+
+/** Also if no subnet of the sender is known. */
+function isOnLink(sender: Station | undefined, ip: Ip): boolean {
+  const full = ip.family === 4 ? 32 : 128;
+  const own = (sender?.ips ?? []).filter((item) => item.family === ip.family && item.prefix < full);
+  return own.length === 0 || isLinkLocal6(ip) || own.some((subnet) => contains(subnet, ip));
 }
 
 function hasAddress({ ips }: Station, ip: Ip): boolean {

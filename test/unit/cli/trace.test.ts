@@ -214,7 +214,7 @@ Copies leave by c2; 1 more dropped.
   });
 
   it.each([
-    [['net1', '--port', 'c1', 'ip dst 10.0.0.9'], 'nobody here knows which MAC 10.0.0.9 has'],
+    [['net1', '--port', 'c1', 'ip dst 192.0.2.9'], 'nobody here knows which MAC 192.0.2.9 has'],
     [['net1', '--port', 'c1', 'ip dst nobody'], '"nobody" (word 3) does not fit behind "dst"'],
     [
       ['net1', '--port', 'c1', 'ip dst 10.0.0.2 len 20 ether dst 02:00:00:00:00:01'],

@@ -126,6 +126,37 @@ describe('a flow becomes a frame', () => {
   });
 });
 
+describe('an address whose MAC nobody knows is asked for first', () => {
+  it.each([
+    ['ip dst 10.0.0.9 tcp dport 80 len 1514', 'arp 10.0.0.9'],
+    ['ip src 10.0.0.7 dst 10.0.0.9 vlan 10', 'arp 10.0.0.9 tell 10.0.0.7 vlan 10'],
+    ['ip6 dst fd00:10::9 udp', 'nd fd00:10::9'],
+    ['ip6 dst fe80::9 ether src 02:00:00:00:00:09', 'nd fe80::9 ether src 02:00:00:00:00:09'],
+  ])('%s: %s', (text, question) => {
+    const { frame, assumed } = made(text);
+    const asked = made(question);
+    expect(frame.toString('hex')).toBe(asked.frame.toString('hex'));
+    const [first, ...rest] = assumed;
+    expect(first).toMatch(
+      /^Nobody here knows which MAC \S+ has, so port c1 would ask first: this is the way of its question\.$/,
+    );
+    expect(rest).toEqual(asked.assumed);
+  });
+
+  it('also by a station of which no subnet is known', () => {
+    const silent = station('02:42:0a:00:00:05', 'the FDB');
+    const stranger: Knowledge = { entry: 'port c5', senders: [silent], stations: [] };
+    expect(summaryOf(made('ip src 10.0.0.5 dst 192.0.2.9', stranger).frame)).toContain(
+      'ARP who has 192.0.2.9, tell 10.0.0.5',
+    );
+  });
+
+  it('which needs to know who asks', () => {
+    const stranger: Knowledge = { entry: 'VTEP 10.200.0.2', senders: [], stations: [] };
+    expect(() => made('ip dst 10.0.0.9', stranger)).toThrow('say "ip src ADDRESS"');
+  });
+});
+
 describe('a flow is refused', () => {
   it.each([
     ['', 'it does not say what the frame carries; say "ip dst ADDRESS", "arp ADDRESS" or'],
@@ -156,10 +187,11 @@ describe('a flow is refused', () => {
 
   it.each([
     [
-      'ip dst 10.0.0.9',
-      'nobody here knows which MAC 10.0.0.9 has; say "ether dst MAC", or trace the question "arp 10.0.0.9"',
+      'ip dst 192.0.2.9',
+      'nobody here knows which MAC 192.0.2.9 has, and it is in no subnet of port c1; say "ether dst MAC" with',
     ],
-    ['ip6 dst fd00:10::9', 'or trace the question "nd fd00:10::9"'],
+    ['ip6 dst 2001:db8::9', 'and it is in no subnet of port c1; say "ether dst MAC" with'],
+    ['arp reply 10.0.0.1 tell 10.0.0.9', 'which MAC 10.0.0.9 has; say "ether dst MAC"'],
     ['tcp dport 80', 'it does not say where it goes to; say "ip dst ADDRESS"'],
     ['ether type 0x88b5', 'it does not say where it goes to; say "ether dst MAC"'],
   ])('for want of knowledge: %s', (text, why) => {
