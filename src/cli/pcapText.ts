@@ -26,10 +26,11 @@ export function pcapText(report: PcapReport): string {
 function overview(report: PcapReport): string {
   const { packets, bytes, snapped, lost, unread, first_at, last_at } = report;
   const others = unread.map(({ why, packets: n }) => `${n} ${why}`).join(', ');
+  const vnis = report.networks.length;
   return fields([
     ['packets', `${packets}, ${bytes} bytes${snapped > 0 ? `, ${snapped} not kept in full` : ''}`],
     ['time', first_at === undefined ? undefined : `${first_at} to ${last_at}`],
-    ['VXLAN', `${report.datagrams} datagrams in ${report.networks.length} networks`],
+    ['VXLAN', `${report.datagrams} datagrams of ${vnis} ${vnis === 1 ? 'VNI' : 'VNIs'}`],
     ['lost', lost > 0 ? `${lost} packets while capturing` : undefined],
     ['cut short', report.cut_before_vni || undefined],
     ['other', others === '' ? undefined : others],

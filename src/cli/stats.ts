@@ -5,6 +5,7 @@ import { totalDrops } from '../model/counters.js';
 import { parseTunnel } from '../model/vtep.js';
 import { type Register, show } from './context.js';
 import { fields, indent, table } from './table.js';
+import { duration } from './top/figures.js';
 import { watch } from './watch.js';
 
 export const registerStats: Register = (program, run) => {
@@ -106,7 +107,7 @@ function vtepLines({ networks, vteps }: CountersView): string[] {
       own.reduce((total, port) => total + pick(port), 0);
     const { state, mean_rtt_us } = known.get(address) ?? {};
     return [
-      ...[address, state, mean_rtt_us === undefined ? undefined : `${mean_rtt_us / 1000} ms`],
+      ...[address, state, duration(mean_rtt_us)],
       ...[sum((port) => port.rx_frames), sum((port) => port.rx_bytes)],
       ...[sum((port) => port.tx_frames), sum((port) => port.tx_bytes)],
       sum((port) => totalDrops(port.drops)),

@@ -24,7 +24,7 @@ it('shows a capture, without any vswitchd: 0', async () => {
   const nobody = await FakeDaemon.create();
   const { code, out, err } = await nobody.ctl('pcap', await fileOf(file));
   expect([code, err]).toEqual([0, '']);
-  expect(out).toContain('VXLAN:   3 datagrams in 1 networks');
+  expect(out).toContain('VXLAN:   3 datagrams of 1 VNI');
   expect(out).toMatch(/VNI 256\n {2}frames: 3, 162 bytes, 1 of them to be dropped\n/);
   expect(out).toMatch(/ {2}carry: +IPv4 TCP 3 \(100 %\)\n/);
   expect(out).toMatch(/ {2}10\.200\.0\.1 +10\.200\.0\.2 +4789 +3 +162\n/);
