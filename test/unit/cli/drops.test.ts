@@ -178,7 +178,7 @@ describe('stats', () => {
       [
         'VTEPs, over all networks',
         '  VTEP        STATE  ROUND TRIP  IN  IN BYTES  OUT  OUT BYTES  DROPS',
-        '  10.200.0.2  alive  0.25 ms      2       120    4        240    112',
+        '  10.200.0.2  alive  250us        2       120    4        240    112',
         '  10.200.0.3  -      -            1        60    2        120    128',
       ].join('\n'),
     );
