@@ -57,10 +57,10 @@ function requireSameSite({ headers }: FastifyRequest): void {
 }
 
 function requireToken(request: FastifyRequest, reply: FastifyReply, token: string): unknown {
-  const { pathname, searchParams } = new URL(request.url, 'http://localhost');
-  const given = searchParams.get('token');
+  const [path = '', query] = request.url.split('?', 2);
+  const given = new URLSearchParams(query).get('token');
   const session = sessionOf(token);
-  if (pathname === '/' && given !== null && isEqual(given, token)) {
+  if (path === '/' && given !== null && isEqual(given, token)) {
     // Away with it from the address bar, the history and the referrer.
     return reply
       .header('set-cookie', `${COOKIE}=${session}; HttpOnly; SameSite=Strict; Path=/`)
@@ -71,7 +71,7 @@ function requireToken(request: FastifyRequest, reply: FastifyReply, token: strin
   const cookies = (request.headers.cookie ?? '').split(';').map((cookie) => cookie.trim());
   if (cookies.some((cookie) => isEqual(cookie, `${COOKIE}=${session}`))) return undefined;
   reply.header('www-authenticate', 'Bearer');
-  throw new SwitchError('UNAUTHORIZED', request.url.split('?', 1)[0] ?? '');
+  throw new SwitchError('UNAUTHORIZED', path);
 }
 
 /** Stands for the token in a cookie, which other servers of this host get to see too: ports are all one to cookies. */

@@ -110,7 +110,10 @@ export function invitation() {
   for (const command of [
     `${ctl} status`,
     `${ctl} fdb show net1`,
-    `${ctl} stats --watch`,
+    `${ctl} top`,
+    `${ctl} trace net1 --port net1c1 'ip dst 10.0.0.2 tcp dport 80'`,
+    `${ctl} history --since 5m`,
+    `${ctl} capture net1 --both -c 10 -w net1.pcapng`,
     'ip netns exec vs-demo-net1c1 ping 10.0.0.2',
     ...(which('tshark') ? [capture] : []),
   ]) {

@@ -169,7 +169,7 @@ describe('stats', () => {
       }
       vteps.push({
         ...{ remote: '10.200.0.2', asked: 3, answered: 3, state: 'alive' },
-        ...{ rttUs: 400, meanRttUs: 250 },
+        ...{ rttUs: 400, meanRttUs: 28.984000000000003 },
       });
       Object.assign(workers[0]!, { busyUs: 1_500_000, turns: 7, sleeps: 3, rxFrames: 9 });
     });
@@ -178,7 +178,7 @@ describe('stats', () => {
       [
         'VTEPs, over all networks',
         '  VTEP        STATE  ROUND TRIP  IN  IN BYTES  OUT  OUT BYTES  DROPS',
-        '  10.200.0.2  alive  250us        2       120    4        240    112',
+        '  10.200.0.2  alive  29us         2       120    4        240    112',
         '  10.200.0.3  -      -            1        60    2        120    128',
       ].join('\n'),
     );

@@ -203,6 +203,17 @@ describe('access', () => {
   });
 });
 
+describe('access with a token', () => {
+  it.each(['//', '///x', '/?token', '/?token=%zz', '//?token=x'])(
+    'refuses %s in the shape of the API',
+    async (url) => {
+      const { get } = await page(TOKEN);
+      const { statusCode, json } = await get(url);
+      expect([statusCode, json()]).toMatchObject([401, { code: 'UNAUTHORIZED' }]);
+    },
+  );
+});
+
 describe('vswitchd --http', () => {
   it('serves the page until it stops', async () => {
     const fake = await FakeDaemon.create();
