@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
@@ -34,7 +34,8 @@ export function registerExtcapInstall(extcap: Command, run: Runner): void {
 
 async function install(context: Context, path: string, there: string | undefined): Promise<void> {
   const program = fileURLToPath(new URL('../bin/vswitchctl.js', import.meta.url));
-  const script = scriptText([process.execPath, program], context.socket);
+  // Wireshark starts it in a folder of its own.
+  const script = scriptText([process.execPath, program], resolve(context.socket));
   const changed = script !== there;
   if (changed) {
     await used(path, async () => {

@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { placeOf } from '../../../src/capture/extcap.js';
 import { pcapngBlocks } from '../../../src/capture/pcapngBlocks.js';
@@ -143,6 +143,14 @@ describe('extcap install', () => {
     expect((await install()).out).toBe(`${path} is in place\n`);
     expect((await install('--remove')).out).toBe(`removed ${path}\n`);
     expect((await install('--remove')).out).toBe(`${path} is not there\n`);
+  });
+
+  it('names the socket so that it is found from any folder', async () => {
+    const fake = await FakeDaemon.create();
+    const socket = relative(process.cwd(), fake.socket);
+    await fake.ctl('--socket', socket, 'extcap', 'install', '--dir', fake.folder);
+    const script = await readFile(join(fake.folder, 'vswitchd'), 'utf8');
+    expect(script).toContain(` --socket '${fake.socket}' extcap "$@"`);
   });
 
   it('leaves what is not ours alone', async () => {
