@@ -53,13 +53,20 @@ impl ReaderSocket {
                 (end.as_fd(), libc::POLLIN),
             ];
             let [caller, ended] = stream::poll(asked, millis(left)).ok()?;
-            if ended != 0 || (caller == 0 && left.is_zero()) {
+            if ended != 0 {
                 return None;
             }
             if caller != 0
                 && let Ok(socket) = stream::accept(self.socket.as_fd())
             {
                 return Some(Reader(socket));
+            }
+            if left.is_zero() {
+                return None;
+            }
+            if caller != 0 {
+                // Without a free descriptor he stays at the door, where the next look finds him at once.
+                stream::poll([(end.as_fd(), libc::POLLIN)], millis(RETRY)).ok()?;
             }
         }
     }
@@ -150,3 +157,5 @@ fn millis(duration: Duration) -> i32 {
 }
 
 const MODE: u32 = 0o600;
+/// Until a reader whom we could not let in is tried again.
+const RETRY: Duration = Duration::from_millis(20);
