@@ -36,7 +36,9 @@ export function addCaptureDownload(
   daemon: Pick<CaptureOperations, 'capture'>,
 ): void {
   const api = server.withTypeProvider<ZodTypeProvider>();
-  api.get('/capture.pcapng', { schema: { querystring: captureQuery } }, async (request, reply) => {
+  // A HEAD would begin a capture that nobody reads.
+  const options = { schema: { querystring: captureQuery }, exposeHeadRoute: false };
+  api.get('/capture.pcapng', options, async (request, reply) => {
     const { seconds, ...wanted } = request.query;
     const stream = await connectToCapture((await daemon.capture(wanted)).socket);
     endAfter(stream, seconds * 1000);

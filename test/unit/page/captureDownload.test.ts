@@ -66,6 +66,12 @@ describe('a capture to download', () => {
     await eventually('the capture is over', () => !capture.live);
   });
 
+  it('does not begin for who wants its head alone', async () => {
+    const { captured, url } = await serving();
+    expect((await fetch(url('seconds=1'), { method: 'HEAD' })).status).toBe(404);
+    expect(captured()).toEqual([]);
+  });
+
   it('ends with the daemon', async () => {
     const { fake, captured, url } = await serving();
     const answer = await fetch(url(''));
