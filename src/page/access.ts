@@ -41,14 +41,18 @@ function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
-/** Browsers tell whose page asks; other programs tell nothing. */
+/**
+ * Browsers tell whose page asks; other programs tell nothing. What they say of the site holds also behind a proxy, which
+ * has another name than we; older ones, and those that speak plain HTTP with another host, tell the origin alone.
+ */
 function requireSameSite({ headers }: FastifyRequest): void {
   const { origin, host } = headers;
   const site = headers['sec-fetch-site'];
-  const isForeign =
-    (site !== undefined && site !== 'same-origin' && site !== 'none') ||
-    (origin !== undefined && hostOf(origin) !== host);
-  if (isForeign) {
+  const isOurs =
+    site === undefined || site === 'none'
+      ? origin === undefined || hostOf(origin) === host
+      : site === 'same-origin';
+  if (!isOurs) {
     throw new SwitchError('FORBIDDEN', `from ${origin ?? 'another website'}`, {
       why: 'only our own page may ask',
       fix: 'open the page itself',

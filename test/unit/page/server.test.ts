@@ -150,6 +150,10 @@ describe('access', () => {
     [{ origin: 'http://127.0.0.1:4780' }, 200],
     [{ 'sec-fetch-site': 'same-origin' }, 200],
     [{ 'sec-fetch-site': 'none' }, 200],
+    // Behind a proxy that has a name of its own and names us by address.
+    [{ origin: 'https://vswitchd.example', 'sec-fetch-site': 'same-origin' }, 200],
+    [{ origin: 'https://evil.example', 'sec-fetch-site': 'none' }, 403],
+    [{ origin: 'http://127.0.0.1:4780', 'sec-fetch-site': 'cross-site' }, 403],
     [{ origin: 'http://evil.example' }, 403],
     [{ origin: 'http://127.0.0.1:4781' }, 403],
     [{ origin: 'null' }, 403],
