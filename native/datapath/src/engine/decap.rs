@@ -78,7 +78,8 @@ impl Worker {
                     let envelope = || arrival.envelope(topology);
                     let payload = batch.entry(entry);
                     self.recorder.datagram_arrives(payload, envelope);
-                    self.recorder.refuse(Fate::dropped(reason), None, count);
+                    self.recorder
+                        .refuse(Fate::dropped(reason), (None, count), payload);
                     self.refuse(topology, reason, count);
                 }
             }
@@ -106,8 +107,10 @@ impl Worker {
                 Ok(outer) => outer,
                 Err(refusal) => {
                     let reason = reason_of(refusal);
-                    self.recorder.packet_arrives(packet_in(batch.entry(entry)));
-                    self.recorder.refuse(Fate::dropped(reason), None, 1);
+                    let packet = packet_in(batch.entry(entry));
+                    self.recorder.packet_arrives(packet);
+                    self.recorder
+                        .refuse(Fate::dropped(reason), (None, 1), packet);
                     self.refuse(&topology, reason, 1);
                     continue;
                 }
@@ -178,12 +181,13 @@ impl Worker {
         let (network, header) = match found {
             Ok(found) => found,
             Err(reason) => {
-                self.recorder.refuse(Fate::dropped(reason), None, 1);
+                self.recorder
+                    .refuse(Fate::dropped(reason), (None, 1), bytes);
                 return self.dropping.at_underlay(topology, reason, 1);
             }
         };
         if !network.spec.up {
-            return self.refuse_in_network(topology, network, DropReason::VniDown);
+            return self.refuse_in_network((topology, network), DropReason::VniDown, bytes);
         }
         let Some(tunnel) = sitting.tunnel(network, arrival) else {
             return self.stranger(topology, network, (arrival, bytes));
@@ -192,13 +196,15 @@ impl Worker {
         let mark = self.recorder.arrived_by(tunnel);
         let own = &network.counters[self.index];
         let counters = &tunnel.counters[self.index];
-        let at = without_front(at, vxlan::HEADER_LEN);
+        let (all, at) = (at, without_front(at, vxlan::HEADER_LEN));
         counters.rx_frames.add(1);
         counters.rx_bytes.add(u64::from(at.len));
         match check_reserved(header.reserved(), network.spec.reserved_bits) {
             Ok(true) => {}
             Ok(false) => own.reserved_ignored.add(1),
-            Err(reason) => return self.refuse_frame((topology, tunnel), (reason, 1)),
+            Err(reason) => {
+                return self.refuse_frame((topology, tunnel), (reason, 1), received.bytes(all));
+            }
         }
         let arrived = Arrived {
             received,
@@ -207,14 +213,13 @@ impl Worker {
             outer_ecn: Ecn::of(arrival.tos),
             mark,
         };
-        self.frame_from_tunnel(topology, tunnel, arrived, sitting.now_secs);
+        self.frame_from_tunnel((topology, tunnel), (arrived, all), sitting.now_secs);
     }
 
     fn frame_from_tunnel<R: Received>(
         &mut self,
-        topology: &Topology,
-        tunnel: &Port,
-        mut arrived: Arrived<'_, R>,
+        (topology, tunnel): (&Topology, &Port),
+        (mut arrived, all): (Arrived<'_, R>, Piece),
         now_secs: u32,
     ) {
         let outer_ecn = arrived.outer_ecn;
@@ -225,39 +230,53 @@ impl Worker {
         match admitted {
             Ok(Admission::AsIs) => {}
             Ok(Admission::StripTag) => {
+                self.recorder.secure(received.bytes(all));
                 ethernet::strip_tag(received.bytes_mut(*at));
                 *at = without_front(*at, ethernet::TAG_LEN);
             }
-            Err(reason) => return self.refuse_frame((topology, tunnel), (reason, 1)),
+            Err(reason) => {
+                return self.refuse_frame((topology, tunnel), (reason, 1), received.bytes(all));
+            }
+        }
+        // The others change no frame (RFC 6040 §4.2).
+        if matches!(outer_ecn, Ecn::Ce | Ecn::Ect1) {
+            self.recorder.secure(received.bytes(all));
         }
         if outer_ecn != Ecn::NotEct
             && let Err(reason) =
                 self.propagate_congestion(topology, tunnel, outer_ecn, received.bytes_mut(*at))
         {
-            return self.refuse_frame((topology, tunnel), (reason, 1));
+            return self.refuse_frame((topology, tunnel), (reason, 1), received.bytes(all));
         }
         let Some(ethernet) = Ethernet::new(received.bytes(*at)) else {
-            return self.refuse_frame((topology, tunnel), (DropReason::TooShortInner, 1));
+            let dropped = (DropReason::TooShortInner, 1);
+            return self.refuse_frame((topology, tunnel), dropped, received.bytes(all));
         };
         let decision = network.bridge.forward(&tunnel.member, &ethernet, now_secs);
         let src = ethernet.src();
         self.tell_learning(topology, tunnel, src, decision.learn);
+        if self.recorder.is_on() {
+            let told = (decision.verdict, 1);
+            let bytes = received.bytes(all);
+            arrived.mark = self.recorder.is_told((topology, tunnel), told, bytes);
+        }
         self.conclude(topology, tunnel, decision.verdict, 1, |worker, target| {
             worker.emit_received(topology, (tunnel, target), &mut arrived);
         });
     }
 
-    /// Counts a datagram that reached the network but no tunnel of it.
+    /// Counts a datagram that reached the network but no tunnel of it, and lies in `bytes`.
     pub(super) fn refuse_in_network(
         &mut self,
-        topology: &Topology,
-        network: &Network,
+        (topology, network): (&Topology, &Network),
         reason: DropReason,
+        bytes: &[u8],
     ) {
         if self.recorder.is_on() {
             let mut networks = topology.networks.iter();
             let index = networks.position(|n| std::ptr::eq(n, network));
-            self.recorder.refuse(Fate::dropped(reason), index, 1);
+            self.recorder
+                .refuse(Fate::dropped(reason), (index, 1), bytes);
         }
         self.dropping.at_network(network, reason);
     }

@@ -63,18 +63,20 @@ impl Worker {
         read: ([u8; vnet::HEADER_LEN], usize),
         now_secs: u32,
     ) {
-        match self.take_in(topology, port, read) {
-            Ok(held) => self.send_on(topology, port, held, now_secs),
-            Err(dropped) => self.refuse_frame((topology, port), dropped),
+        let (mut held, is_sound) = self.take_in(port, read);
+        let admitted = match is_sound {
+            true => self.admit((topology, port), &mut held),
+            false => Err(DropReason::VnetHdrBad),
+        };
+        match admitted {
+            Ok(()) => self.send_on(topology, port, held, now_secs),
+            Err(reason) => self.refuse_held((topology, port), reason, &held),
         }
     }
 
-    /// Counts frames that entered at `port` as dropped there.
-    pub(super) fn refuse_frame(
-        &mut self,
-        (topology, port): (&Topology, &Port),
-        (reason, frames): (DropReason, u64),
-    ) {
+    /// Counts a frame that entered at `port` and lies in the outbox as dropped there.
+    fn refuse_held(&mut self, place: (&Topology, &Port), reason: DropReason, held: &Held) {
+        let (_, port) = place;
         let fate = match reason {
             DropReason::PortOversize => Fate::Dropped {
                 reason,
@@ -82,20 +84,40 @@ impl Worker {
             },
             _ => Fate::dropped(reason),
         };
-        self.recorder.decide((port.id, frames), fate, &[]);
+        let bytes = self.outbox.frame(held);
+        self.recorder
+            .decide((port.id, held.segments), (fate, &[]), bytes);
+        self.count_refused(place, (reason, held.segments));
+    }
+
+    /// Counts frames that entered at `port` as dropped there; what entered lies in `bytes`.
+    pub(super) fn refuse_frame(
+        &mut self,
+        (topology, port): (&Topology, &Port),
+        (reason, frames): (DropReason, u64),
+        bytes: &[u8],
+    ) {
+        let fate = Fate::dropped(reason);
+        self.recorder.decide((port.id, frames), (fate, &[]), bytes);
+        self.count_refused((topology, port), (reason, frames));
+    }
+
+    fn count_refused(
+        &self,
+        (topology, port): (&Topology, &Port),
+        (reason, frames): (DropReason, u64),
+    ) {
         let source = self.source;
         self.dropping
             .at_port((topology, port), (reason, frames), || source);
     }
 
-    /// Counts a frame that has been read and says what it is, as it goes on; or why it does not, and for how many frames.
+    /// Counts a frame that has been read; what it is, and whether its offload header fits it.
     fn take_in(
         &mut self,
-        topology: &Topology,
         port: &Port,
         (vnet, len): ([u8; vnet::HEADER_LEN], usize),
-    ) -> Result<Held, (DropReason, u64)> {
-        let network = &topology.networks[port.network];
+    ) -> (Held, bool) {
         let counters = &port.counters[self.index];
         let vnet = VnetHeader::read(&vnet).ok();
         let mut held = self.outbox.hold(len, vnet.unwrap_or(VnetHeader::NONE));
@@ -104,47 +126,47 @@ impl Worker {
         let sound = vnet.is_some() && self.examine(&mut held);
         counters.rx_frames.add(held.segments);
         counters.rx_bytes.add(len as u64);
-        let admitted = if !sound {
-            Err(DropReason::VnetHdrBad)
-        } else if !network.spec.up {
-            Err(DropReason::NetworkDown)
-        } else {
-            Ethernet::new(self.outbox.frame(&held))
-                .ok_or(DropReason::TooShortInner)
-                .and_then(|ethernet| network.bridge.admit(&ethernet))
-        };
-        match admitted {
-            Ok(Admission::AsIs) => {}
-            Ok(Admission::StripTag) => {
-                ethernet::strip_tag(self.outbox.frame_mut(&held));
-                self.outbox.shorten_front(&mut held, ethernet::TAG_LEN);
-                if !self.examine(&mut held) {
-                    return Err((DropReason::VnetHdrBad, held.segments));
+        (held, sound)
+    }
+
+    /// Makes a frame what goes on, or says why it does not.
+    fn admit(
+        &mut self,
+        (topology, port): (&Topology, &Port),
+        held: &mut Held,
+    ) -> Result<(), DropReason> {
+        let network = &topology.networks[port.network];
+        if !network.spec.up {
+            return Err(DropReason::NetworkDown);
+        }
+        let ethernet = Ethernet::new(self.outbox.frame(held)).ok_or(DropReason::TooShortInner)?;
+        match network.bridge.admit(&ethernet)? {
+            Admission::AsIs => {}
+            Admission::StripTag => {
+                self.recorder.secure(self.outbox.frame(held));
+                ethernet::strip_tag(self.outbox.frame_mut(held));
+                self.outbox.shorten_front(held, ethernet::TAG_LEN);
+                if !self.examine(held) {
+                    return Err(DropReason::VnetHdrBad);
                 }
             }
-            Err(reason) => return Err((reason, held.segments)),
         }
-        let Some(ethernet) = Ethernet::new(self.outbox.frame(&held)) else {
-            return Err((DropReason::TooShortInner, held.segments));
-        };
-        if let Some(guard) = &port.guard
-            && let Err(reason) = guard.check(&ethernet)
-        {
-            return Err((reason, held.segments));
+        let ethernet = Ethernet::new(self.outbox.frame(held)).ok_or(DropReason::TooShortInner)?;
+        if let Some(guard) = &port.guard {
+            guard.check(&ethernet)?;
         }
-        if is_oversize(port, longest(&held), &ethernet) {
-            self.tell_oversize(topology, port, &held);
-            return Err((DropReason::PortOversize, held.segments));
+        if is_oversize(port, longest(held), &ethernet) {
+            self.tell_oversize(topology, port, held);
+            return Err(DropReason::PortOversize);
         }
-        Ok(held)
+        Ok(())
     }
 
     /// Asks the switch about a frame and carries out what it says.
     fn send_on(&mut self, topology: &Topology, port: &Port, mut frame: Held, now_secs: u32) {
         let network = &topology.networks[port.network];
         let Some(ethernet) = Ethernet::new(self.outbox.frame(&frame)) else {
-            let dropped = (DropReason::TooShortInner, frame.segments);
-            return self.refuse_frame((topology, port), dropped);
+            return self.refuse_held((topology, port), DropReason::TooShortInner, &frame);
         };
         let decision = network.bridge.forward(&port.member, &ethernet, now_secs);
         let src = ethernet.src();
@@ -157,6 +179,11 @@ impl Worker {
                 Some(changed) => verdict = changed,
                 None => return,
             }
+        }
+        if self.recorder.is_on() {
+            let bytes = self.outbox.frame(&frame);
+            let told = (verdict, frame.segments);
+            self.recorder.is_told((topology, port), told, bytes);
         }
         let mut narrowest = None;
         self.conclude(topology, port, verdict, frame.segments, |worker, target| {
@@ -194,9 +221,6 @@ impl Worker {
         segments: u64,
         mut emit: impl FnMut(&mut Self, &Port),
     ) {
-        if self.recorder.is_on() {
-            self.record_verdict(topology, ingress, verdict, segments);
-        }
         let network = &topology.networks[ingress.network];
         let own = &network.counters[self.index];
         let refuse = |worker: &Self, reason| {

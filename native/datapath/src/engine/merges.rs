@@ -94,9 +94,12 @@ impl Worker {
         {
             return;
         }
+        let frame = arrived.received.bytes(at);
         let departing = Departing {
-            mark: arrived.mark,
-            ..departing(port, arrived.received.bytes(at), &arrived.undone)
+            mark: self
+                .recorder
+                .stays_alone((topology, port), arrived.mark, frame),
+            ..departing(port, frame, &arrived.undone)
         };
         let mut delivery = Delivery {
             worker: self.index,
@@ -137,6 +140,10 @@ impl Worker {
             let (id, merge, mark) = &mut self.merges.open[i];
             if *id != port.id {
                 continue;
+            }
+            if !mark.may_join(arrived.mark) {
+                self.write_merge(topology, i, received);
+                break;
             }
             match merge.offer(&segment, frame, at) {
                 Offer::Joined => {
@@ -187,7 +194,7 @@ impl Worker {
                 write(tap, self.index, &mut merge, received)
             };
             if self.recorder.is_on() {
-                self.record_merge(port, (&merge, mark), (received, outcome));
+                self.record_merge((topology, port), (&merge, mark), (received, outcome));
             }
             let counted = (merge.segments() as u64, merge.frames_len() as u64);
             self.dropping
@@ -230,7 +237,7 @@ impl Worker {
     /// Tells the captures what left, or should have.
     fn record_merge<R: Received>(
         &mut self,
-        port: &Port,
+        (topology, port): (&Topology, &Port),
         (merge, mark): (&Merge, Mark),
         (received, outcome): (&R, Result<(), DropReason>),
     ) {
@@ -247,6 +254,7 @@ impl Worker {
             frames: merge.segments() as u64,
             fate: delivery::fate_at(port, outcome),
         };
+        let mark = self.recorder.is_merged((topology, port), mark, &leaving);
         self.recorder.leaves(port.id, mark, &leaving);
     }
 }

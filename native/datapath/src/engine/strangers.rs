@@ -40,7 +40,7 @@ impl Worker {
                 DropReason::VtepLimit
             }
         };
-        self.refuse_in_network(topology, network, refusal);
+        self.refuse_in_network((topology, network), refusal, bytes);
     }
 
     /// Sends on what has waited for a tunnel that is there now. Must precede any other datagram after a swap.

@@ -82,8 +82,9 @@ impl Worker {
                     return Some(Verdict::Drop(DropReason::ArpRateLimited));
                 }
                 let frames = held.segments;
+                let fate = (Fate::Answered(note), [].as_slice());
                 self.recorder
-                    .decide((port.id, frames), Fate::Answered(note), &[]);
+                    .decide((port.id, frames), fate, self.outbox.frame(held));
                 let subject = subject_of(notice.ip()) ^ (port.network as u64) << 32;
                 if self.limiter.admits(EventKind::Answered, subject) {
                     let (ip, mac) = (notice.ip(), notice.owner());

@@ -64,19 +64,19 @@ impl<'a> Departures<'a> {
     ) {
         let port = PortId::new(reported.tag as u16);
         let fate = with_limit(outcome, self.topology.port(port));
+        let envelope = Envelope {
+            source: self.source,
+            destination: reported.destination,
+            tos: reported.tos,
+            ttl: reported
+                .ttl
+                .or_else(|| self.ttl_to(port, reported.destination)),
+            has_checksum: self.topology.vtep.udp_checksum,
+            may_fragment: self.topology.vtep.allow_outer_fragmentation,
+        };
         for _ in 0..reported.datagrams {
             let Some((payload, sender)) = self.next() else {
                 return;
-            };
-            let envelope = Envelope {
-                source: self.source,
-                destination: reported.destination,
-                tos: reported.tos,
-                ttl: reported
-                    .ttl
-                    .or_else(|| self.ttl_to(port, reported.destination)),
-                has_checksum: self.topology.vtep.udp_checksum,
-                may_fragment: self.topology.vtep.allow_outer_fragmentation,
             };
             match &mut self.same {
                 Some(same)
@@ -95,13 +95,15 @@ impl<'a> Departures<'a> {
                     });
                 }
             }
-            let leaving = Leaving {
-                pieces: &[payload],
-                len: payload.len(),
-                frames: 1,
-                fate,
-            };
-            recorder.datagram_leaves(port, sender.mark, (envelope, &leaving));
+            if sender.mark.matched & recorder.outer != 0 {
+                let leaving = Leaving {
+                    pieces: &[payload],
+                    len: payload.len(),
+                    frames: 1,
+                    fate,
+                };
+                recorder.datagram_leaves(port, sender.mark, (envelope, &leaving));
+            }
         }
     }
 

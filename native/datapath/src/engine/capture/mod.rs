@@ -18,13 +18,14 @@
 //!
 //! Each frame once, where it entered the switch, with what the switch said of it; and each copy that was dropped, at the
 //! port where that is counted; and what this host made, where it left. With a port or a VTEP named: all that enters and
-//! leaves there instead. Frames are as they came, or as they left; a superframe is one packet.
+//! leaves there instead. Frames are as they came, or as they left; a superframe is one packet. So are, to a capture of
+//! frames alone, those that leave together to a local port as one superframe (`superframes.rs`).
 //!
 //! Datagrams (`outer`, `both`) are taken where they come and go; with a port named, those whose frame entered there or
 //! goes there. What no tunnel got is a datagram whatever the side. One epb_packetid is common to a frame, its copies and
 //! its datagrams.
 //!
-//! The filter is about the frame as it entered, also for its copies and datagrams.
+//! The filter is about the frame as it entered, also for its copies and datagrams; about a superframe as it is.
 
 mod departures;
 mod envelope;
@@ -38,6 +39,7 @@ mod scope;
 mod scribe;
 mod session;
 mod statistics;
+mod superframes;
 mod verdict;
 mod words;
 mod writer;

@@ -20,6 +20,10 @@ pub(in crate::engine) struct Mark {
     pub(super) matched: u8,
     /// Captures that were told to take what enters where it entered.
     pub(super) followed: u8,
+    /// Captures whose filter is to judge the superframe that it becomes part of.
+    pub(super) unjudged: u8,
+    /// Captures that take that superframe as what entered.
+    pub(super) awaited: u8,
 }
 
 impl Mark {
@@ -29,7 +33,19 @@ impl Mark {
         from: None,
         matched: 0,
         followed: 0,
+        unjudged: 0,
+        awaited: 0,
     };
+
+    /// Whether a capture may show both as one packet.
+    pub(in crate::engine) fn may_join(&self, other: Self) -> bool {
+        (self.from, self.unjudged, self.awaited) == (other.from, other.unjudged, other.awaited)
+    }
+
+    /// Captures that may want it.
+    pub(super) fn wanted(&self) -> u8 {
+        self.matched | self.unjudged
+    }
 
     /// Of several frames that leave as one: known as the first, wanted by whoever wants any.
     pub(in crate::engine) fn join(&mut self, other: Self) {

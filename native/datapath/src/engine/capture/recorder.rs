@@ -1,6 +1,7 @@
-//! What a worker does for captures: it remembers what enters until its fate is known, and writes down what is wanted.
+//! What a worker does for captures: it knows what entered until its fate is known, and writes down what is wanted.
 //!
-//! With no capture running every call is one test of one byte.
+//! With no capture running every call is one test of one byte. What entered is copied when it is written down, from
+//! where it lies; earlier only if it is about to be changed there.
 
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,8 +11,6 @@ use super::record::{Envelope, Fate, Form, Mark, Place, Record};
 use super::{CaptureSlot, MAX_CAPTURES};
 use crate::engine::topology::{Port, Topology};
 use crate::switch::PortId;
-use crate::wire::ethernet::Ethernet;
-use crate::wire::mac::MacAddr;
 use crate::wire::vxlan;
 
 /// A worker's part in all captures.
@@ -19,20 +18,45 @@ pub(in crate::engine) struct Recorder {
     pub(super) intakes: [Option<Box<Intake>>; MAX_CAPTURES],
     /// The slots in use, one bit each.
     pub(super) on: u8,
+    /// Those of them that have a filter.
+    filtered: u8,
+    /// That want only what is dropped.
+    drops_only: u8,
+    /// That take datagrams.
+    pub(super) outer: u8,
     /// Nanoseconds since 1970, when the batch began.
     pub(super) now: u64,
     /// Of the frame that came last.
     last_id: u64,
-    entering: Entering,
+    pub(super) entering: Entering,
+    /// Where what lies in pieces is put together.
+    pub(super) joined: Vec<u8>,
 }
 
 /// What has come and has no fate yet.
-struct Entering {
-    mark: Mark,
-    form: Form,
+pub(super) struct Entering {
+    pub(super) mark: Mark,
+    pub(super) form: Form,
     len: u32,
-    /// As many of its bytes as any capture keeps, and at least those of the headers up to the frame's.
+    /// Where it lies it is no longer as it came: then `bytes` has as much of it as any capture keeps.
+    pub(super) is_secured: bool,
     bytes: Vec<u8>,
+}
+
+impl Entering {
+    /// As it came, of what now lies there as `bytes`.
+    pub(super) fn as_it_came<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.is_secured { &self.bytes } else { bytes }
+    }
+
+    /// The frame in what came.
+    pub(super) fn frame_in(form: Form, bytes: &[u8]) -> &[u8] {
+        match form {
+            Form::Frame => bytes,
+            Form::Datagram(_) => bytes.get(vxlan::HEADER_LEN..).unwrap_or(&[]),
+            Form::Packet => &[],
+        }
+    }
 }
 
 impl Recorder {
@@ -41,14 +65,19 @@ impl Recorder {
         Self {
             intakes: std::array::from_fn(|_| None),
             on: 0,
+            filtered: 0,
+            drops_only: 0,
+            outer: 0,
             now: 0,
             last_id: (worker as u64) << WORKER_SHIFT,
             entering: Entering {
                 mark: Mark::NONE,
                 form: Form::Frame,
                 len: 0,
+                is_secured: false,
                 bytes: Vec::new(),
             },
+            joined: Vec::new(),
         }
     }
 
@@ -66,13 +95,25 @@ impl Recorder {
         topology: &Topology,
     ) {
         intake.look_at(topology);
+        let session = &intake.session;
+        let bit_if = |is_so: bool| if is_so { slot.bit() } else { 0 };
+        self.filtered |= bit_if(session.filter_text().is_some());
+        self.drops_only |= bit_if(session.drops_only);
+        self.outer |= bit_if(session.selection.side.has_outer());
         self.intakes[slot.index()] = Some(intake);
         self.on |= slot.bit();
     }
 
     /// A capture ends; what was lost of it.
     pub(in crate::engine) fn remove(&mut self, slot: CaptureSlot) -> Lost {
-        self.on &= !slot.bit();
+        for bits in [
+            &mut self.on,
+            &mut self.filtered,
+            &mut self.drops_only,
+            &mut self.outer,
+        ] {
+            *bits &= !slot.bit();
+        }
         let intake = self.intakes[slot.index()].take();
         intake.map_or_else(Lost::new, |intake| intake.finish())
     }
@@ -99,7 +140,7 @@ impl Recorder {
         if !self.is_on() {
             return Mark::NONE;
         }
-        self.enter(Form::Frame, frame, frame);
+        self.enter(Form::Frame, frame);
         self.entered_at(port)
     }
 
@@ -111,8 +152,7 @@ impl Recorder {
         envelope: impl FnOnce() -> Envelope,
     ) {
         if self.is_on() {
-            let frame = payload.get(vxlan::HEADER_LEN..).unwrap_or(&[]);
-            self.enter(Form::Datagram(envelope()), payload, frame);
+            self.enter(Form::Datagram(envelope()), payload);
         }
     }
 
@@ -120,7 +160,7 @@ impl Recorder {
     #[inline]
     pub(in crate::engine) fn packet_arrives(&mut self, packet: &[u8]) {
         if self.is_on() {
-            self.enter(Form::Packet, packet, &[]);
+            self.enter(Form::Packet, packet);
         }
     }
 
@@ -140,39 +180,41 @@ impl Recorder {
         match self.is_on() {
             true => Mark {
                 id: self.fresh_id(),
-                from: None,
-                matched: self.matching(frame),
-                followed: 0,
+                matched: self.matching(self.on, frame, frame.len() as u32),
+                ..Mark::NONE
             },
             false => Mark::NONE,
         }
     }
 
-    /// Destination of the frame that entered, as it came.
-    pub(in crate::engine) fn destination(&self) -> Option<MacAddr> {
-        let skipped = match self.entering.form {
-            Form::Frame => 0,
-            Form::Datagram(_) => vxlan::HEADER_LEN,
-            Form::Packet => return None,
-        };
-        let frame = self.entering.bytes.get(skipped..)?;
-        Ethernet::new(frame).map(|ethernet| ethernet.dst())
+    /// What entered is about to be changed where it lies, which is `bytes`.
+    #[inline]
+    pub(in crate::engine) fn secure(&mut self, bytes: &[u8]) {
+        if self.entering.mark.wanted() & self.on != 0 && !self.entering.is_secured {
+            self.copy(bytes);
+        }
     }
 
-    /// What entered at `place` has met this fate. `targets` are the ports that it is sent to.
+    /// What entered at `place` has met this fate. `targets` are the ports that it is sent to; `bytes` is where it lies.
     #[inline]
     pub(in crate::engine) fn decide(
         &mut self,
         (place, frames): (PortId, u64),
-        fate: Fate,
-        targets: &[PortId],
+        (fate, targets): (Fate, &[PortId]),
+        bytes: &[u8],
     ) {
-        if self.entering.mark.matched & self.on != 0 {
-            self.write_decided((place, frames), fate, targets);
+        if self.entering.mark.wanted() & self.on != 0 {
+            self.judge(bytes);
+            self.write_decided((place, frames), (fate, targets), bytes);
         }
     }
 
-    fn write_decided(&mut self, (place, frames): (PortId, u64), fate: Fate, targets: &[PortId]) {
+    pub(super) fn write_decided(
+        &mut self,
+        (place, frames): (PortId, u64),
+        (fate, targets): (Fate, &[PortId]),
+        bytes: &[u8],
+    ) {
         let Entering { mark, form, .. } = self.entering;
         for slot in CaptureSlot::among(mark.matched & self.on) {
             let Some(intake) = &self.intakes[slot.index()] else {
@@ -190,54 +232,92 @@ impl Recorder {
                 && (at.enters || goes_to_named());
             let place = Place::Port(place);
             if is_frame {
-                self.write_entering(slot, (place, frames), fate, Form::Frame);
+                self.write_entering(slot, (place, frames), (fate, Form::Frame), bytes);
             }
             if is_datagram {
-                self.write_entering(slot, (place, frames), fate, form);
+                self.write_entering(slot, (place, frames), (fate, form), bytes);
             }
         }
         self.entering.mark = Mark::NONE;
     }
 
-    /// What arrived was refused before it had a tunnel; of the network with this index, if that is known.
+    /// What arrived was refused before it had a tunnel; of the network with this index, if that is known. `bytes` is
+    /// where it lies.
     #[inline]
-    pub(in crate::engine) fn refuse(&mut self, fate: Fate, network: Option<usize>, datagrams: u64) {
+    pub(in crate::engine) fn refuse(
+        &mut self,
+        fate: Fate,
+        (network, datagrams): (Option<usize>, u64),
+        bytes: &[u8],
+    ) {
         if self.is_on() {
-            self.write_refused(fate, network, datagrams);
+            self.write_refused(fate, (network, datagrams), bytes);
         }
     }
 
-    fn enter(&mut self, form: Form, bytes: &[u8], frame: &[u8]) {
-        let matched = self.matching(frame);
+    fn enter(&mut self, form: Form, bytes: &[u8]) {
+        // Frames of datagrams may be merged, and what is merged is judged as one.
+        let unjudged = match form {
+            Form::Datagram(_) => self.on & self.filtered & !self.outer,
+            Form::Frame | Form::Packet => 0,
+        };
+        let frame = Entering::frame_in(form, bytes);
+        let matched = self.matching(self.on & !unjudged, frame, frame.len() as u32);
         let id = self.fresh_id();
-        let kept = CaptureSlot::among(matched)
-            .filter_map(|slot| self.intakes[slot.index()].as_ref())
-            .map(|intake| intake.session.snaplen as usize)
-            .max()
-            .unwrap_or(0)
-            .saturating_add(vxlan::HEADER_LEN)
-            .max(LEAST_KEPT)
-            .min(bytes.len());
         let entering = &mut self.entering;
         entering.mark = Mark {
             id,
-            from: None,
             matched,
-            followed: 0,
+            unjudged,
+            ..Mark::NONE
         };
         entering.form = form;
         entering.len = bytes.len() as u32;
+        entering.is_secured = false;
+    }
+
+    fn copy(&mut self, bytes: &[u8]) {
+        let snaplen = CaptureSlot::among(self.on)
+            .filter_map(|slot| self.intakes[slot.index()].as_ref())
+            .map(|intake| intake.session.snaplen as usize)
+            .max()
+            .unwrap_or(0);
+        let kept = match self.filtered {
+            0 => snaplen.saturating_add(vxlan::HEADER_LEN).max(LEAST_KEPT),
+            // A filter looks as far as it likes.
+            _ => usize::MAX,
+        };
+        let kept = kept.min(bytes.len());
+        let entering = &mut self.entering;
+        entering.is_secured = true;
         entering.bytes.clear();
         entering.bytes.extend_from_slice(&bytes[..kept]);
+    }
+
+    /// Has the filters judge what entered by itself.
+    pub(super) fn judge(&mut self, bytes: &[u8]) {
+        let Entering { mark, form, .. } = self.entering;
+        if mark.unjudged != 0 {
+            let frame = Entering::frame_in(form, self.entering.as_it_came(bytes));
+            let matched = self.matching(mark.unjudged & self.on, frame, frame.len() as u32);
+            self.entering.mark.matched |= matched;
+            self.entering.mark.unjudged = 0;
+        }
+    }
+
+    /// Those of `slots` that want more than what is dropped.
+    pub(super) fn wanting_all(&self, slots: u8) -> u8 {
+        slots & self.on & !self.drops_only
     }
 
     fn entered_at(&mut self, port: &Port) -> Mark {
         let mut mark = self.entering.mark;
         mark.from = Some(port.id);
-        for slot in CaptureSlot::among(mark.matched) {
+        for slot in CaptureSlot::among(mark.wanted()) {
             if let Some(intake) = &self.intakes[slot.index()] {
                 if !intake.scope.concerns(port.network) {
                     mark.matched &= !slot.bit();
+                    mark.unjudged &= !slot.bit();
                 } else if intake.scope.at(port.id).is_named {
                     mark.followed |= slot.bit();
                 }
@@ -247,14 +327,15 @@ impl Recorder {
         mark
     }
 
-    /// Captures whose filter the frame passes; of an empty one nothing can be said but that there is no filter.
-    fn matching(&self, frame: &[u8]) -> u8 {
-        CaptureSlot::among(self.on)
+    /// Captures among `slots` whose filter the frame of `len` bytes passes, which begins with these; of an empty one
+    /// nothing can be said but that there is no filter.
+    pub(super) fn matching(&self, slots: u8, frame: &[u8], len: u32) -> u8 {
+        CaptureSlot::among(slots & self.filtered)
             .filter(|slot| {
                 let intake = self.intakes[slot.index()].as_ref();
-                intake.is_some_and(|intake| intake.session.matches(frame))
+                intake.is_some_and(|intake| intake.session.matches(frame, len))
             })
-            .fold(0, |matched, slot| matched | slot.bit())
+            .fold(slots & !self.filtered, |matched, slot| matched | slot.bit())
     }
 
     fn fresh_id(&mut self) -> u64 {
@@ -266,8 +347,8 @@ impl Recorder {
         &mut self,
         slot: CaptureSlot,
         (place, frames): (Place, u64),
-        fate: Fate,
-        form: Form,
+        (fate, form): (Fate, Form),
+        bytes: &[u8],
     ) {
         let Some(intake) = &mut self.intakes[slot.index()] else {
             return;
@@ -283,7 +364,7 @@ impl Recorder {
         } else {
             0
         };
-        let bytes = entering.bytes.get(skipped..).unwrap_or(&[]);
+        let bytes = entering.as_it_came(bytes).get(skipped..).unwrap_or(&[]);
         let record = Record {
             at: self.now,
             mark: entering.mark,
@@ -299,7 +380,13 @@ impl Recorder {
     }
 
     #[cold]
-    fn write_refused(&mut self, fate: Fate, network: Option<usize>, datagrams: u64) {
+    fn write_refused(
+        &mut self,
+        fate: Fate,
+        (network, datagrams): (Option<usize>, u64),
+        bytes: &[u8],
+    ) {
+        self.judge(bytes);
         let Entering { mark, form, .. } = self.entering;
         let source = match form {
             Form::Datagram(Envelope { source, .. }) => Some(source),
@@ -309,7 +396,7 @@ impl Recorder {
         for slot in CaptureSlot::among(mark.matched & self.on) {
             let intake = self.intakes[slot.index()].as_ref();
             if intake.is_some_and(|intake| intake.scope.takes_refused(source, network)) {
-                self.write_entering(slot, (Place::Underlay, datagrams), fate, form);
+                self.write_entering(slot, (Place::Underlay, datagrams), (fate, form), bytes);
             }
         }
         self.entering.mark = Mark::NONE;

@@ -77,13 +77,12 @@ impl Session {
         self.filter.as_ref().map(|(text, _)| text.as_str())
     }
 
-    /// Whether the frame, as it entered, is of those that are wanted; of what is none nothing can be said.
-    pub(super) fn matches(&self, frame: &[u8]) -> bool {
+    /// Whether the frame of `len` bytes, which begins with these, is of those that are wanted; of what is none nothing
+    /// can be said.
+    pub(super) fn matches(&self, frame: &[u8], len: u32) -> bool {
         match &self.filter {
             None => true,
-            Some((_, filter)) => {
-                frame.len() >= ethernet::HEADER_LEN && filter.matches(frame, frame.len() as u32)
-            }
+            Some((_, filter)) => frame.len() >= ethernet::HEADER_LEN && filter.matches(frame, len),
         }
     }
 

@@ -1,30 +1,68 @@
 //! What the switch says of a frame, as a capture tells it.
 
-use super::record::Fate;
+use super::record::{Fate, Form, Mark};
+use super::recorder::{Entering, Recorder};
+use super::superframes::{is_mergeable, origin_of};
 use crate::counter::DropReason;
 use crate::engine::topology::{Port, Topology};
-use crate::engine::worker::Worker;
 use crate::switch::{PortId, Verdict};
 
-impl Worker {
-    /// Tells the captures what the switch says of the frame that entered at `ingress`. To be called before any copy
-    /// leaves, so that a reader sees the frame before its copies.
-    pub(in crate::engine) fn record_verdict(
+impl Recorder {
+    /// The switch says this of what entered at `ingress` and lies in `bytes`. To be called before any copy leaves, so
+    /// that a reader sees the frame before its copies. What captures know the copies by.
+    #[inline]
+    pub(in crate::engine) fn is_told(
         &mut self,
-        topology: &Topology,
-        ingress: &Port,
-        verdict: Verdict,
-        frames: u64,
+        (topology, ingress): (&Topology, &Port),
+        (verdict, frames): (Verdict, u64),
+        bytes: &[u8],
+    ) -> Mark {
+        if self.entering.mark.wanted() & self.on == 0 {
+            return Mark::NONE;
+        }
+        let mut awaited = Mark::NONE;
+        if let Verdict::To(id) = verdict
+            && let Some(target) = topology.port(id)
+            && matches!(self.entering.form, Form::Datagram(_))
+            && !self.entering.is_secured
+            && is_mergeable(target)
+        {
+            awaited = self.await_superframe(ingress.id);
+        }
+        self.judge(bytes);
+        let mark = self.entering.mark;
+        if mark.matched & self.on != 0 {
+            self.write_verdict((topology, ingress), (verdict, frames), bytes);
+        }
+        Mark {
+            matched: mark.matched | awaited.matched,
+            unjudged: awaited.unjudged,
+            awaited: awaited.awaited,
+            ..mark
+        }
+    }
+
+    fn write_verdict(
+        &mut self,
+        (topology, ingress): (&Topology, &Port),
+        (verdict, frames): (Verdict, u64),
+        bytes: &[u8],
     ) {
         let network = &topology.networks[ingress.network];
+        let is_all_wanted = self.wanting_all(self.entering.mark.matched) != 0;
         let mut targets: Vec<PortId> = Vec::new();
         let fate = match verdict {
             Verdict::To(port) if topology.port(port).is_some() => {
-                let destination = self.recorder.destination();
-                let entry = destination.and_then(|mac| network.bridge.fdb().entry(mac));
-                let origin = entry.filter(|e| e.port == port).map(|e| e.origin);
-                let fate = Fate::To { port, origin };
-                return self.recorder.decide((ingress.id, frames), fate, &[port]);
+                if !is_all_wanted {
+                    return;
+                }
+                let came = self.entering.as_it_came(bytes);
+                let frame = Entering::frame_in(self.entering.form, came);
+                targets.push(port);
+                Fate::To {
+                    port,
+                    origin: origin_of(network, frame, port),
+                }
             }
             Verdict::To(_) => Fate::dropped(DropReason::NoTarget),
             Verdict::Flood(class) => {
@@ -42,6 +80,6 @@ impl Worker {
             Verdict::Punt => Fate::Consumed,
             Verdict::Drop(reason) => Fate::dropped(reason),
         };
-        self.recorder.decide((ingress.id, frames), fate, &targets);
+        self.write_decided((ingress.id, frames), (fate, &targets), bytes);
     }
 }
