@@ -22,6 +22,8 @@ export function registerExtcapInstall(extcap: Command, run: Runner): void {
     .description("put the script that Wireshark calls into this user's folder of Wireshark")
     .option('--dir <folder>', 'another folder for it')
     .option('--remove', 'take it away again')
+    // People type this one.
+    .allowExcessArguments(false)
     .action(
       run(async (context, options: InstallOptions) => {
         const path = join(options.dir ?? (await personalFolder()), 'vswitchd');

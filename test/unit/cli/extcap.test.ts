@@ -153,6 +153,12 @@ describe('extcap install', () => {
     expect(script).toContain(` --socket '${fake.socket}' extcap "$@"`);
   });
 
+  it('takes no folder that is not called one', async () => {
+    const fake = await FakeDaemon.create();
+    const { code, err } = await fake.ctl('extcap', 'install', '--dir', fake.folder, 'elsewhere');
+    expect([code, err]).toEqual([2, expect.stringContaining('too many arguments')]);
+  });
+
   it('leaves what is not ours alone', async () => {
     const fake = await FakeDaemon.create();
     await writeFile(join(fake.folder, 'vswitchd'), '#!/bin/sh\necho mine\n');
