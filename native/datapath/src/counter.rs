@@ -41,7 +41,7 @@ pub enum Stage {
 macro_rules! drop_reasons {
     ($($variant:ident, $name:literal, $stage:ident, $sentence:literal;)*) => {
         /// Why a frame was dropped.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         #[allow(missing_docs, reason = "the sentence of each is in the table")]
         pub enum DropReason { $($variant,)* }

@@ -132,6 +132,37 @@ fn drops_only_and_a_network_leave_the_rest_out() {
 }
 
 #[test]
+fn what_ports_and_networks_dropped_before_they_went_is_told() {
+    let n = || network("n", 256).port("q").peer(A);
+    let m = network("m", 2).port("r").peer(A);
+    let mut rig = Rig::new(&desired([n().port("p"), m]));
+    let bad = ethernet(mac(5), mac(5), EXPERIMENTAL, b"");
+    rig.frame("p", &bad);
+    rig.datagram(STRANGER, 2, &hello(6));
+    rig.settle();
+    let reader = Reader::start(&mut rig, &capture_spec(Side::Inner));
+    for port in ["p", "q", "r"] {
+        rig.frame(port, &bad);
+    }
+    rig.datagram(STRANGER, 2, &hello(6));
+    rig.settle();
+    rig.apply_live(&desired([n()])).unwrap();
+    rig.apply_live(&desired([n().port("p")])).unwrap();
+    for port in ["p", "q"] {
+        rig.frame(port, &bad);
+    }
+    rig.settle();
+    let expected = [
+        (("p", "rx.src_eq_dst"), 2),
+        (("q", "rx.src_eq_dst"), 2),
+        (("r", "rx.src_eq_dst"), 1),
+        (("underlay", "rx.vtep_unknown"), 1),
+    ];
+    let expected = expected.map(|((place, reason), n)| ((place.into(), reason.into()), n));
+    assert_eq!(told(&reader.end()), Drops::from(expected));
+}
+
+#[test]
 fn a_filter_is_about_the_frame_inside_and_out() {
     let mut rig = lan();
     let spec = CaptureSpec {

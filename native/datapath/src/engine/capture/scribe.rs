@@ -1,12 +1,14 @@
 //! From records to blocks of pcapng.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::names::Names;
 use super::record::{Form, PlaceKey, Record};
 use super::session::Session;
+use super::statistics::{Dropped, Statistics};
 use super::words::Told;
+use crate::counter::DropReason;
 use crate::engine::topology::Topology;
 use crate::switch::PortId;
 use crate::wire::pcapng::{
@@ -19,6 +21,7 @@ use crate::wire::vxlan::UDP_PORT;
 pub(super) struct Scribe {
     session: Arc<Session>,
     names: Names,
+    statistics: Statistics,
     interfaces: Vec<Interface>,
     /// By place and whether above Ethernet; an index into `interfaces`.
     known: HashMap<PlaceKey, usize>,
@@ -28,18 +31,23 @@ pub(super) struct Scribe {
 }
 
 /// What the section says of an interface at its end.
-pub(super) struct Interface {
-    pub(super) name: String,
+struct Interface {
+    name: String,
     written: u64,
     lost: u64,
-    pub(super) drops: Vec<String>,
+    /// Frames that were dropped there, whether they were written or not.
+    drops: BTreeMap<DropReason, u64>,
 }
 
 impl Scribe {
-    pub(super) fn new(session: Arc<Session>) -> Self {
+    /// Of a capture that begins now.
+    pub(super) fn new(session: Arc<Session>, topology: &Arc<Topology>) -> Self {
+        let mut names = Names::default();
+        names.look_at(topology);
         Self {
+            statistics: Statistics::new(&session.selection, topology),
             session,
-            names: Names::default(),
+            names,
             interfaces: Vec::new(),
             known: HashMap::new(),
             comment: String::new(),
@@ -49,9 +57,11 @@ impl Scribe {
     }
 
     /// What there is to see now.
-    pub(super) fn look_at(&mut self, topology: &Arc<Topology>) {
+    pub(super) fn look_at(&mut self, topology: &Arc<Topology>, out: &mut Vec<u8>) {
+        // First: afterwards a number may stand for another port.
+        let dropped = self.statistics.look_at(topology);
+        self.count_dropped(dropped, out);
         if self.names.look_at(topology) {
-            // A number may stand for another port now.
             self.known.clear();
         }
     }
@@ -109,7 +119,7 @@ impl Scribe {
     }
 
     /// The interface of a place, described to the reader when it is new.
-    pub(super) fn interface(&mut self, key: PlaceKey, out: &mut Vec<u8>) -> usize {
+    fn interface(&mut self, key: PlaceKey, out: &mut Vec<u8>) -> usize {
         if let Some(&known) = self.known.get(&key) {
             return known;
         }
@@ -136,7 +146,7 @@ impl Scribe {
                 name,
                 written: 0,
                 lost: 0,
-                drops: Vec::new(),
+                drops: BTreeMap::new(),
             });
             self.interfaces.len() - 1
         });
@@ -145,12 +155,18 @@ impl Scribe {
     }
 
     /// Whether the port is spoken of above Ethernet alone.
-    pub(super) fn is_outer_only(&self, port: Option<PortId>) -> bool {
+    fn is_outer_only(&self, port: Option<PortId>) -> bool {
         self.known.contains_key(&(port, true)) && !self.known.contains_key(&(port, false))
     }
 
-    pub(super) fn interface_mut(&mut self, index: usize) -> &mut Interface {
-        &mut self.interfaces[index]
+    fn count_dropped(&mut self, all: Vec<Dropped>, out: &mut Vec<u8>) {
+        for dropped in all {
+            let port = dropped.port;
+            let is_outer = port.is_none() || self.is_outer_only(port);
+            let index = self.interface((port, is_outer), out);
+            let drops = &mut self.interfaces[index].drops;
+            *drops.entry(dropped.reason).or_default() += dropped.frames;
+        }
     }
 
     /// Counts packets of a place that were lost.
@@ -160,9 +176,16 @@ impl Scribe {
     }
 
     /// Ends the section: a block of statistics for each interface.
-    pub(super) fn end(&self, started: u64, now: u64, out: &mut Vec<u8>) {
+    pub(super) fn end(mut self, started: u64, now: u64, out: &mut Vec<u8>) {
+        let dropped = self.statistics.rest();
+        self.count_dropped(dropped, out);
         for (index, interface) in self.interfaces.iter().enumerate() {
-            let drops: Vec<&str> = interface.drops.iter().map(String::as_str).collect();
+            let drops = interface.drops.iter().map(|(reason, &count)| {
+                let frames = if count == 1 { "frame" } else { "frames" };
+                format!("{}: {count} {frames}", reason.name())
+            });
+            let drops: Vec<String> = drops.collect();
+            let drops: Vec<&str> = drops.iter().map(String::as_str).collect();
             InterfaceStatistics {
                 interface: index as u32,
                 time: now,

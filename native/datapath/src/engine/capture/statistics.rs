@@ -1,75 +1,124 @@
 //! What was dropped at each place while a capture ran, as the counters say: also where there was no packet to take.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::scope::Selection;
-use super::scribe::Scribe;
 use crate::counter::{DropReason, Drops};
-use crate::engine::running::View;
+use crate::engine::topology::Topology;
 use crate::switch::PortId;
 
-/// The counters when the capture began.
-pub(super) struct Baseline {
+/// The counters of a selection since the capture began.
+pub(super) struct Statistics {
     selection: Selection,
-    counted: HashMap<(Option<PortId>, DropReason), u64>,
+    seen: Arc<Topology>,
+    /// What they were when the capture began, of places that were there then.
+    before: HashMap<PlaceId, HashMap<DropReason, u64>>,
 }
 
-impl Baseline {
-    pub(super) fn new(selection: &Selection, view: &View) -> Self {
+/// What was dropped at a place.
+pub(super) struct Dropped {
+    /// `None`: no tunnel got it.
+    pub(super) port: Option<PortId>,
+    pub(super) reason: DropReason,
+    pub(super) frames: u64,
+}
+
+/// Where drops are counted.
+struct Place<'t> {
+    port: Option<PortId>,
+    /// Of each worker; there is one at least.
+    drops: Vec<&'t Drops>,
+}
+
+/// Where a place's counters lie. They stay there as long as any picture has them.
+type PlaceId = *const Drops;
+
+impl Statistics {
+    /// Of a capture that begins now.
+    pub(super) fn new(selection: &Selection, topology: &Arc<Topology>) -> Self {
+        let places = places(selection, topology);
         Self {
             selection: selection.clone(),
-            counted: count(selection, view),
+            seen: topology.clone(),
+            before: places.iter().map(|p| (p.id(), p.count())).collect(),
         }
     }
 
-    /// Adds to each interface what has been dropped there since.
-    pub(super) fn tell(&self, view: &View, scribe: &mut Scribe, out: &mut Vec<u8>) {
-        let mut since: Vec<_> = count(&self.selection, view)
-            .into_iter()
-            .map(|(key, count)| {
-                let before = self.counted.get(&key).copied().unwrap_or(0);
-                (key, count.saturating_sub(before))
-            })
-            .filter(|&(_, count)| count > 0)
-            .collect();
-        since.sort_by_key(|&((port, reason), _)| (port, reason as u8));
-        for ((port, reason), count) in since {
-            let is_outer = port.is_none() || scribe.is_outer_only(port);
-            let index = scribe.interface((port, is_outer), out);
-            let frames = if count == 1 { "frame" } else { "frames" };
-            let line = format!("{}: {count} {frames}", reason.name());
-            scribe.interface_mut(index).drops.push(line);
+    /// There is a new picture: what was dropped at places that it has no more, which no worker adds to now. What comes
+    /// and goes between two calls is not seen.
+    pub(super) fn look_at(&mut self, topology: &Arc<Topology>) -> Vec<Dropped> {
+        if Arc::ptr_eq(&self.seen, topology) {
+            return Vec::new();
         }
+        let here = places(&self.selection, topology);
+        let here: HashSet<_> = here.iter().map(Place::id).collect();
+        let seen = std::mem::replace(&mut self.seen, topology.clone());
+        let mut places = places(&self.selection, &seen);
+        places.retain(|place| !here.contains(&place.id()));
+        self.since(&places)
+    }
+
+    /// What was dropped at the places that there still are. Told once.
+    pub(super) fn rest(&mut self) -> Vec<Dropped> {
+        let seen = self.seen.clone();
+        self.since(&places(&self.selection, &seen))
+    }
+
+    fn since(&mut self, places: &[Place<'_>]) -> Vec<Dropped> {
+        let mut all = Vec::new();
+        for place in places {
+            let before = self.before.remove(&place.id()).unwrap_or_default();
+            for (reason, count) in place.count() {
+                let frames = count.saturating_sub(before.get(&reason).copied().unwrap_or(0));
+                if frames > 0 {
+                    let port = place.port;
+                    all.push(Dropped {
+                        port,
+                        reason,
+                        frames,
+                    });
+                }
+            }
+        }
+        all
     }
 }
 
-fn count(selection: &Selection, view: &View) -> HashMap<(Option<PortId>, DropReason), u64> {
-    let mut counted = HashMap::new();
-    let mut add = |port: Option<PortId>, drops: &Drops| {
-        for (reason, count) in drops.nonzero() {
-            *counted.entry((port, reason)).or_default() += count;
-        }
-    };
-    let topology = &view.topology;
-    for port in topology.present_ports() {
-        if selection
-            .at(&topology.networks[port.network].name, port)
-            .enters
-        {
-            port.counters
-                .iter()
-                .for_each(|c| add(Some(port.id), &c.drops));
-        }
+impl<'t> Place<'t> {
+    fn new(port: Option<PortId>, drops: impl Iterator<Item = &'t Drops>) -> Option<Self> {
+        let drops: Vec<_> = drops.collect();
+        (!drops.is_empty()).then_some(Self { port, drops })
     }
+
+    fn id(&self) -> PlaceId {
+        self.drops.first().map_or(std::ptr::null(), |&first| first)
+    }
+
+    fn count(&self) -> HashMap<DropReason, u64> {
+        let mut counted = HashMap::new();
+        for (reason, count) in self.drops.iter().flat_map(|drops| drops.nonzero()) {
+            *counted.entry(reason).or_default() += count;
+        }
+        counted
+    }
+}
+
+/// The places of a selection: the underlay, networks, then ports.
+fn places<'t>(selection: &Selection, topology: &'t Topology) -> Vec<Place<'t>> {
+    let mut places = Vec::new();
     if selection.takes_refused() {
-        for network in &topology.networks {
-            if selection.concerns(&network.name) {
-                network.counters.iter().for_each(|c| add(None, &c.drops));
-            }
-        }
         if selection.network.is_none() {
-            topology.counters.iter().for_each(|c| add(None, &c.drops));
+            places.push(Place::new(None, topology.counters.iter().map(|c| &c.drops)));
         }
+        let networks = topology.networks.iter();
+        let concerned = networks.filter(|network| selection.concerns(&network.name));
+        places.extend(concerned.map(|n| Place::new(None, n.counters.iter().map(|c| &c.drops))));
     }
-    counted
+    let taken = topology.present_ports().filter(|port| {
+        let network = &topology.networks[port.network];
+        selection.at(&network.name, port).enters
+    });
+    places.extend(taken.map(|p| Place::new(Some(p.id), p.counters.iter().map(|c| &c.drops))));
+    places.into_iter().flatten().collect()
 }

@@ -9,7 +9,6 @@ use super::intake::{Intake, Lost};
 use super::record::{RecordConsumer, record_rings};
 use super::scribe::Scribe;
 use super::session::Session;
-use super::statistics::Baseline;
 use super::{BYTES, CaptureSlot, RECORDS};
 use crate::engine::Inner;
 use crate::engine::running::Crew;
@@ -45,11 +44,9 @@ impl Writer {
         let Some(view) = self.datapath.upgrade().and_then(|d| d.view.load_full()) else {
             return;
         };
-        let mut scribe = Scribe::new(self.session.clone());
-        scribe.look_at(&view.topology);
+        let mut scribe = Scribe::new(self.session.clone(), &view.topology);
         let mut outlet = Outlet::new(reader);
         scribe.begin(&view.topology, &mut outlet.pending);
-        let baseline = Baseline::new(&self.session.selection, &view);
         drop(view);
         let started = now();
         let mut rings = self.begin();
@@ -71,8 +68,7 @@ impl Writer {
         }
         self.lose_the_rest(&mut rings, (&mut scribe, &mut outlet));
         if let Some(view) = self.datapath.upgrade().and_then(|d| d.view.load_full()) {
-            scribe.look_at(&view.topology);
-            baseline.tell(&view, &mut scribe, &mut outlet.pending);
+            scribe.look_at(&view.topology, &mut outlet.pending);
         }
         scribe.end(started, now(), &mut outlet.pending);
         outlet.write_all();
@@ -145,12 +141,12 @@ impl Writer {
         bytes: &mut Vec<u8>,
     ) -> bool {
         let session = &self.session;
+        let before = outlet.pending.len();
         if let Some(datapath) = self.datapath.upgrade()
             && let Some(view) = datapath.view.load_full()
         {
-            scribe.look_at(&view.topology);
+            scribe.look_at(&view.topology, &mut outlet.pending);
         }
-        let before = outlet.pending.len();
         let mut has_more = true;
         while outlet.pending.len() < before + PORTION {
             let oldest = rings
