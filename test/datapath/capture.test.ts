@@ -79,4 +79,11 @@ describe('a capture', () => {
     expect([sent?.vni, came?.vni]).toEqual(['256', '256']);
     expect(sent?.comment).toMatch(/^sent.*; came from port a$/);
   });
+
+  it('is begun off the main thread: the filter may have names in it, which are looked up', async () => {
+    const { datapath } = await running();
+    const spec = { side: 'inner', dropsOnly: false, snaplen: 96, socket: '/dev/null' } as const;
+    const begun = datapath.capture({ ...spec, filter: 'tcp port' });
+    await expect(begun).rejects.toMatchObject({ code: 'BAD_FILTER' });
+  });
 });

@@ -16,6 +16,7 @@ use engine_support::{
     A, BROADCAST, C, EXPERIMENTAL, Flow, Reader, Rig, STRANGER, capture_spec, desired, ethernet,
     mac, network, vxlan,
 };
+use std::sync::Arc;
 
 fn lan() -> Rig {
     Rig::new(&desired([network("n", 256)
@@ -297,6 +298,54 @@ fn a_reader_who_stalls_holds_nobody_up() {
     assert!(status.lost > 0, "{status:?}");
     // The datapath ends although he still takes nothing.
     rig.stop();
+}
+
+/// What a capture knows of ports must not keep them: a TAP that is open cannot be opened again.
+#[test]
+fn a_reader_who_stalls_keeps_no_port() {
+    let mut rig = lan();
+    let reader = Reader::connect(&mut rig, &capture_spec(Side::Inner));
+    let frame = ethernet(BROADCAST, mac(1), EXPERIMENTAL, &[7; 1400]);
+    // When there is no room left the writer has long been waiting for him.
+    while reader.status(&rig).unwrap().lost == 0 {
+        for _ in 0..1000 {
+            rig.frame("p", &frame);
+        }
+        rig.settle();
+        rig.taken("q");
+        rig.sent();
+    }
+    let port = Arc::downgrade(&rig.datapath.memory_port("q").unwrap());
+    rig.apply(&desired([network("n", 256).port("p").peer(A).peer(C)]))
+        .unwrap();
+    rig.wait_until("nobody has the port any more", |_, _| {
+        port.strong_count() == 0
+    });
+}
+
+#[test]
+fn ports_have_their_names_from_their_first_packet_on() {
+    let mut rig = lan();
+    let reader = Reader::start(&mut rig, &capture_spec(Side::Inner));
+    let frame = ethernet(BROADCAST, mac(1), EXPERIMENTAL, &[7; 1400]);
+    // Copies are dropped at the new port, for its MTU, while the others learn that it is there.
+    for n in 0..50 {
+        for _ in 0..1000 {
+            rig.frame("p", &frame);
+        }
+        let new = format!("new-{n}");
+        let now = network("n", 256).port("p").port("q").peer(A).peer(C);
+        rig.apply_live(&desired([now.port_with(&new, |p| p.mtu = 68)]))
+            .unwrap();
+        rig.settle();
+        rig.taken("q");
+        rig.sent();
+    }
+    let section = reader.end();
+    let names = section.interfaces.iter().map(|i| i.name.as_str());
+    let nameless: Vec<_> = names.filter(|name| name.starts_with('#')).collect();
+    assert!(nameless.is_empty(), "{nameless:?}");
+    assert!(section.interfaces.len() > 2, "{}", section.interfaces.len());
 }
 
 #[test]

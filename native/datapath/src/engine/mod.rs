@@ -447,6 +447,7 @@ impl Inner {
     fn publish(&self, running: Option<&Running>, view: View) {
         let old = self.topology();
         self.history.name_ports(&view.topology);
+        self.captures.look_at(&view.topology);
         if let Some(old) = &old {
             retire_tables(old, &view.topology);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CaptureSpec, CaptureStatus};
+use super::{CaptureFilter, CaptureSpec, CaptureStatus};
 use crate::engine::Datapath;
 use crate::engine::topology::{Port, PortIo};
 use crate::error::{Error, ErrorCode};
@@ -14,6 +14,8 @@ impl Datapath {
         let refused = |subject: String, detail: &str| {
             Err(Error::new(ErrorCode::BadValue, subject).with_detail(detail))
         };
+        let filter = spec.filter.as_deref().map(CaptureFilter::compile);
+        let filter = filter.transpose()?;
         let state = self.0.lock();
         let (Some(running), Some(topology)) = (&state.running, self.0.topology()) else {
             return refused("capture".into(), "nothing runs");
@@ -33,7 +35,11 @@ impl Datapath {
             return refused(format!("port {name}"), "there is none");
         }
         let captures = &self.0.captures;
-        captures.begin(spec, (Arc::downgrade(&self.0), running.crew()))
+        captures.begin(
+            (spec, filter),
+            &topology,
+            (Arc::downgrade(&self.0), running.crew()),
+        )
     }
 
     /// Captures that run.

@@ -49,6 +49,7 @@ pub(super) use intake::{Intake, Lost};
 pub(super) use leaving::Leaving;
 pub(super) use record::{Envelope, Fate, Mark};
 pub(super) use recorder::Recorder;
+pub(super) use session::CaptureFilter;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -57,6 +58,7 @@ use std::thread::JoinHandle;
 
 use super::Inner;
 use super::running::Crew;
+use super::topology::Topology;
 use crate::error::{Error, ErrorCode};
 use crate::filter::Compiler;
 use crate::io::reader::ReaderSocket;
@@ -141,12 +143,13 @@ struct Running {
 }
 
 impl Captures {
-    /// Begins a capture at these workers.
+    /// Begins a capture at these workers, which have this picture until [`look_at`](Self::look_at) says otherwise.
     ///
-    /// Errors: `TOO_MANY_CAPTURES`, `BAD_FILTER`, `BAD_VALUE` for a snaplen of 0, and as [`ReaderSocket::bind`].
+    /// Errors: `TOO_MANY_CAPTURES`, `BAD_VALUE` for a snaplen of 0, and as [`ReaderSocket::bind`].
     pub(super) fn begin(
         &self,
-        spec: &CaptureSpec,
+        (spec, filter): (&CaptureSpec, Option<CaptureFilter>),
+        topology: &Topology,
         (datapath, crew): (Weak<Inner>, Crew),
     ) -> Result<CaptureStatus, Error> {
         if spec.snaplen == 0 {
@@ -158,7 +161,8 @@ impl Captures {
             return Err(Error::new(ErrorCode::TooManyCaptures, "capture").with_detail(detail));
         };
         let id = registry.last_id + 1;
-        let session = Arc::new(Session::new(id, spec)?);
+        let session = Arc::new(Session::new(id, spec, filter)?);
+        session.names().look_at(topology);
         let socket = ReaderSocket::bind(&spec.socket)?;
         let writer = Writer {
             session: session.clone(),
@@ -177,6 +181,14 @@ impl Captures {
         registry.last_id = id;
         registry.running[slot.index()] = Some(Running { session, writer });
         Ok(status)
+    }
+
+    /// There will be a new picture. To be called before any worker has it, so that nothing is captured at a port that has
+    /// no name yet.
+    pub(super) fn look_at(&self, topology: &Topology) {
+        for running in self.registry().running.iter().flatten() {
+            running.session.names().look_at(topology);
+        }
     }
 
     /// Those that run.

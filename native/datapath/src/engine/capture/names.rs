@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::engine::topology::{PortIo, Topology};
 use crate::switch::PortId;
 
-/// The names of one picture, and of what earlier ones had.
-#[derive(Default)]
+/// The names of one picture, and of what earlier ones had. They keep no picture: it would keep the devices of its ports.
+#[derive(Clone, Default)]
 pub(super) struct Names {
     ports: HashMap<PortId, PortName>,
-    seen: Option<Arc<Topology>>,
+    /// How many pictures there have been.
+    pictures: u64,
 }
 
 /// What a port is called.
@@ -25,15 +26,9 @@ pub(super) struct PortName {
 }
 
 impl Names {
-    /// Learns the names of this picture; false if it is the one seen last.
-    pub(super) fn look_at(&mut self, topology: &Arc<Topology>) -> bool {
-        if self
-            .seen
-            .as_ref()
-            .is_some_and(|seen| Arc::ptr_eq(seen, topology))
-        {
-            return false;
-        }
+    /// Learns the names of this picture. To be called before anything happens at its ports.
+    pub(super) fn look_at(&mut self, topology: &Topology) {
+        self.pictures += 1;
         for port in topology.present_ports() {
             let network = &topology.networks[port.network];
             let (vni, is_tunnel) = match &port.io {
@@ -48,8 +43,15 @@ impl Names {
             };
             self.ports.insert(port.id, name);
         }
-        self.seen = Some(topology.clone());
-        true
+    }
+
+    /// Takes over what `other` has learned since; whether that is anything.
+    pub(super) fn catch_up(&mut self, other: &Self) -> bool {
+        let is_behind = self.pictures != other.pictures;
+        if is_behind {
+            self.clone_from(other);
+        }
+        is_behind
     }
 
     pub(super) fn port(&self, id: PortId) -> Option<&PortName> {

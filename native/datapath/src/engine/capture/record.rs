@@ -197,9 +197,12 @@ pub(super) fn record_rings(records: usize, bytes: usize) -> (RecordProducer, Rec
 }
 
 impl RecordProducer {
-    /// Adds a record with its bytes, which lie in pieces and of which the first `kept` count; false if there is no room
-    /// for it.
-    pub(super) fn push(&mut self, record: Record, pieces: &[&[u8]]) -> bool {
+    /// Adds a record with its bytes, which lie in pieces and of which the first `kept` count, or as many as there are;
+    /// false if there is no room for it.
+    pub(super) fn push(&mut self, mut record: Record, pieces: &[&[u8]]) -> bool {
+        let there: usize = pieces.iter().map(|piece| piece.len()).sum();
+        // Were it more, everything after it would be read from the wrong place.
+        record.kept = record.kept.min(there as u32);
         if self.records.is_full() || self.bytes.slots() < record.kept as usize {
             return false;
         }

@@ -42,12 +42,10 @@ struct Interface {
 impl Scribe {
     /// Of a capture that begins now.
     pub(super) fn new(session: Arc<Session>, topology: &Arc<Topology>) -> Self {
-        let mut names = Names::default();
-        names.look_at(topology);
         Self {
             statistics: Statistics::new(&session.selection, topology),
             session,
-            names,
+            names: Names::default(),
             interfaces: Vec::new(),
             known: HashMap::new(),
             comment: String::new(),
@@ -58,12 +56,8 @@ impl Scribe {
 
     /// What there is to see now.
     pub(super) fn look_at(&mut self, topology: &Arc<Topology>, out: &mut Vec<u8>) {
-        // First: afterwards a number may stand for another port.
         let dropped = self.statistics.look_at(topology);
         self.count_dropped(dropped, out);
-        if self.names.look_at(topology) {
-            self.known.clear();
-        }
     }
 
     /// Begins the section.
@@ -119,7 +113,12 @@ impl Scribe {
     }
 
     /// The interface of a place, described to the reader when it is new.
-    fn interface(&mut self, key: PlaceKey, out: &mut Vec<u8>) -> usize {
+    pub(super) fn interface(&mut self, key: PlaceKey, out: &mut Vec<u8>) -> usize {
+        // Each time: a record may have been made since the last one at a port that has come meanwhile.
+        if self.names.catch_up(&self.session.names()) {
+            // A number may stand for another port now.
+            self.known.clear();
+        }
         if let Some(&known) = self.known.get(&key) {
             return known;
         }

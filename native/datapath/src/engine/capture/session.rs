@@ -1,7 +1,9 @@
 //! What a capture was told and how it fares: shared by workers, writer and control side.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::names::Names;
 use super::record::{Envelope, Form};
 use super::scope::Selection;
 use super::{CaptureSpec, CaptureStatus};
@@ -11,13 +13,29 @@ use crate::filter::Filter;
 use crate::io::poll::Waker;
 use crate::wire::ethernet;
 
+/// A filter as it was given, and compiled.
+pub(in crate::engine) struct CaptureFilter {
+    text: String,
+    filter: Filter,
+}
+
+impl CaptureFilter {
+    /// May take long: names in it are looked up. So nothing may be locked meanwhile. Errors: `BAD_FILTER`.
+    pub(in crate::engine) fn compile(text: &str) -> Result<Self, Error> {
+        let filter = capture_filter::compile(text)
+            .map_err(|words| Error::new(ErrorCode::BadFilter, text).with_detail(words))?;
+        let text = text.to_owned();
+        Ok(Self { text, filter })
+    }
+}
+
 /// A capture.
 pub(in crate::engine) struct Session {
     pub(super) id: u32,
     pub(super) selection: Selection,
     pub(super) drops_only: bool,
-    /// As it was given, and compiled.
-    filter: Option<(String, Filter)>,
+    filter: Option<CaptureFilter>,
+    names: Mutex<Names>,
     pub(super) snaplen: u32,
     pub(super) max_packets: u64,
     pub(super) packets: AtomicU64,
@@ -30,17 +48,12 @@ pub(in crate::engine) struct Session {
 }
 
 impl Session {
-    /// Errors: `BAD_FILTER`, `NO_FILES`.
-    pub(super) fn new(id: u32, spec: &CaptureSpec) -> Result<Self, Error> {
-        let filter = match &spec.filter {
-            None => None,
-            Some(text) => {
-                let filter = capture_filter::compile(text).map_err(|words| {
-                    Error::new(ErrorCode::BadFilter, text.clone()).with_detail(words)
-                })?;
-                Some((text.clone(), filter))
-            }
-        };
+    /// Errors: `NO_FILES`.
+    pub(super) fn new(
+        id: u32,
+        spec: &CaptureSpec,
+        filter: Option<CaptureFilter>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             id,
             selection: Selection {
@@ -51,6 +64,7 @@ impl Session {
             },
             drops_only: spec.drops_only,
             filter,
+            names: Mutex::default(),
             snaplen: spec.snaplen,
             max_packets: spec.max_packets.unwrap_or(u64::MAX),
             packets: AtomicU64::new(0),
@@ -60,6 +74,12 @@ impl Session {
             end: Waker::new()?,
             is_ending: AtomicBool::new(false),
         })
+    }
+
+    /// What ports are called. Locked for moments only.
+    pub(super) fn names(&self) -> MutexGuard<'_, Names> {
+        // Whoever panicked left whole names behind.
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the capture end soon. Any number of times.
@@ -74,7 +94,7 @@ impl Session {
 
     /// The filter as it was given.
     pub(super) fn filter_text(&self) -> Option<&str> {
-        self.filter.as_ref().map(|(text, _)| text.as_str())
+        self.filter.as_ref().map(|f| f.text.as_str())
     }
 
     /// Whether the frame of `len` bytes, which begins with these, is of those that are wanted; of what is none nothing
@@ -82,7 +102,9 @@ impl Session {
     pub(super) fn matches(&self, frame: &[u8], len: u32) -> bool {
         match &self.filter {
             None => true,
-            Some((_, filter)) => frame.len() >= ethernet::HEADER_LEN && filter.matches(frame, len),
+            Some(CaptureFilter { filter, .. }) => {
+                frame.len() >= ethernet::HEADER_LEN && filter.matches(frame, len)
+            }
         }
     }
 
@@ -100,7 +122,7 @@ impl Session {
     pub(super) fn status(&self) -> CaptureStatus {
         CaptureStatus {
             id: self.id,
-            compiler: self.filter.as_ref().map(|(_, filter)| filter.compiler()),
+            compiler: self.filter.as_ref().map(|f| f.filter.compiler()),
             is_running: self.is_running.load(Ordering::Relaxed),
             packets: self.packets.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),

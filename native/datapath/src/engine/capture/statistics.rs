@@ -1,17 +1,19 @@
 //! What was dropped at each place while a capture ran, as the counters say: also where there was no packet to take.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::scope::Selection;
 use crate::counter::{DropReason, Drops};
-use crate::engine::topology::Topology;
+use crate::engine::topology::{NetworkCounters, PortCounters, Topology, UnderlayCounters};
 use crate::switch::PortId;
 
-/// The counters of a selection since the capture began.
+/// The counters of a selection since the capture began. No picture is kept: it would keep the devices of ports that are
+/// gone for as long as a reader stalls.
 pub(super) struct Statistics {
     selection: Selection,
-    seen: Arc<Topology>,
+    seen: Weak<Topology>,
+    places: Vec<Place>,
     /// What they were when the capture began, of places that were there then.
     before: HashMap<PlaceId, HashMap<DropReason, u64>>,
 }
@@ -25,13 +27,19 @@ pub(super) struct Dropped {
 }
 
 /// Where drops are counted.
-struct Place<'t> {
+struct Place {
     port: Option<PortId>,
-    /// Of each worker; there is one at least.
-    drops: Vec<&'t Drops>,
+    counters: Counters,
 }
 
-/// Where a place's counters lie. They stay there as long as any picture has them.
+/// Of each worker.
+enum Counters {
+    Underlay(Arc<[UnderlayCounters]>),
+    Network(Arc<[NetworkCounters]>),
+    Port(Arc<[PortCounters]>),
+}
+
+/// Where a place's counters lie. They stay there as long as anybody has them.
 type PlaceId = *const Drops;
 
 impl Statistics {
@@ -40,32 +48,33 @@ impl Statistics {
         let places = places(selection, topology);
         Self {
             selection: selection.clone(),
-            seen: topology.clone(),
+            seen: Arc::downgrade(topology),
             before: places.iter().map(|p| (p.id(), p.count())).collect(),
+            places,
         }
     }
 
     /// There is a new picture: what was dropped at places that it has no more, which no worker adds to now. What comes
     /// and goes between two calls is not seen.
     pub(super) fn look_at(&mut self, topology: &Arc<Topology>) -> Vec<Dropped> {
-        if Arc::ptr_eq(&self.seen, topology) {
+        if std::ptr::eq(self.seen.as_ptr(), Arc::as_ptr(topology)) {
             return Vec::new();
         }
+        self.seen = Arc::downgrade(topology);
         let here = places(&self.selection, topology);
-        let here: HashSet<_> = here.iter().map(Place::id).collect();
-        let seen = std::mem::replace(&mut self.seen, topology.clone());
-        let mut places = places(&self.selection, &seen);
-        places.retain(|place| !here.contains(&place.id()));
-        self.since(&places)
+        let ids: HashSet<_> = here.iter().map(Place::id).collect();
+        let mut gone = std::mem::replace(&mut self.places, here);
+        gone.retain(|place| !ids.contains(&place.id()));
+        self.since(&gone)
     }
 
     /// What was dropped at the places that there still are. Told once.
     pub(super) fn rest(&mut self) -> Vec<Dropped> {
-        let seen = self.seen.clone();
-        self.since(&places(&self.selection, &seen))
+        let places = std::mem::take(&mut self.places);
+        self.since(&places)
     }
 
-    fn since(&mut self, places: &[Place<'_>]) -> Vec<Dropped> {
+    fn since(&mut self, places: &[Place]) -> Vec<Dropped> {
         let mut all = Vec::new();
         for place in places {
             let before = self.before.remove(&place.id()).unwrap_or_default();
@@ -85,19 +94,24 @@ impl Statistics {
     }
 }
 
-impl<'t> Place<'t> {
-    fn new(port: Option<PortId>, drops: impl Iterator<Item = &'t Drops>) -> Option<Self> {
-        let drops: Vec<_> = drops.collect();
-        (!drops.is_empty()).then_some(Self { port, drops })
+impl Place {
+    fn drops(&self) -> Vec<&Drops> {
+        match &self.counters {
+            Counters::Underlay(counters) => counters.iter().map(|c| &c.drops).collect(),
+            Counters::Network(counters) => counters.iter().map(|c| &c.drops).collect(),
+            Counters::Port(counters) => counters.iter().map(|c| &c.drops).collect(),
+        }
     }
 
     fn id(&self) -> PlaceId {
-        self.drops.first().map_or(std::ptr::null(), |&first| first)
+        self.drops()
+            .first()
+            .map_or(std::ptr::null(), |&first| first)
     }
 
     fn count(&self) -> HashMap<DropReason, u64> {
         let mut counted = HashMap::new();
-        for (reason, count) in self.drops.iter().flat_map(|drops| drops.nonzero()) {
+        for (reason, count) in self.drops().into_iter().flat_map(Drops::nonzero) {
             *counted.entry(reason).or_default() += count;
         }
         counted
@@ -105,20 +119,29 @@ impl<'t> Place<'t> {
 }
 
 /// The places of a selection: the underlay, networks, then ports.
-fn places<'t>(selection: &Selection, topology: &'t Topology) -> Vec<Place<'t>> {
+fn places(selection: &Selection, topology: &Topology) -> Vec<Place> {
     let mut places = Vec::new();
     if selection.takes_refused() {
         if selection.network.is_none() {
-            places.push(Place::new(None, topology.counters.iter().map(|c| &c.drops)));
+            places.push(Place {
+                port: None,
+                counters: Counters::Underlay(topology.counters.clone()),
+            });
         }
         let networks = topology.networks.iter();
         let concerned = networks.filter(|network| selection.concerns(&network.name));
-        places.extend(concerned.map(|n| Place::new(None, n.counters.iter().map(|c| &c.drops))));
+        places.extend(concerned.map(|network| Place {
+            port: None,
+            counters: Counters::Network(network.counters.clone()),
+        }));
     }
     let taken = topology.present_ports().filter(|port| {
         let network = &topology.networks[port.network];
         selection.at(&network.name, port).enters
     });
-    places.extend(taken.map(|p| Place::new(Some(p.id), p.counters.iter().map(|c| &c.drops))));
-    places.into_iter().flatten().collect()
+    places.extend(taken.map(|port| Place {
+        port: Some(port.id),
+        counters: Counters::Port(port.counters.clone()),
+    }));
+    places
 }
