@@ -82,6 +82,7 @@ const EGRESS = new Set(
       'too_big_nodf',
       'too_big_noicmp',
       'local_down',
+      'batch_full',
       'send_failed',
     ],
   ].map((name) => `tx.${name}`),

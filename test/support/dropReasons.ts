@@ -17,16 +17,8 @@ export const madeInNamespaces = [
   'tx.no_route',
   'tx.eperm',
   'tx.local_down',
+  'rx.read_failed',
+  'tx.port_refused',
+  'tx.send_failed',
+  'tx.batch_full',
 ] as const;
-
-/** Not made by any test, and why. */
-export const notMade: Readonly<Record<string, string>> = {
-  'rx.read_failed':
-    'a TAP gives an error instead of a frame only when the kernel runs out of memory, or has an offload that it did not promise',
-  'tx.batch_full':
-    'it takes a superframe of segments so small that the kernel cuts it before it gives it to a TAP',
-  'tx.send_failed':
-    'every errno of a send that could be provoked has a reason of its own; this is for those that could not',
-  'tx.port_refused':
-    'whatever the kernel would refuse at a TAP it has refused already where the frame came from',
-};

@@ -17,6 +17,7 @@ const packageOf = {
   'pcap-config': 'libpcap-dev',
   tcpreplay: 'tcpreplay',
   nft: 'nftables',
+  strace: 'strace',
   iptables: 'iptables',
   tincd: 'tinc',
   docker: 'docker.io',
@@ -42,6 +43,7 @@ export const testPrograms = [
   ...peerPrograms,
   ...filterLibraries,
   'pcap-config',
+  'strace',
   'tmux',
   'chromium',
 ];
