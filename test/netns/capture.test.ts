@@ -15,7 +15,7 @@ import { markedFrame } from '../support/marked.js';
 import { temporaryDirectory } from '../support/netns.js';
 import { createOverlayPair, type OverlayPair } from '../support/overlayPair.js';
 import { expectPing, ping } from '../support/ping.js';
-import { openStream } from '../support/tcp.js';
+import { expectTransfer, openStream } from '../support/tcp.js';
 import { fileScope, testScope } from '../support/testScope.js';
 import { createUnderlay, type Host } from '../support/topology.js';
 import {
@@ -52,6 +52,35 @@ async function interrupted(child: Child): Promise<{ packets: number; lost: numbe
   expect(await child.stop('SIGINT')).toEqual({ code: 0, signal: undefined });
   const [, packets, lost] = /(\d+) packets captured, (\d+) lost/.exec(child.stderr) ?? [];
   return { packets: Number(packets), lost: Number(lost) };
+}
+
+/** Frames that came by the tunnel, as the counters say. */
+async function fromTunnel(): Promise<number> {
+  const { ports } = await pair.a.network('net1');
+  return ports.find(({ name }) => name.startsWith('10.200.0.2'))?.rx_frames ?? 0;
+}
+
+/** Captures net1; whoever calls what it resolves to ends that, and gets the packets that came by the tunnel. */
+async function taken(...args: string[]) {
+  const file = join(await folder(), 'taken.pcapng');
+  const child = await capture('net1', '--snaplen', '96', ...args, '-w', file);
+  return async () => {
+    expect((await interrupted(child)).lost).toBe(0);
+    const fields = [
+      'frame.interface_name',
+      'frame.len',
+      'frame.packet_id',
+      'frame.comment',
+    ] as const;
+    const rows = await readCapture(file, fields);
+    const came = rows.filter((row) => row['frame.interface_name'].startsWith('net1/10.200.0.2'));
+    const packets = came.map((row) => ({
+      id: row['frame.packet_id'],
+      length: Number(row['frame.len']),
+      frames: Number(/; (\d+) frames/.exec(row['frame.comment'])?.[1] ?? 1),
+    }));
+    return { packets, frames: packets.reduce((sum, { frames }) => sum + frames, 0) };
+  };
 }
 
 describe('a file', () => {
@@ -99,6 +128,24 @@ describe('a file', () => {
         },
       ]);
     }
+  });
+
+  test('shows frames that leave together as one packet, which counts for them', async () => {
+    const before = await fromTunnel();
+    const [all, large] = await Promise.all([taken(), taken('--filter', 'greater 2000')]);
+    const begun = await fromTunnel();
+    await expectTransfer({ from: pair.c2, to: pair.c1, family: 4, bytes: 4_000_000 });
+    const done = await fromTunnel();
+    const [sums, sumsOfLarge] = [await all(), await large()];
+    const after = await fromTunnel();
+    expect(sums.packets.some(({ length }) => length > 2000)).toBe(true);
+    expect(sums.packets.length).toBeLessThan(sums.frames / 2);
+    // Hosts also speak unasked.
+    expect(sums.frames).toBeGreaterThanOrEqual(done - begun);
+    expect(sums.frames).toBeLessThanOrEqual(after - before);
+    // The filter is judged on what is shown.
+    expect(sumsOfLarge.packets).toEqual(sums.packets.filter(({ length }) => length >= 2000));
+    await pair.a.balanced();
   });
 
   test('takes what the filter takes, as many as asked, no more of each than asked', async () => {

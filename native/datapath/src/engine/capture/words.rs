@@ -146,27 +146,22 @@ impl Told<'_> {
     }
 
     /// Where it was seen.
-    fn here(&self) -> impl Display {
+    fn here(&self) -> Here<'_> {
         match self.record.place {
-            Place::Port(id) => self.name(id),
-            Place::Underlay => "underlay".into(),
+            Place::Port(id) => Here::Port(self.name(id)),
+            Place::Underlay => Here::Underlay,
         }
     }
 
-    fn name(&self, id: PortId) -> std::sync::Arc<str> {
-        match self.names.port(id) {
-            Some(name) => name.port.clone(),
-            None => format!("#{}", id.get()).into(),
+    fn name(&self, id: PortId) -> Name<'_> {
+        Name {
+            names: self.names,
+            id,
         }
     }
 
-    fn way(&self, id: PortId) -> String {
-        let is_tunnel = self.names.port(id).is_some_and(|name| name.is_tunnel);
-        format!(
-            "{} {}",
-            if is_tunnel { "tunnel" } else { "port" },
-            self.name(id)
-        )
+    fn way(&self, id: PortId) -> impl Display {
+        Way(self.name(id))
     }
 
     fn destination(&self) -> Option<MacAddr> {
@@ -176,6 +171,47 @@ impl Told<'_> {
             Form::Packet => return None,
         };
         Ethernet::new(self.bytes.get(skipped..)?).map(|ethernet| ethernet.dst())
+    }
+}
+
+/// What a port is called.
+struct Name<'a> {
+    names: &'a Names,
+    id: PortId,
+}
+
+impl Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.names.port(self.id) {
+            Some(name) => f.write_str(&name.port),
+            None => write!(f, "#{}", self.id.get()),
+        }
+    }
+}
+
+/// The same, with what it is.
+struct Way<'a>(Name<'a>);
+
+impl Display for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.names.port(self.0.id);
+        let is_tunnel = name.is_some_and(|name| name.is_tunnel);
+        f.write_str(if is_tunnel { "tunnel " } else { "port " })?;
+        self.0.fmt(f)
+    }
+}
+
+enum Here<'a> {
+    Port(Name<'a>),
+    Underlay,
+}
+
+impl Display for Here<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(name) => name.fmt(f),
+            Self::Underlay => f.write_str("underlay"),
+        }
     }
 }
 
