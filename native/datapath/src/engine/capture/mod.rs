@@ -28,6 +28,7 @@
 //! The filter is about the frame as it entered, also for its copies and datagrams; about a superframe as it is.
 
 mod departures;
+mod entering;
 mod envelope;
 mod handle;
 mod intake;

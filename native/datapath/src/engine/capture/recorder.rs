@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::entering::Entering;
 use super::intake::{Intake, Lost};
 use super::record::{Envelope, Fate, Form, Mark, Place, Record};
 use super::{CaptureSlot, MAX_CAPTURES};
@@ -31,32 +32,6 @@ pub(in crate::engine) struct Recorder {
     pub(super) entering: Entering,
     /// Where what lies in pieces is put together.
     pub(super) joined: Vec<u8>,
-}
-
-/// What has come and has no fate yet.
-pub(super) struct Entering {
-    pub(super) mark: Mark,
-    pub(super) form: Form,
-    len: u32,
-    /// Where it lies it is no longer as it came: then `bytes` has as much of it as any capture keeps.
-    pub(super) is_secured: bool,
-    bytes: Vec<u8>,
-}
-
-impl Entering {
-    /// As it came, of what now lies there as `bytes`.
-    pub(super) fn as_it_came<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
-        if self.is_secured { &self.bytes } else { bytes }
-    }
-
-    /// The frame in what came.
-    pub(super) fn frame_in(form: Form, bytes: &[u8]) -> &[u8] {
-        match form {
-            Form::Frame => bytes,
-            Form::Datagram(_) => bytes.get(vxlan::HEADER_LEN..).unwrap_or(&[]),
-            Form::Packet => &[],
-        }
-    }
 }
 
 impl Recorder {

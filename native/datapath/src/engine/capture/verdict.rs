@@ -1,7 +1,8 @@
 //! What the switch says of a frame, as a capture tells it.
 
+use super::entering::Entering;
 use super::record::{Fate, Form, Mark};
-use super::recorder::{Entering, Recorder};
+use super::recorder::Recorder;
 use super::superframes::{is_mergeable, origin_of};
 use crate::counter::DropReason;
 use crate::engine::topology::{Port, Topology};
