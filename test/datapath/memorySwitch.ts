@@ -146,7 +146,9 @@ export function dropped(counters: Counters, reason: string): number {
 
 /** Every reason that was counted. */
 export function droppedFor(counters: Counters): Record<string, number> {
-  const totals = views.totals(counters).filter(({ frames }) => frames > 0);
+  // Its own: one remembers what networks that are no more have dropped.
+  const own = new CounterViews(addon.dropReasons());
+  const totals = own.totals(counters).filter(({ frames }) => frames > 0);
   return Object.fromEntries(totals.map(({ reason, frames }) => [reason, frames]));
 }
 
