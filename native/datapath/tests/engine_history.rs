@@ -152,8 +152,10 @@ fn set_vni(state: &mut Desired, number: u32) {
 }
 
 /// The happenings since `seq`, as (port, what).
+/// But for who is heard of: that is noticed once a second, and so sooner or later.
 fn told(rig: &Rig, seq: u64) -> Vec<(String, Happening)> {
     let lines = rig.datapath.history(seq).lines.into_iter();
+    let lines = lines.filter(|line| line.happening != Happening::VtepHeard);
     let port = |line: &Line| line.place.port.as_deref().unwrap_or("").to_owned();
     lines.map(|line| (port(&line), line.happening)).collect()
 }

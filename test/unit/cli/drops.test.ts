@@ -169,7 +169,7 @@ describe('stats', () => {
       }
       vteps.push({
         ...{ remote: '10.200.0.2', asked: 3, answered: 3, state: 'alive' },
-        ...{ rttUs: 400, meanRttUs: 28.984000000000003 },
+        ...{ rttUs: 400, meanRttUs: 28.984 },
       });
       Object.assign(workers[0]!, { busyUs: 1_500_000, turns: 7, sleeps: 3, rxFrames: 9 });
     });
