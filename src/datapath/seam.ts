@@ -1,6 +1,9 @@
 // The contract with the native part, as plain data: MACs as '02:42:0a:00:00:01', IPs and paths as
 // text, counters as numbers (exact to 2^53). What the addon exports must fit `Addon`.
 
+import type { HappeningKind } from '../model/historySentences.js';
+import type { StepKind } from '../model/traceSentences.js';
+
 /** Everything that this host shall do. */
 export interface DesiredState {
   vtep: VtepSpec;
@@ -387,7 +390,7 @@ export interface Trace {
  * | `tooBig` | is the sender of what fits no path told | port, mtu (that it is told), note (`icmp.ptb_sent`, `icmp.ptb6_sent`, `icmp.suppressed`, `icmp.ratelimited`) | `told`, `untold` |
  */
 export interface TraceStep {
-  kind: TraceStepKind;
+  kind: StepKind;
   port?: string;
   mac?: string;
   ip?: string;
@@ -410,24 +413,6 @@ export interface TraceStep {
   length?: number;
   detail?: string;
 }
-
-export type TraceStepKind =
-  | 'enters'
-  | 'datagram'
-  | 'network'
-  | 'sender'
-  | 'reserved'
-  | 'frame'
-  | 'vlan'
-  | 'congestion'
-  | 'guard'
-  | 'size'
-  | 'addresses'
-  | 'learn'
-  | 'lookup'
-  | 'neighbor'
-  | 'flood'
-  | 'tooBig';
 
 /** A copy of the traced frame at the port where it leaves. */
 export interface TraceCopy {
@@ -452,41 +437,13 @@ export interface TraceCopy {
   length: number;
 }
 
-/**
- * FDB: learned, moved (from), aged, evicted (by a newer MAC of the same port), flushed, set and removed (by people or the
- * control plane), refused (learning it: reason). neighborSet, neighborRemoved: ip is at mac. answered: a question about
- * ip, for the first time in a minute. dropped: reason, for the first time at this place, or again after a minute without.
- * vtepUp, vtepDown: a peer came or went; vtepHeard, vtepSilent: it answers, or no longer does.
- */
-export type HistoryKind =
-  | 'learned'
-  | 'moved'
-  | 'aged'
-  | 'evicted'
-  | 'flushed'
-  | 'set'
-  | 'removed'
-  | 'refused'
-  | 'answered'
-  | 'neighborSet'
-  | 'neighborRemoved'
-  | 'dropped'
-  | 'portUp'
-  | 'portDown'
-  | 'vtepUp'
-  | 'vtepDown'
-  | 'vtepHeard'
-  | 'vtepSilent'
-  | 'pathMtu'
-  | 'omitted';
-
 /** Something that changed what the switch does, or that it did for the first time. */
 export interface HistoryLine {
   /** Counts up by one from line to line. */
   seq: number;
   /** Unix time in milliseconds. */
   at: number;
-  kind: HistoryKind;
+  kind: HappeningKind;
   network?: string;
   mac?: string;
   ip?: string;

@@ -1,5 +1,11 @@
 // Lines of the history in sentences, for an engineer who never saw the code.
 
+/**
+ * FDB: learned, moved (from), aged, evicted (by a newer MAC of the same port), flushed, set and removed (by people or the
+ * control plane), refused (learning it: reason). neighborSet, neighborRemoved: ip is at mac. answered: a question about
+ * ip, for the first time in a minute. dropped: reason, for the first time at this place, or again after a minute without.
+ * vtepUp, vtepDown: a peer came or went; vtepHeard, vtepSilent: it answers, or no longer does.
+ */
 export type HappeningKind =
   | 'learned'
   | 'moved'

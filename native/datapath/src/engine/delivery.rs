@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use super::capture::{Fate, Leaving, Mark, Recorder};
 use super::dropping::{Dropping, source_of};
 use super::topology::{Port, PortIo, Topology};
+use super::worker::Worker;
 use crate::counter::DropReason;
 use crate::io::Refusal;
 use crate::io::memory::MemoryQueue;
@@ -47,6 +48,25 @@ pub(super) struct Delivery<'w> {
     /// Where a frame is finished in software for a port without offloads.
     pub(super) finish: &'w mut Vec<u8>,
     pub(super) recorder: &'w mut Recorder,
+}
+
+impl Worker {
+    /// Sends a frame that this host made out of a local port.
+    pub(super) fn send_made(&mut self, topology: &Topology, port: &Port, frame: &[u8]) {
+        // In this order, so that whoever reads what left also reads whence it came.
+        topology.networks[port.network].counters[self.index]
+            .generated
+            .add(1);
+        let mark = self.recorder.frame_is_made(frame);
+        let mut delivery = Delivery {
+            worker: self.index,
+            topology,
+            dropping: &self.dropping,
+            finish: &mut self.finish,
+            recorder: &mut self.recorder,
+        };
+        delivery.deliver(port, &Departing::finished(frame, mark));
+    }
 }
 
 impl Delivery<'_> {

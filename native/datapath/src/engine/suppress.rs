@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::mpsc::Sender;
 
 use super::capture::Fate;
-use super::delivery::{Delivery, Departing};
 use super::history::Happening;
 use super::outbox::Held;
 use super::topology::{Network, Port, PortIo, Topology};
@@ -127,20 +126,7 @@ impl Worker {
     fn send_notice(&mut self, topology: &Topology, port: &Port, (notice, note): (&Notice, Note)) {
         let mut frame = [0; NOTICE_LEN];
         let len = notice.emit(&mut frame);
-        // In this order, so that whoever reads what left also reads whence it came.
-        topology.networks[port.network].counters[self.index]
-            .generated
-            .add(1);
-        let mark = self.recorder.frame_is_made(&frame[..len]);
-        let departing = Departing::finished(&frame[..len], mark);
-        let mut delivery = Delivery {
-            worker: self.index,
-            topology,
-            dropping: &self.dropping,
-            finish: &mut self.finish,
-            recorder: &mut self.recorder,
-        };
-        delivery.deliver(port, &departing);
+        self.send_made(topology, port, &frame[..len]);
         port.counters[self.index].notes.add(note, 1);
     }
 

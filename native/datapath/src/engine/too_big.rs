@@ -3,7 +3,6 @@
 //! The answer is a frame that this host makes, sent out of the port where the offender came from and learned by nobody.
 
 use super::capture::Fate;
-use super::delivery::{Delivery, Departing};
 use super::dropping::source_of;
 use super::outbox::Held;
 use super::topology::{Port, PortIo, Topology};
@@ -116,20 +115,7 @@ impl Worker {
         let Some(len) = icmp::too_big(offender, mtu, longest, &mut message) else {
             return notes.add(Note::Suppressed, 1);
         };
-        // In this order, so that whoever reads what left also reads whence it came.
-        topology.networks[port.network].counters[self.index]
-            .generated
-            .add(1);
-        let mark = self.recorder.frame_is_made(&message[..len]);
-        let departing = Departing::finished(&message[..len], mark);
-        let mut delivery = Delivery {
-            worker: self.index,
-            topology,
-            dropping: &self.dropping,
-            finish: &mut self.finish,
-            recorder: &mut self.recorder,
-        };
-        delivery.deliver(port, &departing);
+        self.send_made(topology, port, &message[..len]);
         notes.add(sent, 1);
         if sent == Note::Ptb6Sent && told_more {
             notes.add(Note::Ptb6Least, 1);
