@@ -52,6 +52,20 @@ export default defineConfig({
         extends: true,
         test: { name: 'faults', include: ['test/faults/**/*.test.ts'], testTimeout: 120_000 },
       },
+      // What the product reaches: each a suite of its own, one file after the other. They need root.
+      ...['microvm', 'old-kernel', 'rootless', 'cni'].map((name) => ({
+        extends: true as const,
+        test: {
+          name,
+          include: [`test/${name}/**/*.test.ts`],
+          globalSetup: 'test/netns/globalSetup.ts',
+          setupFiles: 'test/netns/setup.ts',
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 4 },
+        },
+      })),
       {
         extends: './test/docker/vitest.config.ts',
         test: {

@@ -1,6 +1,6 @@
 // Makes everything that a command needs and is not there yet. Needs Node, npm and Rust, nothing else.
 //
-//   node tools/setup.mjs [build | demo | docker | page | screens | test]     (default: test)
+//   node tools/setup.mjs [build | demo | docker | page | screens | test | …]     (default: test)
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,11 +8,15 @@ import { root, SetupError } from './setup/child.mjs';
 import { consulAgent } from './setup/consul.mjs';
 import {
   buildPrograms,
+  cniPrograms,
   debianPackages,
   demoPrograms,
   dockerPrograms,
+  microvmPrograms,
   nativePrograms,
+  oldKernelPrograms,
   pagePrograms,
+  rootlessPrograms,
   screensPrograms,
   storePrograms,
   testPrograms,
@@ -34,6 +38,10 @@ const goals = {
   page: [() => debianPackages(pagePrograms), npmPackages, nativeAddon, typescript],
   screens: [() => debianPackages(screensPrograms), npmPackages, nativeAddon, typescript],
   docker: [() => debianPackages(dockerPrograms), npmPackages, nativeAddon, typescript],
+  microvm: [() => debianPackages(microvmPrograms), npmPackages, nativeAddon, typescript],
+  'old-kernel': [() => debianPackages(oldKernelPrograms), npmPackages, nativeAddon, typescript],
+  rootless: [() => debianPackages(rootlessPrograms), npmPackages, nativeAddon, typescript],
+  cni: [() => debianPackages(cniPrograms), npmPackages, nativeAddon, typescript],
   test: [
     () => debianPackages(testPrograms),
     npmPackages,

@@ -29,6 +29,8 @@ beforeAll(async () => {
   ];
   const kernel = await createKernelVxlan(two, { vni: 256, family: 4, peers: [one.address[4]] });
   await kernel.attach(c3);
+  // Or its neighbor discovery would introduce it before the first trace.
+  await c3.namespace.ip(`link set dev ${c3.ifname} down`);
   vswitchd = await Vswitchd.start(scope, one, {
     networks: [
       { name: 'net1', vni: 256, peers: [two.address[4]], ports: [portOf(c1), portOf(c2)] },
@@ -57,6 +59,7 @@ test('a trace knows what the switch has learned, and changes nothing of it', asy
   });
 
   const started = new Date();
+  await c3.namespace.ip(`link set dev ${c3.ifname} up`);
   await expectPing(c1, { to: c3.address[4] });
   await vswitchd.learned(c3.mac, { vtep: '10.200.0.2' });
   const after = await trace('--port', 'c1', flow);

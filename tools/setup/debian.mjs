@@ -29,6 +29,13 @@ const packageOf = {
   tmux: 'tmux',
   'libpcap.so.0.8': 'libpcap0.8',
   chromium: 'chromium',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  cpio: 'cpio',
+  modinfo: 'kmod',
+  podman: 'podman',
+  crun: 'crun',
+  newuidmap: 'uidmap',
+  nsenter: 'util-linux',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket and pcap are built by node-gyp. */
@@ -52,6 +59,20 @@ export const pagePrograms = [...buildPrograms, 'chromium'];
 export const screensPrograms = [...demoPrograms, 'etcd', 'etcdctl', 'chromium'];
 const labPrograms = ['docker', 'dockerd', 'etcd', 'etcdctl', 'busybox', 'iptables'];
 export const dockerPrograms = [...demoPrograms, ...labPrograms, 'tshark', 'tcpdump'];
+export const microvmPrograms = [
+  ...demoPrograms,
+  ...['qemu-system-x86_64', 'cpio', 'modinfo', 'busybox', 'tshark'],
+];
+export const oldKernelPrograms = [...demoPrograms, 'ethtool', 'strace'];
+export const rootlessPrograms = [
+  ...demoPrograms,
+  'nsenter',
+  'newuidmap',
+  'podman',
+  'crun',
+  'busybox',
+];
+export const cniPrograms = [...demoPrograms, 'podman', 'busybox', 'iptables'];
 
 function isThere(name) {
   return name.includes('.so.') ? isLibraryThere(name) : which(name) !== undefined;
