@@ -21,6 +21,7 @@ import {
   storePrograms,
   testPrograms,
 } from './setup/debian.mjs';
+import { debianKernel } from './setup/debianKernel.mjs';
 import { nativeAddon } from './setup/native.mjs';
 import { addonPackage, npmPackages } from './setup/npm.mjs';
 import { step } from './setup/progress.mjs';
@@ -38,7 +39,13 @@ const goals = {
   page: [() => debianPackages(pagePrograms), npmPackages, nativeAddon, typescript],
   screens: [() => debianPackages(screensPrograms), npmPackages, nativeAddon, typescript],
   docker: [() => debianPackages(dockerPrograms), npmPackages, nativeAddon, typescript],
-  microvm: [() => debianPackages(microvmPrograms), npmPackages, nativeAddon, typescript],
+  microvm: [
+    () => debianPackages(microvmPrograms),
+    npmPackages,
+    nativeAddon,
+    typescript,
+    debianKernel,
+  ],
   'old-kernel': [() => debianPackages(oldKernelPrograms), npmPackages, nativeAddon, typescript],
   rootless: [() => debianPackages(rootlessPrograms), npmPackages, nativeAddon, typescript],
   cni: [() => debianPackages(cniPrograms), npmPackages, nativeAddon, typescript],

@@ -27,7 +27,7 @@ export async function makeImage(folder) {
 }
 
 /** What a program that is not static needs beside it. */
-async function librariesOf(program) {
+export async function librariesOf(program) {
   const { output } = await run('ldd', [program]);
   return [...output.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => path);
 }
