@@ -2,7 +2,8 @@
  * Who may import whom. A part of the house that reaches into another one that it must not know fails
  * here, with the file and the line's target.
  *
- *   src      model <- everything; cli -> control/client, capture; datapath/ alone loads the addon;
+ *   src      model <- everything; cli -> control/client, capture; cni -> control/client, config;
+ *            datapath/ alone loads the addon;
  *            store, docker, capture and control never see each other: the daemon wires them
  *   native   wire <- switch, offload, filter <- engine -> io; switch, filter and io never name each other;
  *            config is the desired state as plain data, which all but wire may read
@@ -147,6 +148,13 @@ describe('TypeScript', () => {
     ).toEqual([]);
   });
 
+  it('cni reaches the daemon only through control/client', () => {
+    const allowed = ['cni', 'model', 'config', 'control/client'];
+    expect(
+      forbidden(of('cni'), ({ target }) => !within(target, ...ours) || within(target, ...allowed)),
+    ).toEqual([]);
+  });
+
   it('only datapath loads the addon', () => {
     const loaders = sources.filter((file) => /\.node\b['"`]/.test(withoutComments(read(file))));
     expect(loaders.filter((file) => !file.startsWith('src/datapath/'))).toEqual([]);
@@ -172,11 +180,11 @@ describe('TypeScript', () => {
     ).toEqual([]);
   });
 
-  it('bin only hands over to cli and daemon', () => {
+  it('bin only hands over to cli, cni and daemon', () => {
     expect(
       forbidden(
         of('bin'),
-        ({ target }) => !within(target, ...ours) || within(target, 'cli', 'daemon'),
+        ({ target }) => !within(target, ...ours) || within(target, 'cli', 'cni', 'daemon'),
       ),
     ).toEqual([]);
   });

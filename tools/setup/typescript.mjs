@@ -1,10 +1,10 @@
 // The daemon, the CLI and the page's files: src/ -> dist/.
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './child.mjs';
 import { filesBelow, stamp } from './stamp.mjs';
 
-const programs = ['dist/bin/vswitchd.js', 'dist/bin/vswitchctl.js'];
+const programs = ['vswitchd', 'vswitchctl', 'vswitch-cni'].map((name) => `dist/bin/${name}.js`);
 /** What browsers get as it stands. */
 const page = { from: 'src/page/static', to: 'dist/page/static' };
 
@@ -23,6 +23,8 @@ export function typescript() {
     work: async (command) => {
       await command(join(root, 'node_modules/.bin/tsc'), ['--noEmitOnError', '--pretty', 'false']);
       removeLeftovers();
+      // Container runtimes run the file itself, as npm's links do.
+      for (const program of programs) chmodSync(join(root, program), 0o755);
       cpSync(join(root, page.from), join(root, page.to), { recursive: true });
       memory.remember();
     },
