@@ -25,37 +25,34 @@ import { debianKernel } from './setup/debianKernel.mjs';
 import { nativeAddon } from './setup/native.mjs';
 import { addonPackage, npmPackages } from './setup/npm.mjs';
 import { step } from './setup/progress.mjs';
+import { fetchToolchain } from './setup/toolchain.mjs';
 import { typescript } from './setup/typescript.mjs';
+
+const addon = [() => fetchToolchain(), nativeAddon];
 
 /** What each goal takes, in order. A step is `{ title, isFresh(), work(command) }`, made when its turn comes. */
 const goals = {
   packages: [npmPackages],
   control: [npmPackages, typescript],
   native: [() => debianPackages(nativePrograms)],
-  build: [() => debianPackages(buildPrograms), npmPackages, nativeAddon, typescript],
+  build: [() => debianPackages(buildPrograms), npmPackages, ...addon, typescript],
   store: [() => debianPackages(storePrograms), npmPackages, typescript],
   consul: [() => debianPackages(storePrograms), npmPackages, typescript, consulAgent],
-  demo: [() => debianPackages(demoPrograms), npmPackages, nativeAddon, typescript],
-  page: [() => debianPackages(pagePrograms), npmPackages, nativeAddon, typescript],
-  screens: [() => debianPackages(screensPrograms), npmPackages, nativeAddon, typescript],
-  docker: [() => debianPackages(dockerPrograms), npmPackages, nativeAddon, typescript],
-  microvm: [
-    () => debianPackages(microvmPrograms),
-    npmPackages,
-    nativeAddon,
-    typescript,
-    debianKernel,
-  ],
-  'old-kernel': [() => debianPackages(oldKernelPrograms), npmPackages, nativeAddon, typescript],
-  rootless: [() => debianPackages(rootlessPrograms), npmPackages, nativeAddon, typescript],
-  cni: [() => debianPackages(cniPrograms), npmPackages, nativeAddon, typescript],
+  demo: [() => debianPackages(demoPrograms), npmPackages, ...addon, typescript],
+  page: [() => debianPackages(pagePrograms), npmPackages, ...addon, typescript],
+  screens: [() => debianPackages(screensPrograms), npmPackages, ...addon, typescript],
+  docker: [() => debianPackages(dockerPrograms), npmPackages, ...addon, typescript],
+  microvm: [() => debianPackages(microvmPrograms), npmPackages, ...addon, typescript, debianKernel],
+  'old-kernel': [() => debianPackages(oldKernelPrograms), npmPackages, ...addon, typescript],
+  rootless: [() => debianPackages(rootlessPrograms), npmPackages, ...addon, typescript],
+  cni: [() => debianPackages(cniPrograms), npmPackages, ...addon, typescript],
   test: [
     () => debianPackages(testPrograms),
     npmPackages,
     // With which tests forge packets, and vswitchctl listens on interfaces.
     () => addonPackage('raw-socket'),
     () => addonPackage('pcap'),
-    nativeAddon,
+    ...addon,
     typescript,
   ],
 };

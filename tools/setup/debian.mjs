@@ -7,6 +7,7 @@ const packageOf = {
   'c++': 'g++',
   make: 'make',
   python3: 'python3',
+  xz: 'xz-utils',
   ip: 'iproute2',
   ping: 'iputils-ping',
   iperf3: 'iperf3',
@@ -38,8 +39,8 @@ const packageOf = {
   nsenter: 'util-linux',
 };
 
-/** What compiles: rustc links with the C compiler, raw-socket and pcap are built by node-gyp. */
-export const buildPrograms = ['c++', 'make', 'python3'];
+/** What compiles: rustc links with the C compiler, raw-socket and pcap are built by node-gyp, a linker comes in xz. */
+export const buildPrograms = ['c++', 'make', 'python3', 'xz'];
 /** The datapath compiles capture filters with libpcap where there is one; its tests compare with it. */
 const filterLibraries = ['libpcap.so.0.8'];
 export const nativePrograms = ['c++', 'ip', ...filterLibraries];

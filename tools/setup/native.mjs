@@ -4,17 +4,22 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { root, run, SetupError, which } from './child.mjs';
 import { stamp } from './stamp.mjs';
+import { glibcToolchain } from './toolchain.mjs';
 
 const addon = 'dist/native/vswitchd.node';
 const types = 'src/datapath/binding.d.ts';
 const typesHeader = '// Generated from native/binding by `npm run build`. Never edited.\n\n';
 
-/** Compiles the addon. The new file replaces the old one by rename, so a running process keeps the one it loaded. */
+/**
+ * Compiles the addon, for glibc 2.17 and newer where `fetchToolchain` has brought what links it so. The new file replaces the old one by rename, so a running process keeps the one it loaded.
+ */
 export function nativeAddon() {
+  const toolchain = glibcToolchain(process.arch);
+  const target = toolchain?.isThere() ? toolchain : undefined;
   const memory = stamp('native', {
     inputs: ['native'],
     outputs: [addon, types],
-    facts: [process.arch],
+    facts: [process.arch, target?.folder ?? ''],
   });
   return {
     title: 'Compiling the addon (Rust)',
@@ -27,7 +32,9 @@ export function nativeAddon() {
       const output = ['--output-dir', fresh, '--dts', 'binding.d.ts', '--dts-header', typesHeader];
       // A cached run of the proc macros can leave types out of binding.d.ts.
       const build = ['build', '--release', '--no-dts-cache', ...manifest, ...output];
-      await command(join(root, 'node_modules/.bin/napi'), build);
+      const triple = target === undefined ? [] : ['--target', target.triple];
+      const napi = join(root, 'node_modules/.bin/napi');
+      await command(napi, [...build, ...triple], { env: target?.env });
       mkdirSync(join(root, 'src/datapath'), { recursive: true });
       renameSync(join(root, fresh, 'vswitchd.node'), join(root, addon));
       renameSync(join(root, fresh, 'binding.d.ts'), join(root, types));
