@@ -1,11 +1,13 @@
 // vswitchctl port ...
 
+import { Option } from 'commander';
 import { cidrArgument, listOption, macArgument, mtuArgument } from './arguments.js';
 import { type Register, show } from './context.js';
 import { portReasons, portTable, removedText } from './portTable.js';
 
 interface AddOptions {
   readonly name?: string;
+  readonly kind: 'tap' | 'packet';
   readonly netns?: string;
   readonly ifname?: string;
   readonly address: readonly string[];
@@ -17,8 +19,14 @@ export const registerPort: Register = (program, run) => {
   const port = program.command('port').description('ports: add, rm, ls');
   port
     .command('add <network>')
-    .description('attach a network namespace or container with a TAP')
-    .option('--name <name>', 'name of the port (default: after its namespace)')
+    .description(
+      'attach a network namespace or container with a TAP, or an interface that is there',
+    )
+    .option(
+      '--name <name>',
+      'name of the port (default: after its namespace, or the interface of a packet port)',
+    )
+    .addOption(kindOption())
     .option('--netns <name|path|pid>', 'network namespace to attach (default: our own)')
     .option(
       '--ifname <name>',
@@ -68,3 +76,9 @@ export const registerPort: Register = (program, run) => {
       }),
     );
 };
+
+function kindOption(): Option {
+  const description =
+    'tap: made here; packet: an interface that is there already, named by --ifname';
+  return new Option('--kind <kind>', description).choices(['tap', 'packet']).default('tap');
+}

@@ -6,6 +6,7 @@ import { isZeroMac } from '../model/mac.js';
 import { netnsPath } from '../model/netns.js';
 import {
   type FdbStatic,
+  hasInterface,
   ifnameOf,
   type Network,
   overheadOf,
@@ -180,7 +181,8 @@ class Check {
         'a MAC address of its own in the network',
       );
     }
-    if (port.kind === 'tap') {
+    this.#packet(path, port);
+    if (hasInterface(port)) {
       const name = ifnameOf(port);
       if (!IFNAME.safeParse(name).success) {
         this.#refuse(
@@ -210,6 +212,20 @@ class Check {
         );
       }
     });
+  }
+
+  /** Nothing of the interface is set, so what would be is refused. */
+  #packet(path: Path, { kind, ifname, mac, addresses }: Port): void {
+    if (kind !== 'packet') return;
+    if (ifname === undefined) {
+      this.#refuse([...path, 'ifname'], 'the interface of a packet port, which is there already');
+    }
+    if (addresses.length > 0 && mac === undefined) {
+      this.#refuse(
+        [...path, 'mac'],
+        'the MAC of the station that has the addresses: those of a packet port are told, not set',
+      );
+    }
   }
 
   fdb(path: Path, network: Network): void {

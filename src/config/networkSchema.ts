@@ -68,7 +68,7 @@ const netns = z
 
 export const portSchema = mapping({
   name: name(),
-  kind: oneOf('tap', 'memory').default('tap'),
+  kind: oneOf('tap', 'packet', 'memory').default('tap'),
   netns: netns.optional(),
   ifname: ifname().optional(),
   mac: stationMac().optional(),

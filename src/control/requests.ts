@@ -47,7 +47,7 @@ interface Described {
 }
 
 /** Memory ports are for tests of the datapath. */
-const offeredKind = oneOf('tap').default('tap');
+const offeredKind = oneOf('tap', 'packet').default('tap');
 
 export const addNetworkBody = networkRequestSchema.extend({
   ports: list(portSchema.extend({ kind: offeredKind }), 'ports').default([]),

@@ -57,7 +57,7 @@ const stepView = z.object({
 
 const copyView = z.object({
   port: z.string(),
-  kind: z.enum(['tap', 'memory', 'tunnel']),
+  kind: z.enum(['tap', 'packet', 'memory', 'tunnel']),
   sentence: z.string(),
   reason: z.string().optional().meta({ description: 'drop reason; absent = it would be sent' }),
   note: z.string().optional(),

@@ -25,7 +25,7 @@ export type NoteView = z.output<typeof noteView>;
 export const portView = z.object({
   name: z.string(),
   network: z.string(),
-  kind: z.enum(['tap', 'memory']),
+  kind: z.enum(['tap', 'packet', 'memory']),
   source: z.enum(['file', 'api', 'docker']),
   state: z.enum(['up', 'gone', 'waiting']),
   reason: z.string().optional().meta({ description: 'why it is not up' }),
@@ -132,7 +132,7 @@ export type NeighborView = z.output<typeof neighborView>;
 
 const portCountersView = z.object({
   name: z.string(),
-  kind: z.enum(['tap', 'memory', 'tunnel']),
+  kind: z.enum(['tap', 'packet', 'memory', 'tunnel']),
   state: z.enum(['up', 'gone']),
   rx_frames: count(),
   rx_bytes: count(),

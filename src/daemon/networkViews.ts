@@ -4,7 +4,14 @@ import type { FdbView, NetworkView, PeerView, PortView } from '../control/views.
 import type { Counters, FdbEntry, PortCounters } from '../datapath/seam.js';
 import { isZeroMac } from '../model/mac.js';
 import { netnsPath } from '../model/netns.js';
-import { type FdbStatic, ifnameOf, type Network, type Port, udpPortOf } from '../model/network.js';
+import {
+  type FdbStatic,
+  hasInterface,
+  ifnameOf,
+  type Network,
+  type Port,
+  udpPortOf,
+} from '../model/network.js';
 import { formatTunnel } from '../model/vtep.js';
 import type { Overlay } from '../overlay/overlay.js';
 import { defaultMtu, peersOf } from '../overlay/plan.js';
@@ -88,7 +95,7 @@ function viewPort(
     source: overlay.portFromFile(port.name) ? 'file' : endpoint === undefined ? 'api' : 'docker',
     ...stateOf(condition, live),
     ...(netns === undefined ? {} : { netns }),
-    ...(port.kind === 'tap' ? { ifname: live?.ifname ?? ifnameOf(port) } : {}),
+    ...(hasInterface(port) ? { ifname: live?.ifname ?? ifnameOf(port) } : {}),
     ...(live?.ifindex === undefined ? {} : { ifindex: live.ifindex }),
     ...(mac === undefined ? {} : { mac }),
     mtu: live?.mtu ?? port.mtu ?? defaultMtu(network, overlay.base),

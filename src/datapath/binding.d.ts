@@ -401,7 +401,7 @@ export interface PcpTos {
 export interface PortCounters {
   /** Port name; tunnels: `REMOTE:PORT` (and `/VNI` where it differs from the network's). */
   name: string
-  kind: 'tap' | 'memory' | 'tunnel'
+  kind: 'tap' | 'packet' | 'memory' | 'tunnel'
   /** gone: its network namespace or device disappeared. */
   state: 'up' | 'gone'
   ifname?: string
@@ -427,10 +427,10 @@ export interface PortCounters {
 export interface PortSpec {
   /** Unique in the whole daemon. */
   name: string
-  kind: 'tap' | 'memory'
+  kind: 'tap' | 'packet' | 'memory'
   /** Path such as /run/netns/c1 or /proc/123/ns/net; absent = our own. */
   netns?: string
-  /** TAP only. */
+  /** TAP and packet. */
   ifname?: string
   mac?: string
   mtu: number
@@ -504,7 +504,7 @@ export interface Trace {
 export interface TraceCopy {
   /** Port name; tunnels as in the counters. */
   port: string
-  kind: 'tap' | 'memory' | 'tunnel'
+  kind: 'tap' | 'packet' | 'memory' | 'tunnel'
   /** Absent = it would be sent. */
   reason?: string
   /** `mss.clamped`, `tx.fragmented`. */

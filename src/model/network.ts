@@ -27,20 +27,25 @@ export interface FdbStatic {
   readonly udp_port?: number | undefined;
 }
 
+/** What is behind a port. */
+export type PortKind = 'tap' | 'packet' | 'memory';
+
 /** A place where frames of this host enter and leave a network. */
 export interface Port {
   /** Unique in the whole daemon. */
   readonly name: string;
-  readonly kind: 'tap' | 'memory';
+  /** `packet` is an interface that is there already, through an AF_PACKET socket; nothing of it is ours to set. */
+  readonly kind: PortKind;
   /** Name, path or PID; absent = the daemon's own network namespace. */
   readonly netns?: string | undefined;
-  /** Absent = `eth0` in a namespace of its own, else the port's name. */
+  /** Never absent with `packet`. Absent = `eth0` in a namespace of its own, else the port's name. */
   readonly ifname?: string | undefined;
   /**
    * Path of the network namespace to which somebody else moves the TAP from our own, and where it may
    * have another name. Such a TAP is adopted, never made; its addresses are not ours to set.
    */
   readonly sandbox?: string | undefined;
+  /** With `packet` only told to other hosts, as the station behind it. */
   readonly mac?: Mac | undefined;
   /** Absent = the network's. */
   readonly mtu?: number | undefined;
@@ -149,6 +154,11 @@ export interface DatapathSettings {
   /** By which way datagrams cross the kernel. `auto` is `udp`: only there do the host's firewall rules hold. */
   readonly underlay: 'auto' | 'udp' | 'ring' | 'tunnel-gso';
   readonly features: Readonly<Record<Feature, 'auto' | 'off'>>;
+}
+
+/** Whether there is an interface behind the port, in a network namespace. */
+export function hasInterface({ kind }: Pick<Port, 'kind'>): boolean {
+  return kind !== 'memory';
 }
 
 /** Name of the interface that a port gets: `eth0` in a container, where it is alone. */

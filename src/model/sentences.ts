@@ -47,6 +47,12 @@ export const sentences = {
     why: 'its network namespace does not exist',
     fix: 'start the container, or name a namespace that `ip netns list` shows',
   },
+  NO_INTERFACE: {
+    status: 409,
+    what: 'cannot attach {subject}',
+    why: 'there is no interface of that name',
+    fix: 'make it, or name one that `ip link` shows in that namespace',
+  },
   IFNAME_TAKEN: {
     status: 409,
     what: 'cannot attach {subject}',

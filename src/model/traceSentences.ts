@@ -42,7 +42,7 @@ export interface Step {
 /** A copy of the frame at the port where it leaves, or is dropped. */
 export interface Copy {
   readonly port: string;
-  readonly kind: 'tap' | 'memory' | 'tunnel';
+  readonly kind: 'tap' | 'packet' | 'memory' | 'tunnel';
   readonly reason?: string;
   readonly note?: string;
   readonly mss?: number;

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { SwitchError } from '../model/error.js';
 import { parseCidr } from '../model/ip.js';
 import { type Mac, parseMac } from '../model/mac.js';
-import type { Port } from '../model/network.js';
+import { hasInterface, type Port } from '../model/network.js';
 import type { SharedNetwork } from '../store/runtimeState.js';
 import { poolOf, withoutPrefix } from './endpoints.js';
 import type { Sharing } from './shared.js';
@@ -19,7 +19,7 @@ export interface Addressed<P> {
 
 /**
  * The port with a MAC, and with addresses as far as the network has pools: without addresses it gets one of
- * each family, and those that it asks for are reserved. With the store out of reach only the latter work: they
+ * each family (not a packet port), and those that it asks for are reserved. With the store out of reach only the latter work: they
  * are reserved when it is back. Throws as `reserve` does; then nothing stays reserved.
  */
 export async function addressed<P extends Wanted>(
@@ -27,7 +27,7 @@ export async function addressed<P extends Wanted>(
   { network, pools }: SharedNetwork,
   port: P,
 ): Promise<Addressed<P>> {
-  if (port.kind !== 'tap') return { port, reserved: [] };
+  if (!hasInterface(port)) return { port, reserved: [] };
   const reserved: string[] = [];
   const reserve = async (family: 4 | 6, address?: string) => {
     const given = await sharing.reserve(network.name, { family, address, use: 'endpoint' });
@@ -41,7 +41,8 @@ export async function addressed<P extends Wanted>(
       if (cidr === undefined || poolOf(pools, address) === undefined) continue;
       await orLater(sharing, () => reserve(cidr.family, cidr.address));
     }
-    if (addresses.length === 0) {
+    // Who is behind an interface that is there already has addresses of its own.
+    if (addresses.length === 0 && port.kind !== 'packet') {
       for (const { subnet } of pools) addresses.push(await reserve(subnet.includes(':') ? 6 : 4));
     }
     return { port: withMac({ ...port, addresses }), reserved };
@@ -63,7 +64,7 @@ export async function release(
 
 /** With a MAC: other hosts send nothing to this one, not even broadcast, unless they know of a MAC on it. */
 export function withMac<P extends Wanted>(port: P): P {
-  const mac = port.kind === 'tap' ? (port.mac ?? macFor(port.addresses)) : undefined;
+  const mac = hasInterface(port) ? (port.mac ?? macFor(port.addresses)) : undefined;
   return mac === undefined ? port : { ...port, mac };
 }
 

@@ -2,7 +2,7 @@
 
 import type { OwnedTap } from '../datapath/seam.js';
 import { netnsPath } from '../model/netns.js';
-import { ifnameOf, type Port } from '../model/network.js';
+import { hasInterface, ifnameOf, type Port } from '../model/network.js';
 import type { NamespaceId, Sighting } from './namespaces.js';
 import type { Intent } from './plan.js';
 
@@ -78,5 +78,5 @@ export function portsOf(intent: Intent): Port[] {
 
 /** The namespace that the port must be in; `undefined` when that is none of our business. */
 export function namespacePath(port: Port): string | undefined {
-  return port.kind === 'tap' && port.netns !== undefined ? netnsPath(port.netns) : undefined;
+  return hasInterface(port) && port.netns !== undefined ? netnsPath(port.netns) : undefined;
 }

@@ -4,7 +4,7 @@
 import type { GuardSpec } from '../datapath/seam.js';
 import { contains, parseCidr } from '../model/ip.js';
 import type { Mac } from '../model/mac.js';
-import type { Pool, Port } from '../model/network.js';
+import { hasInterface, type Pool, type Port } from '../model/network.js';
 import type { PortRow } from '../store/runtimeState.js';
 import type { Merged } from './merge.js';
 import type { Station } from './remote.js';
@@ -94,5 +94,7 @@ function standing(
   rows: ReadonlyMap<string, PortRow>,
 ): Attached[] {
   const row = rows.get(name);
-  return row === undefined || kind !== 'tap' || mac === undefined ? [] : [{ network, mac, row }];
+  return row === undefined || !hasInterface({ kind }) || mac === undefined
+    ? []
+    : [{ network, mac, row }];
 }

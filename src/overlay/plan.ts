@@ -17,6 +17,7 @@ import { netnsPath, type ProcessStamp } from '../model/netns.js';
 import {
   type DatapathSettings,
   type FdbStatic,
+  hasInterface,
   ifnameOf,
   type Network,
   overheadOf,
@@ -209,7 +210,7 @@ function planPort(port: Port, network: Network, intent: Intent): PortSpec {
     name: port.name,
     kind: port.kind,
     ...(port.netns === undefined ? {} : { netns: netnsPath(port.netns) }),
-    ...(port.kind === 'tap' ? { ifname: ifnameOf(port) } : {}),
+    ...(hasInterface(port) ? { ifname: ifnameOf(port) } : {}),
     ...(port.sandbox === undefined ? {} : { sandbox: port.sandbox }),
     ...(port.mac === undefined ? {} : { mac: port.mac }),
     mtu: port.mtu ?? defaultMtu(network, intent),

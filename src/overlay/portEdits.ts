@@ -9,7 +9,7 @@ import { addressesOf, withoutPrefix } from './endpoints.js';
 import type { Namespaces } from './namespaces.js';
 import type { ChangeReport, Overlay } from './overlay.js';
 
-/** A port to add; without name it is called after its namespace. */
+/** A port to add; without name it is called after its namespace, a packet port after its interface. */
 export type PortRequest = Omit<Port, 'name' | 'sandbox'> & { readonly name?: string | undefined };
 
 export class PortEdits {
@@ -98,15 +98,20 @@ export class PortEdits {
     return new Set(ports.map((port) => port.name));
   }
 
-  /** The namespace's own name when it has one and it is free, else the network's with a number. */
+  /** The namespace's own name (or the packet port's interface) if there is one and it is free, else the network's with a number. */
   #portName(network: string, request: PortRequest): string {
     const taken = this.#portNames();
-    const space = request.netns === undefined ? '' : netnsName(netnsPath(request.netns));
-    const speaks = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(space) && !/^\d+$/.test(space);
-    if (speaks && !taken.has(space)) return space;
+    const place = placeName(request);
+    const speaks = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(place) && !/^\d+$/.test(place);
+    if (speaks && !taken.has(place)) return place;
     for (let number = 1; ; number++) {
       const name = `${network.slice(0, 50)}-${number}`;
       if (!taken.has(name)) return name;
     }
   }
+}
+
+function placeName({ kind, ifname, netns }: PortRequest): string {
+  if (kind === 'packet') return ifname ?? '';
+  return netns === undefined ? '' : netnsName(netnsPath(netns));
 }

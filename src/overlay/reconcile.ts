@@ -385,6 +385,7 @@ function untouched({ kept, added, changed }: ApplyReport): ApplyReport {
 /** Failures of one port that leave the others able to run. */
 const PORT_TROUBLE: ReadonlySet<ErrorCode> = new Set([
   'NETNS_GONE',
+  'NO_INTERFACE',
   'IFNAME_TAKEN',
   'TAP_BUSY',
   'NO_FILES',

@@ -145,11 +145,11 @@ pub struct GroupSpec {
 pub struct PortSpec {
     /// Unique in the whole daemon.
     pub name: String,
-    #[napi(ts_type = "'tap' | 'memory'")]
+    #[napi(ts_type = "'tap' | 'packet' | 'memory'")]
     pub kind: String,
     /// Path such as /run/netns/c1 or /proc/123/ns/net; absent = our own.
     pub netns: Option<String>,
-    /// TAP only.
+    /// TAP and packet.
     pub ifname: Option<String>,
     pub mac: Option<String>,
     pub mtu: u32,
@@ -393,6 +393,10 @@ impl PortSpec {
         let place = format!("port {}", self.name);
         let kind = match self.kind.as_str() {
             "memory" => own::PortKind::Memory,
+            "packet" => own::PortKind::Packet(own::PacketPort {
+                netns: self.netns.map(PathBuf::from),
+                ifname: self.ifname.ok_or_else(|| bad(&place, "no ifname"))?,
+            }),
             "tap" => own::PortKind::Tap(own::TapPort {
                 netns: self.netns.map(PathBuf::from),
                 ifname: self.ifname.ok_or_else(|| bad(&place, "no ifname"))?,

@@ -170,7 +170,7 @@ pub struct TraceStep {
 pub struct TraceCopy {
     /// Port name; tunnels as in the counters.
     pub port: String,
-    #[napi(ts_type = "'tap' | 'memory' | 'tunnel'")]
+    #[napi(ts_type = "'tap' | 'packet' | 'memory' | 'tunnel'")]
     pub kind: String,
     /// Absent = it would be sent.
     pub reason: Option<String>,

@@ -37,7 +37,7 @@ pub struct NoteCount {
 pub struct PortCounters {
     /// Port name; tunnels: `REMOTE:PORT` (and `/VNI` where it differs from the network's).
     pub name: String,
-    #[napi(ts_type = "'tap' | 'memory' | 'tunnel'")]
+    #[napi(ts_type = "'tap' | 'packet' | 'memory' | 'tunnel'")]
     pub kind: String,
     /// gone: its network namespace or device disappeared.
     #[napi(ts_type = "'up' | 'gone'")]
@@ -324,16 +324,16 @@ impl From<own::NetworkReport> for NetworkCounters {
 
 impl From<own::PortReport> for PortCounters {
     fn from(port: own::PortReport) -> Self {
-        let tap = port.tap.as_ref();
+        let interface = port.interface.as_ref();
         Self {
             kind: port.kind.into(),
             state: if port.gone { "gone" } else { "up" }.into(),
-            ifname: tap.map(|t| t.ifname.clone()),
-            ifindex: tap.map(|t| t.ifindex),
-            netns: tap
-                .and_then(|t| t.netns.as_ref())
+            ifname: interface.map(|i| i.ifname.clone()),
+            ifindex: interface.map(|i| i.ifindex),
+            netns: interface
+                .and_then(|i| i.netns.as_ref())
                 .map(|p| p.display().to_string()),
-            mac: tap.map(|t| t.mac.to_string()),
+            mac: interface.and_then(|i| i.mac).map(|mac| mac.to_string()),
             mtu: port.mtu.map(|mtu| mtu as u32),
             path_mtu: port.path_mtu,
             rx_frames: port.frames.rx_frames as f64,

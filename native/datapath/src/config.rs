@@ -246,8 +246,19 @@ pub struct GuardSpec {
 pub enum PortKind {
     /// A TAP in a network namespace.
     Tap(TapPort),
+    /// An interface that is there already, through an AF_PACKET socket.
+    Packet(PacketPort),
     /// A queue in memory, for tests.
     Memory,
+}
+
+/// The interface of a packet port. Nothing of it is ours to set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PacketPort {
+    /// Path of its network namespace; `None` is ours.
+    pub netns: Option<PathBuf>,
+    /// Its name there.
+    pub ifname: String,
 }
 
 /// The TAP of a port.

@@ -87,6 +87,7 @@ drop_reasons! {
     VtepLimit, "rx.vtep_limit", Underlay, "The network is open, but already has as many learned peers as it may have.";
     GroAmbiguous, "rx.gro_ambiguous", Underlay, "The kernel gave several datagrams as one, or one as several: which, cannot be told.";
     PortOversize, "rx.port_oversize", Ingress, "The frame is longer than the MTU of the port where it came in.";
+    PortOverrun, "rx.port_overrun", Ingress, "The queue of the port where it came in was full; a superframe counts as one frame.";
     NetworkDown, "rx.network_down", Ingress, "The network of the port is administratively down.";
     ReadFailed, "rx.read_failed", Ingress, "The kernel had a frame at the port but could not hand it over.";
     VxlanRsvdDrop, "rx.vxlan_rsvd_drop", Ingress, "A reserved bit of the VXLAN header is set and this network drops those.";

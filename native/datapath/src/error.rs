@@ -103,6 +103,8 @@ error_codes! {
     NoTunnelGso = "NO_TUNNEL_GSO",
     /// The network namespace does not exist (any more).
     NetnsGone = "NETNS_GONE",
+    /// There is no interface of that name in the namespace.
+    NoInterface = "NO_INTERFACE",
     /// An interface of that name exists and is not a TAP of this owner.
     IfnameTaken = "IFNAME_TAKEN",
     /// The TAP is held open by another process.

@@ -93,7 +93,7 @@ impl Bed {
     }
 
     fn place(&self) -> (String, Option<&Path>) {
-        let tap = self.port().tap.unwrap();
+        let tap = self.port().interface.unwrap();
         let sandbox = self.house.sandbox.path();
         (
             tap.ifname,
@@ -154,7 +154,7 @@ fn root_a_moved_tap_is_one_port_all_the_while() {
     );
     bed.make();
     bed.apply(&bed.state(early)).unwrap();
-    let ifindex = bed.port().tap.unwrap().ifindex;
+    let ifindex = bed.port().interface.unwrap().ifindex;
     assert_eq!(bed.place(), ("vs1".into(), None));
     bed.assert_drops();
     bed.house.join();
@@ -175,7 +175,7 @@ fn root_a_moved_tap_is_one_port_all_the_while() {
     assert_eq!(bed.place(), ("vs1".into(), None));
     bed.house.join();
     bed.assert_talks();
-    assert_eq!(bed.port().tap.unwrap().ifindex, ifindex);
+    assert_eq!(bed.port().interface.unwrap().ifindex, ifindex);
     assert!(bed.port().frames.tx_frames > talked, "never opened anew");
     bed.assert_unharmed();
     assert!(bed.remove());

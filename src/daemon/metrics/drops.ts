@@ -24,7 +24,7 @@ interface CountedPlaces<Drop, Note> {
     readonly drops: readonly Drop[];
     readonly ports: readonly (Counted<Drop, Note> & {
       readonly name: string;
-      readonly kind: 'tap' | 'memory' | 'tunnel';
+      readonly kind: 'tap' | 'packet' | 'memory' | 'tunnel';
     })[];
   }[];
 }

@@ -15,8 +15,11 @@ use std::sync::Arc;
 use super::history::{Diary, History};
 use super::keeper::LearnedVteps;
 use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker, vteps_of};
-use crate::config::{Desired, NetworkSpec, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec};
+use crate::config::{
+    Desired, NetworkSpec, PacketPort, PortKind, PortSpec, TapPort, TunnelKey, TunnelSpec,
+};
 use crate::error::{Error, ErrorCode};
+use crate::io::packet::{PacketInterface, PacketSpec};
 use crate::io::tap::{Mark, Tap, TapSpec, remove};
 use crate::switch::{Bridge, Fdb, Guard, Member, Neighbors, PortId};
 use crate::wire::mac::MacAddr;
@@ -307,6 +310,14 @@ impl Builder<'_> {
                     spec: spec.clone(),
                 }
             }
+            (PortKind::Packet(_), Some(PortIo::Packet { interface, .. })) => PortIo::Packet {
+                interface,
+                spec: spec.clone(),
+            },
+            (PortKind::Packet(place), _) => PortIo::Packet {
+                interface: Arc::new(self.packet_interface(spec, place)?),
+                spec: spec.clone(),
+            },
             (PortKind::Memory, Some(PortIo::Memory { queue, .. })) => PortIo::Memory {
                 queue,
                 spec: spec.clone(),
@@ -446,6 +457,25 @@ impl Builder<'_> {
         taps::spec(engine, self.carried.workers, &spec.name, spec.mtu, place)
     }
 
+    fn packet_interface(
+        &self,
+        spec: &PortSpec,
+        place: &PacketPort,
+    ) -> Result<PacketInterface, Error> {
+        let wanted = PacketSpec {
+            netns: place.netns.clone(),
+            ifname: place.ifname.clone(),
+            vnet_hdr: self.desired.engine.features.vnet_hdr,
+        };
+        PacketInterface::open(&wanted).map_err(|e| match &e.detail {
+            Some(_) => e.about(format!("port {}", spec.name)),
+            None => {
+                let detail = e.subject.clone();
+                e.with_detail(detail).about(format!("port {}", spec.name))
+            }
+        })
+    }
+
     /// Takes back what this apply has done to the outside.
     fn undo(&mut self) {
         for (tap, new, old) in self.changed_taps.drain(..) {
@@ -468,6 +498,7 @@ fn same_place(io: &PortIo, spec: &PortSpec) -> bool {
             &was.kind,
             PortKind::Tap(old) if taps::is_same(old, place)
         ),
+        (PortIo::Packet { spec: was, .. }, PortKind::Packet(_)) => was.kind == spec.kind,
         (PortIo::Memory { .. }, PortKind::Memory) => true,
         _ => false,
     }

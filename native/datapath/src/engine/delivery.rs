@@ -1,15 +1,14 @@
-//! Out of the switch to a local port: a TAP or a memory queue.
+//! Out of the switch to a local port: an interface or a memory queue.
 
 use std::io::IoSlice;
 
 use super::capture::{Fate, Leaving, Mark, Recorder};
 use super::dropping::{Dropping, source_of};
+use super::link::Link;
 use super::topology::{Port, PortIo, Topology};
 use super::worker::Worker;
 use crate::counter::DropReason;
-use crate::io::Refusal;
 use crate::io::memory::MemoryQueue;
-use crate::io::tap::TapQueue;
 use crate::offload::{Run, Superframe, complete};
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::vnet::VnetHeader;
@@ -77,8 +76,8 @@ impl Delivery<'_> {
             Err(reason) => return self.conclude(port, departing, Err(reason)),
         };
         let outcome = match (&out, departing.superframe) {
-            (Out::Superframes(queue), _) => {
-                write_tap(queue, departing.vnet, &[IoSlice::new(departing.frame)])
+            (Out::Link(link), _) if link.vnet_hdr => {
+                link.send(departing.vnet, &[IoSlice::new(departing.frame)])
             }
             (_, None) if departing.vnet.needs_csum => {
                 // In a copy: the next port of a flood must see the frame as it came to know what is left to do for it.
@@ -174,37 +173,26 @@ fn way_out<'a>(
     departing: &Departing<'_>,
 ) -> Result<Out<'a>, DropReason> {
     check(port, departing)?;
-    match &port.io {
-        PortIo::Tap { tap, .. } => {
-            let queue = &tap.queues[worker % tap.queues.len()];
-            Ok(if tap.vnet_hdr {
-                Out::Superframes(queue)
-            } else {
-                Out::Frames(queue)
-            })
-        }
-        PortIo::Memory { queue, .. } => Ok(Out::Memory(&queue.outward)),
+    match (port.io.link(worker), &port.io) {
+        (Some(link), _) => Ok(Out::Link(link)),
+        (None, PortIo::Memory { queue, .. }) => Ok(Out::Memory(&queue.outward)),
         // The switch never sends what came from a tunnel to a tunnel.
-        PortIo::Tunnel(_) => Err(DropReason::PortRefused),
+        (None, _) => Err(DropReason::PortRefused),
     }
 }
 
 /// What a local port takes.
 enum Out<'a> {
-    /// Everything, with an offload header.
-    Superframes(&'a TapQueue),
+    /// Everything where frames have an offload header, else finished frames.
+    Link(Link<'a>),
     /// Finished frames.
-    Frames(&'a TapQueue),
-    /// The same, in memory.
     Memory(&'a MemoryQueue<Vec<u8>>),
 }
 
 impl Out<'_> {
     fn write(&self, frame: &[u8]) -> Result<(), DropReason> {
         match self {
-            Self::Superframes(queue) | Self::Frames(queue) => {
-                write_tap(queue, VnetHeader::NONE, &[IoSlice::new(frame)])
-            }
+            Self::Link(link) => link.send(VnetHeader::NONE, &[IoSlice::new(frame)]),
             Self::Memory(queue) => queue
                 .push(frame.to_vec())
                 .map_err(|_| DropReason::PortQueue),
@@ -221,22 +209,6 @@ pub(super) fn fate_at(port: &Port, outcome: Result<(), DropReason>) -> Fate {
         },
         other => other.into(),
     }
-}
-
-/// Writes a frame in pieces.
-pub(super) fn write_tap(
-    queue: &TapQueue,
-    vnet: VnetHeader,
-    pieces: &[IoSlice<'_>],
-) -> Result<(), DropReason> {
-    queue
-        .write(&vnet.emit(), pieces)
-        .map_err(|refusal| match refusal {
-            Refusal::WouldBlock => DropReason::PortQueue,
-            Refusal::Gone => DropReason::PortGone,
-            Refusal::Down => DropReason::PortDown,
-            Refusal::Other(_) => DropReason::PortRefused,
-        })
 }
 
 /// Length of the longest layer 3 packet that the frame will be on the port's link.

@@ -42,7 +42,7 @@ impl Worker {
                     self.outbox.encapsulate(held, route, style)
                 })
             }
-            PortIo::Tap { .. } | PortIo::Memory { .. } => {
+            PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Memory { .. } => {
                 let departing = Departing {
                     vnet: held.vnet,
                     superframe: held.superframe,

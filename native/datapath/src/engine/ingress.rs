@@ -1,4 +1,4 @@
-//! Into the switch from a TAP or a memory queue; and what is done with a decision, whencesoever the frame came.
+//! Into the switch from an interface or a memory queue; and what is done with a decision, whencesoever the frame came.
 
 use super::capture::Fate;
 use super::dropping::source_of;
@@ -28,10 +28,9 @@ impl Worker {
             match read(port, self.index, self.outbox.room()) {
                 Ok((vnet, len)) => self.frame_from_port(&topology, port, (vnet, len), now_secs),
                 Err(Refusal::WouldBlock) => break,
+                Err(Refusal::Lost) => self.lost((&topology, port), DropReason::ReadFailed, 1),
                 Err(Refusal::Other(_)) if port.health.bears_another_fault() => {
-                    port.counters[self.index].rx_frames.add(1);
-                    let dropped = (DropReason::ReadFailed, 1);
-                    self.dropping.at_port((&topology, port), dropped, || None);
+                    self.lost((&topology, port), DropReason::ReadFailed, 1);
                 }
                 Err(refusal) => {
                     self.port_gone(&topology, port, refusal);
@@ -329,11 +328,39 @@ impl Worker {
         self.shared.history.record(unix_ms(), place, happening);
     }
 
-    fn port_gone(&mut self, topology: &Topology, port: &Port, refusal: Refusal) {
-        if let PortIo::Tap { tap, .. } = &port.io {
-            for queue in &tap.queues {
-                self.stop_watching(queue);
+    /// Counts frames that came to `port` but were never seen here.
+    fn lost(&self, (topology, port): (&Topology, &Port), reason: DropReason, frames: u64) {
+        port.counters[self.index].rx_frames.add(frames);
+        self.dropping
+            .at_port((topology, port), (reason, frames), || None);
+    }
+
+    /// Asks each packet port of this worker what its socket does not tell by itself: what its queue had no room for, and
+    /// that an interface that was down is gone.
+    pub(super) fn look_at_packet_ports(&mut self) {
+        let topology = self.topology.clone();
+        for port in topology.present_ports() {
+            let PortIo::Packet { interface, .. } = &port.io else {
+                continue;
+            };
+            if !self.owns(port.id) || port.health.is_gone() {
+                continue;
             }
+            match interface.socket.take_drops() {
+                0 => {}
+                frames => self.lost((&topology, port), DropReason::PortOverrun, frames.into()),
+            }
+            if interface.socket.is_gone() {
+                self.port_gone(&topology, port, Refusal::Gone);
+            }
+        }
+    }
+
+    fn port_gone(&mut self, topology: &Topology, port: &Port, refusal: Refusal) {
+        match &port.io {
+            PortIo::Tap { tap, .. } => tap.queues.iter().for_each(|q| self.stop_watching(q)),
+            PortIo::Packet { interface, .. } => self.stop_watching(&interface.socket),
+            PortIo::Memory { .. } | PortIo::Tunnel(_) => {}
         }
         if !port.health.mark_gone() {
             return;
@@ -344,7 +371,9 @@ impl Worker {
             .flush(|entry| entry.port == port.id);
         let detail = match refusal {
             Refusal::Other(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
-            Refusal::Gone | Refusal::Down | Refusal::WouldBlock => "device disappeared".into(),
+            Refusal::Gone | Refusal::Down | Refusal::Lost | Refusal::WouldBlock => {
+                "device disappeared".into()
+            }
         };
         let happening = Happening::PortDown {
             detail: Some(detail.clone()),
@@ -362,12 +391,11 @@ fn read(
     worker: usize,
     room: &mut [u8],
 ) -> Result<([u8; vnet::HEADER_LEN], usize), Refusal> {
-    let mut vnet = VnetHeader::NONE.emit();
+    if let Some(link) = port.io.link(worker) {
+        return link.read(room);
+    }
+    let vnet = VnetHeader::NONE.emit();
     match &port.io {
-        PortIo::Tap { tap, .. } => {
-            let len = tap.queues[worker % tap.queues.len()].read(&mut vnet, room)?;
-            Ok((vnet, len))
-        }
         PortIo::Memory { queue, .. } => {
             let frame = queue.inward.pop().ok_or(Refusal::WouldBlock)?;
             let len = frame.len();
@@ -375,6 +403,6 @@ fn read(
             room.copy_from_slice(&frame);
             Ok((vnet, len))
         }
-        PortIo::Tunnel(_) => Err(Refusal::WouldBlock),
+        _ => Err(Refusal::WouldBlock),
     }
 }

@@ -170,7 +170,9 @@ fn address_of(topology: &Topology, remote: IpAddr) -> Option<SocketAddr> {
 fn tunnels(topology: &Topology) -> impl Iterator<Item = (&Port, &TunnelKey)> {
     topology.present_ports().filter_map(|port| match &port.io {
         PortIo::Tunnel(key) if !key.remote.ip().is_multicast() => Some((port, key)),
-        PortIo::Tunnel(_) | PortIo::Tap { .. } | PortIo::Memory { .. } => None,
+        PortIo::Tunnel(_) | PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Memory { .. } => {
+            None
+        }
     })
 }
 

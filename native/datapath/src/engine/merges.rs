@@ -10,10 +10,10 @@ use std::io::IoSlice;
 use super::capture::{Leaving, Mark};
 use super::delivery::{self, Delivery, Departing};
 use super::dropping::source_of;
-use super::topology::{Port, PortIo, Topology};
+use super::link::Link;
+use super::topology::{Port, Topology};
 use super::worker::Worker;
 use crate::counter::DropReason;
-use crate::io::tap::Tap;
 use crate::io::underlay::{RingBatch, RxBatch};
 use crate::offload::{Merge, Offer, Piece, Segment, Superframe, carry};
 use crate::switch::PortId;
@@ -88,9 +88,9 @@ impl Worker {
         arrived: &mut Arrived<'_, R>,
     ) {
         let at = arrived.at;
-        if let PortIo::Tap { tap, .. } = &port.io
-            && tap.vnet_hdr
-            && self.merge(topology, (tunnel, port, tap), arrived)
+        if let Some(link) = port.io.link(self.index)
+            && link.vnet_hdr
+            && self.merge(topology, (tunnel, port, link), arrived)
         {
             return;
         }
@@ -122,7 +122,7 @@ impl Worker {
     fn merge<R: Received>(
         &mut self,
         topology: &Topology,
-        (tunnel, port, tap): (&Port, &Port, &Tap),
+        (tunnel, port, link): (&Port, &Port, Link<'_>),
         arrived: &Arrived<'_, R>,
     ) -> bool {
         let (received, at) = (&*arrived.received, arrived.at);
@@ -161,7 +161,7 @@ impl Worker {
         let mtu = port.io.mtu().unwrap_or(usize::MAX);
         if !segment.is_mergeable()
             || frame.len() > mtu + ethernet::HEADER_LEN
-            || !(segment.is_tcp() || tap.offloads.uso)
+            || !(segment.is_tcp() || link.uso)
         {
             return false;
         }
@@ -186,12 +186,12 @@ impl Worker {
     fn write_merge<R: Received>(&mut self, topology: &Topology, index: usize, received: &R) {
         let (id, mut merge, mark) = self.merges.open.remove(index);
         if let Some(port) = topology.port(id)
-            && let PortIo::Tap { tap, .. } = &port.io
+            && let Some(link) = port.io.link(self.index)
         {
             let outcome = if port.health.is_gone() {
                 Err(DropReason::PortGone)
             } else {
-                write(tap, self.index, &mut merge, received)
+                write(link, &mut merge, received)
             };
             if self.recorder.is_on() {
                 self.record_merge((topology, port), (&merge, mark), (received, outcome));
@@ -259,18 +259,12 @@ impl Worker {
     }
 }
 
-fn write<R: Received>(
-    tap: &Tap,
-    worker: usize,
-    merge: &mut Merge,
-    received: &R,
-) -> Result<(), DropReason> {
-    let queue = &tap.queues[worker % tap.queues.len()];
+fn write<R: Received>(link: Link<'_>, merge: &mut Merge, received: &R) -> Result<(), DropReason> {
     let count = merge.segments();
     if count == 1 {
         let frame = received.bytes(merge.frame());
         let vnet = merge.lone_header();
-        return delivery::write_tap(queue, vnet, &[IoSlice::new(frame)]);
+        return link.send(vnet, &[IoSlice::new(frame)]);
     }
     let mut slices = [IoSlice::new(&[]); Merge::MAX_SEGMENTS + 1];
     let vnet = merge.finish();
@@ -278,7 +272,7 @@ fn write<R: Received>(
     for (slice, &payload) in slices[1..].iter_mut().zip(merge.payloads()) {
         *slice = IoSlice::new(received.bytes(payload));
     }
-    delivery::write_tap(queue, vnet, &slices[..=count])
+    link.send(vnet, &slices[..=count])
 }
 
 /// Flows of one batch that are merged side by side; beyond that the oldest is written.

@@ -24,6 +24,7 @@ pub mod history;
 mod ingress;
 mod injection;
 mod keeper;
+mod link;
 mod liveness;
 mod load;
 mod merges;
@@ -46,8 +47,8 @@ mod worker;
 pub use apply::ApplyReport;
 pub use capture::{CaptureSpec, CaptureStatus, Side};
 pub use report::{
-    Counters, DropCounts, FdbLine, FdbPlace, FrameCounts, NetworkReport, NoteCounts, PortReport,
-    TapReport, WorkerReport,
+    Counters, DropCounts, FdbLine, FdbPlace, FrameCounts, InterfaceReport, NetworkReport,
+    NoteCounts, PortReport, WorkerReport,
 };
 pub use topology::MemoryPort;
 pub use vteps::{VtepReport, VtepState};
@@ -351,7 +352,7 @@ impl Datapath {
             .find(|p| &*p.name == name)
             .and_then(|p| match &p.io {
                 PortIo::Memory { queue, .. } => Some(queue.clone()),
-                PortIo::Tap { .. } | PortIo::Tunnel(_) => None,
+                PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Tunnel(_) => None,
             })
     }
 

@@ -113,7 +113,7 @@ fn reported(
 fn tunnels(topology: &Topology) -> impl Iterator<Item = (&Port, &TunnelKey)> {
     topology.present_ports().filter_map(|port| match &port.io {
         PortIo::Tunnel(key) => Some((port, key)),
-        PortIo::Tap { .. } | PortIo::Memory { .. } => None,
+        PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Memory { .. } => None,
     })
 }
 

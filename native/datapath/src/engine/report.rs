@@ -90,7 +90,7 @@ pub struct PortReport {
     pub name: String,
     pub kind: &'static str,
     pub gone: bool,
-    pub tap: Option<TapReport>,
+    pub interface: Option<InterfaceReport>,
     pub mtu: Option<usize>,
     /// A tunnel's: the largest outer IP packet that its path carries, as far as is known, bytes.
     pub path_mtu: Option<u32>,
@@ -99,14 +99,15 @@ pub struct PortReport {
     pub unreachable: u64,
 }
 
-/// What a port's TAP is.
+/// What interface a port has.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the names say it")]
-pub struct TapReport {
+pub struct InterfaceReport {
     pub ifname: String,
     pub ifindex: u32,
     pub netns: Option<PathBuf>,
-    pub mac: MacAddr,
+    /// `None` where it says nothing of the station behind the port.
+    pub mac: Option<MacAddr>,
 }
 
 /// Frames in and out of something.
@@ -249,7 +250,9 @@ fn place_of(topology: &Topology, id: PortId) -> Option<FdbPlace> {
     let port = topology.port(id)?;
     Some(match &port.io {
         PortIo::Tunnel(key) => FdbPlace::Vtep(key.remote, key.vni),
-        PortIo::Tap { .. } | PortIo::Memory { .. } => FdbPlace::Port(port.name.to_string()),
+        PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Memory { .. } => {
+            FdbPlace::Port(port.name.to_string())
+        }
     })
 }
 
@@ -304,15 +307,21 @@ fn network(topology: &Topology, index: usize, network: &Network) -> NetworkRepor
 }
 
 fn port(port: &Port, network: &Network) -> PortReport {
-    let tap = match &port.io {
+    let interface = match &port.io {
         PortIo::Tap { tap, .. } => Some(tap_report(tap)),
+        PortIo::Packet { interface, .. } => Some(InterfaceReport {
+            ifname: interface.spec.ifname.clone(),
+            ifindex: interface.ifindex,
+            netns: interface.spec.netns.clone(),
+            mac: None,
+        }),
         PortIo::Memory { .. } | PortIo::Tunnel(_) => None,
     };
     PortReport {
         name: port.name.to_string(),
         kind: port.io.kind(),
         gone: port.health.is_gone(),
-        tap,
+        interface,
         mtu: port.io.mtu(),
         path_mtu: Some(port.health.path.limit()).filter(|&mtu| mtu != UNLIMITED),
         frames: port_counts(port),
@@ -321,10 +330,10 @@ fn port(port: &Port, network: &Network) -> PortReport {
     }
 }
 
-fn tap_report(tap: &crate::io::tap::Tap) -> TapReport {
-    let mac = MacAddr(tap.mac());
+fn tap_report(tap: &crate::io::tap::Tap) -> InterfaceReport {
+    let mac = Some(MacAddr(tap.mac()));
     let (ifname, netns) = tap.place();
-    TapReport {
+    InterfaceReport {
         ifname,
         ifindex: tap.ifindex,
         netns,

@@ -15,6 +15,7 @@ use crate::config::{
 };
 use crate::counter::{Counter, Drops};
 use crate::io::memory::{MemoryPair, MemoryUnderlay};
+use crate::io::packet::PacketInterface;
 use crate::io::tap::Tap;
 use crate::io::underlay::{RxSocket, TxPool};
 use crate::note::{Note, Notes};
@@ -250,6 +251,10 @@ pub(crate) enum PortIo {
         tap: Arc<Tap>,
         spec: PortSpec,
     },
+    Packet {
+        interface: Arc<PacketInterface>,
+        spec: PortSpec,
+    },
     Memory {
         queue: Arc<MemoryPort>,
         spec: PortSpec,
@@ -262,6 +267,7 @@ impl PortIo {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Tap { .. } => "tap",
+            Self::Packet { .. } => "packet",
             Self::Memory { .. } => "memory",
             Self::Tunnel(_) => "tunnel",
         }
@@ -270,7 +276,9 @@ impl PortIo {
     /// Largest layer 3 packet that the port takes; a tunnel's limit is the path's, which the kernel knows.
     pub(crate) fn mtu(&self) -> Option<usize> {
         match self {
-            Self::Tap { spec, .. } | Self::Memory { spec, .. } => Some(spec.mtu as usize),
+            Self::Tap { spec, .. } | Self::Packet { spec, .. } | Self::Memory { spec, .. } => {
+                Some(spec.mtu as usize)
+            }
             Self::Tunnel(_) => None,
         }
     }

@@ -296,6 +296,7 @@ impl Worker {
         }
         self.next_tick = now + TICK;
         self.limiter.tick();
+        self.look_at_packet_ports();
         if self.index == 0 {
             for network in &self.topology.networks {
                 network.bridge.fdb().age(self.secs(now), TICKS_PER_SEC);
@@ -323,10 +324,16 @@ impl Worker {
                 PortIo::Tap { tap, .. } if self.owns(port.id) => {
                     watch.add(tap.queues[0].as_fd(), Source::Port(port.id));
                 }
+                PortIo::Packet { interface, .. } if self.owns(port.id) => {
+                    watch.add(interface.socket.as_fd(), Source::Port(port.id));
+                }
                 PortIo::Memory { queue, .. } if self.owns(port.id) => {
                     watch.add(queue.inward.as_fd(), Source::Port(port.id));
                 }
-                PortIo::Tap { .. } | PortIo::Memory { .. } | PortIo::Tunnel(_) => {}
+                PortIo::Tap { .. }
+                | PortIo::Packet { .. }
+                | PortIo::Memory { .. }
+                | PortIo::Tunnel(_) => {}
             }
         }
         match &topology.underlay {
@@ -381,7 +388,8 @@ impl Worker {
             .expect("epoll descriptor is open");
     }
 
-    fn owns(&self, port: PortId) -> bool {
+    /// Whether this worker alone reads a port that has one queue.
+    pub(super) fn owns(&self, port: PortId) -> bool {
         usize::from(port.get()) % self.shared.meters.len() == self.index
     }
 

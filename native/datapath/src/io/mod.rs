@@ -1,6 +1,6 @@
 //! Where frames and datagrams touch the kernel: every system call and every `unsafe` of the datapath.
 //!
-//! `tap` and `underlay` move bytes; `memory` is the twin of both for tests. `reader` takes what captures write. `echo`
+//! `tap`, `packet` and `underlay` move bytes; `memory` is their twin for tests. `reader` takes what captures write. `echo`
 //! asks other hosts whether they are there. `poll` waits. `netns`, `netlink`, `lock`, `libpcap` and `probe` are for
 //! setting up and never run per frame. `sys` holds the raw calls; nothing outside this folder sees it.
 //!
@@ -13,6 +13,7 @@ pub mod lock;
 pub mod memory;
 pub mod netlink;
 pub mod netns;
+pub mod packet;
 pub mod poll;
 pub mod probe;
 pub mod reader;
@@ -29,6 +30,8 @@ pub enum Refusal {
     Gone,
     /// The device is administratively down.
     Down,
+    /// There was a frame that cannot be handed over, and it is lost; the next one may do.
+    Lost,
     /// Any other errno.
     Other(i32),
 }

@@ -48,7 +48,7 @@ impl<'a> Places<'a> {
             PortIo::Tunnel(key) => {
                 self.tunnels.insert(*key, port.id);
             }
-            PortIo::Tap { .. } | PortIo::Memory { .. } => {
+            PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Memory { .. } => {
                 self.ports.insert(&port.name, port.id);
             }
         }

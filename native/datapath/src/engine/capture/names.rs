@@ -33,7 +33,9 @@ impl Names {
             let network = &topology.networks[port.network];
             let (vni, is_tunnel) = match &port.io {
                 PortIo::Tunnel(key) => (key.vni, true),
-                PortIo::Tap { .. } | PortIo::Memory { .. } => (network.spec.vni, false),
+                PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Memory { .. } => {
+                    (network.spec.vni, false)
+                }
             };
             let name = PortName {
                 network: network.name.clone(),

@@ -7,7 +7,7 @@ use super::CaptureSlot;
 use super::leaving::Leaving;
 use super::record::{Fate, Form, Mark, Place, Record};
 use super::recorder::Recorder;
-use crate::engine::topology::{Network, Port, PortIo, Topology};
+use crate::engine::topology::{Network, Port, Topology};
 use crate::switch::{Origin, PortId};
 use crate::wire::ethernet::Ethernet;
 
@@ -133,7 +133,7 @@ impl Recorder {
 
 /// Whether what leaves to this port may leave as part of a superframe.
 pub(super) fn is_mergeable(port: &Port) -> bool {
-    matches!(&port.io, PortIo::Tap { tap, .. } if tap.vnet_hdr)
+    port.io.link(0).is_some_and(|link| link.vnet_hdr)
 }
 
 /// Why frames for the destination of this one go to the port, if the FDB still says so.

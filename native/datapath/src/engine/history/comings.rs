@@ -48,7 +48,7 @@ fn tell_port(
         // A multicast group is nobody's VTEP.
         PortIo::Tunnel(key) if key.remote.ip().is_multicast() => return,
         PortIo::Tunnel(_) => vtep,
-        PortIo::Tap { .. } | PortIo::Memory { .. } => local,
+        PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Memory { .. } => local,
     };
     history.record(now_ms, Place::of(topology, port), happening);
 }

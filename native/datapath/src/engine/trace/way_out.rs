@@ -241,9 +241,10 @@ impl Tracer {
                     }
                     copy
                 }
-                PortIo::Tap { .. } | PortIo::Memory { .. } | PortIo::Tunnel(_) => {
-                    local(target, &frame, is_local)
-                }
+                PortIo::Tap { .. }
+                | PortIo::Packet { .. }
+                | PortIo::Memory { .. }
+                | PortIo::Tunnel(_) => local(target, &frame, is_local),
             };
             self.copies.push(copy);
         }
@@ -377,6 +378,6 @@ fn name_of(topology: &Topology, id: PortId) -> Option<Arc<str>> {
 fn remote_of(topology: &Topology, id: PortId) -> Option<IpAddr> {
     match &topology.port(id)?.io {
         PortIo::Tunnel(key) => Some(key.remote.ip()),
-        PortIo::Tap { .. } | PortIo::Memory { .. } => None,
+        PortIo::Tap { .. } | PortIo::Packet { .. } | PortIo::Memory { .. } => None,
     }
 }

@@ -1,7 +1,7 @@
-//! AF_PACKET sockets: making them, binding them, and asking for a ring.
+//! AF_PACKET sockets: making them, binding them, receiving one packet, and asking for a ring.
 
 use super::socket::{self, SocketOption};
-use super::{Errno, check};
+use super::{Errno, check, check_len};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -52,6 +52,74 @@ pub(in crate::io) fn bound_to(fd: BorrowedFd<'_>) -> Result<BoundTo, Errno> {
     })
 }
 
+/// Has the interface hear frames for every MAC for as long as the socket is open.
+pub(in crate::io) fn set_promiscuous(fd: BorrowedFd<'_>, ifindex: u32) -> Result<(), Errno> {
+    let membership = libc::packet_mreq {
+        mr_ifindex: i32::try_from(ifindex).map_err(|_| Errno(libc::ENODEV))?,
+        mr_type: libc::PACKET_MR_PROMISC as libc::c_ushort,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    let option = SocketOption(libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP);
+    socket::set(fd, option, &membership)
+}
+
+/// A packet as `recvmsg` gave it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::io) struct Taken {
+    /// Bytes in both buffers.
+    pub(in crate::io) len: usize,
+    /// It was longer than the buffers.
+    pub(in crate::io) truncated: bool,
+    /// PACKET_HOST, PACKET_OUTGOING ...
+    pub(in crate::io) kind: u8,
+    /// Bytes of `control` that are filled.
+    pub(in crate::io) control_len: usize,
+}
+
+/// Room for control messages, aligned as the kernel wants them.
+#[derive(Debug)]
+#[repr(C, align(8))]
+pub(in crate::io) struct ControlRoom(pub(in crate::io) [u8; 64]);
+
+/// Receives one packet: its first bytes into `head` (which may be empty), the rest into `body`, what else the kernel says
+/// of it into `control`.
+pub(in crate::io) fn receive(
+    fd: BorrowedFd<'_>,
+    head: &mut [u8],
+    body: &mut [u8],
+    control: &mut ControlRoom,
+) -> Result<Taken, Errno> {
+    let mut slices = [
+        libc::iovec {
+            iov_base: head.as_mut_ptr().cast(),
+            iov_len: head.len(),
+        },
+        libc::iovec {
+            iov_base: body.as_mut_ptr().cast(),
+            iov_len: body.len(),
+        },
+    ];
+    let mut from = no_address();
+    // SAFETY: msghdr is plain data for which all zeroes is a valid value.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_name = (&raw mut from).cast();
+    message.msg_namelen = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    message.msg_iov = slices.as_mut_ptr();
+    message.msg_iovlen = slices.len() as _;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = control.0.len() as _;
+    // SAFETY: name, slices and control are valid for writing, of the lengths given, and borrowed exclusively during the
+    // call.
+    let len = check_len(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) })?;
+    Ok(Taken {
+        len,
+        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+        kind: from.sll_pkttype,
+        control_len: message.msg_controllen,
+    })
+}
+
 /// Asks for a receive ring of `blocks` blocks of `block_len` bytes, each cut into slots of `slot_len` bytes.
 pub(in crate::io) fn set_receive_ring(
     fd: BorrowedFd<'_>,
@@ -69,7 +137,7 @@ pub(in crate::io) fn set_receive_ring(
     socket::set(fd, option, &request)
 }
 
-/// Packets lost to a full ring since this was last asked.
+/// Packets lost to a full ring or queue since this was last asked.
 pub(in crate::io) fn take_drops(fd: BorrowedFd<'_>) -> Result<u32, Errno> {
     // SAFETY: tpacket_stats is plain data for which all zeroes is a valid value.
     let mut statistics: libc::tpacket_stats = unsafe { MaybeUninit::zeroed().assume_init() };

@@ -65,7 +65,7 @@ fn require(
 
 /// Asks for a buffer of `bytes`, beyond the system's limit where we may; returns what was granted, in the same units
 /// (the kernel books twice as much for its own overhead).
-fn set_buffer(
+pub(super) fn set_buffer(
     fd: BorrowedFd<'_>,
     force: SocketOption,
     ordinary: SocketOption,

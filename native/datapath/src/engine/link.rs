@@ -1,0 +1,85 @@
+//! The interface of a local port as one worker reads and writes it, of whatever kind it is.
+
+use std::io::IoSlice;
+
+use super::topology::PortIo;
+use crate::counter::DropReason;
+use crate::io::Refusal;
+use crate::io::packet::PacketSocket;
+use crate::io::tap::TapQueue;
+use crate::offload::carry;
+use crate::wire::vnet::{self, VnetHeader};
+
+/// A queue of an interface, and what it takes.
+#[derive(Clone, Copy)]
+pub(super) struct Link<'a> {
+    queue: Queue<'a>,
+    /// Frames have an offload header: partial checksums and superframes of TCP pass as they are.
+    pub(super) vnet_hdr: bool,
+    /// Superframes of UDP do, too.
+    pub(super) uso: bool,
+    mtu: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Queue<'a> {
+    Tap(&'a TapQueue),
+    Packet(&'a PacketSocket),
+}
+
+impl PortIo {
+    /// The interface behind the port, if that is what there is.
+    pub(super) fn link(&self, worker: usize) -> Option<Link<'_>> {
+        match self {
+            Self::Tap { tap, spec } => Some(Link {
+                queue: Queue::Tap(&tap.queues[worker % tap.queues.len()]),
+                vnet_hdr: tap.vnet_hdr,
+                uso: tap.offloads.uso,
+                mtu: spec.mtu as usize,
+            }),
+            Self::Packet { interface, spec } => Some(Link {
+                queue: Queue::Packet(&interface.socket),
+                vnet_hdr: interface.vnet_hdr,
+                uso: interface.offloads.uso,
+                mtu: spec.mtu as usize,
+            }),
+            Self::Memory { .. } | Self::Tunnel(_) => None,
+        }
+    }
+}
+
+impl Link<'_> {
+    /// Reads one frame or superframe: its offload header and its length.
+    pub(super) fn read(&self, room: &mut [u8]) -> Result<([u8; vnet::HEADER_LEN], usize), Refusal> {
+        let mut vnet = VnetHeader::NONE.emit();
+        match self.queue {
+            Queue::Tap(queue) => {
+                let len = queue.read(&mut vnet, room)?;
+                Ok((vnet, len))
+            }
+            Queue::Packet(socket) => {
+                let read = socket.read(&mut vnet, room)?;
+                if read.is_unfinished {
+                    // What its stack has left undone is told by the frame alone.
+                    vnet = carry(&room[..read.len], self.mtu).emit();
+                }
+                Ok((vnet, read.len))
+            }
+        }
+    }
+
+    /// Writes a frame in pieces.
+    pub(super) fn send(&self, vnet: VnetHeader, pieces: &[IoSlice<'_>]) -> Result<(), DropReason> {
+        match self.queue {
+            Queue::Tap(queue) => queue.write(&vnet.emit(), pieces),
+            Queue::Packet(socket) => socket.write(&vnet.emit(), pieces),
+        }
+        .map_err(|refusal| match refusal {
+            Refusal::WouldBlock => DropReason::PortQueue,
+            Refusal::Gone => DropReason::PortGone,
+            Refusal::Down => DropReason::PortDown,
+            Refusal::TOO_LONG => DropReason::PortMtu,
+            Refusal::Lost | Refusal::Other(_) => DropReason::PortRefused,
+        })
+    }
+}

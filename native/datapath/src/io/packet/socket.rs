@@ -1,0 +1,201 @@
+//! The socket of a packet port: moving packets.
+
+use super::super::Refusal;
+use super::super::sys::packet::{self, ControlRoom, Taken};
+use super::super::sys::{Errno, file};
+use super::super::tap::VNET_HEADER_LEN;
+use super::auxdata::{self, Auxdata};
+use crate::wire::ethernet::TAG_LEN;
+use crate::wire::vnet::VnetHeader;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// An AF_PACKET socket on one interface. Non-blocking; any thread may use it, each packet is whole.
+#[derive(Debug)]
+pub struct PacketSocket {
+    pub(super) fd: OwnedFd,
+    /// Packets are preceded by a `virtio_net_hdr` of [`VNET_HEADER_LEN`] bytes.
+    pub(super) vnet_hdr: bool,
+}
+
+/// What a read gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacketRead {
+    /// Length of the frame.
+    pub len: usize,
+    /// Its checksum is partial and no offload header says so: the socket has none.
+    pub is_unfinished: bool,
+}
+
+impl PacketSocket {
+    /// Reads one frame or superframe, with its VLAN tag where that belongs, and its offload header (all zero when the
+    /// socket has none). Give it 65536 bytes and room for a VLAN tag.
+    ///
+    /// `Gone` when the interface is no more, or in another namespace now; while it is down there is nothing to read.
+    /// `Lost` for a frame that does not fit, or that the kernel has no offload header for.
+    pub fn read(
+        &self,
+        vnet: &mut [u8; VNET_HEADER_LEN],
+        frame: &mut [u8],
+    ) -> Result<PacketRead, Refusal> {
+        let mut control = ControlRoom([0; _]);
+        loop {
+            match self.receive(vnet, frame, &mut control) {
+                // What the host itself sends on the interface, where the kernel cannot keep that from us.
+                Ok(taken) if taken.kind == PACKET_OUTGOING => {}
+                Ok(taken) if taken.truncated => return Err(Refusal::Lost),
+                Ok(taken) => {
+                    let told = auxdata::read(control.0.get(..taken.control_len).unwrap_or(&[]));
+                    return self.complete((vnet, frame), taken, told);
+                }
+                // Once per change; it hides what is queued.
+                Err(Errno(libc::ENETDOWN)) if !self.is_gone() => {}
+                Err(Errno(libc::ENETDOWN)) => return Err(Refusal::Gone),
+                Err(Errno(libc::EAGAIN)) => return Err(Refusal::WouldBlock),
+                Err(Errno(libc::EINVAL)) if self.vnet_hdr => return Err(Refusal::Lost),
+                Err(Errno(errno)) => return Err(Refusal::Other(errno)),
+            }
+        }
+    }
+
+    /// Writes one frame or superframe made of `parts`; `vnet` is left out when the socket has no offload header.
+    ///
+    /// [`Refusal::TOO_LONG`] for a frame that is longer than the interface's MTU allows; of superframes the kernel does
+    /// not check that.
+    pub fn write(
+        &self,
+        vnet: &[u8; VNET_HEADER_LEN],
+        parts: &[IoSlice<'_>],
+    ) -> Result<(), Refusal> {
+        let head: &[u8] = if self.vnet_hdr { vnet } else { &[] };
+        match file::write_packet(self.as_fd(), head, parts) {
+            Ok(_) => Ok(()),
+            Err(Errno(libc::EAGAIN | libc::ENOBUFS)) => Err(Refusal::WouldBlock),
+            Err(Errno(libc::ENETDOWN)) => Err(Refusal::Down),
+            Err(Errno(libc::ENXIO | libc::ENODEV)) => Err(Refusal::Gone),
+            Err(Errno(errno)) => Err(Refusal::Other(errno)),
+        }
+    }
+
+    /// Whether its interface is no more, or in another namespace now. It never comes back to this socket.
+    pub fn is_gone(&self) -> bool {
+        packet::bound_to(self.as_fd()).is_ok_and(|to| to.ifindex < 0)
+    }
+
+    /// Frames that its queue had no room for since this was last asked, superframes as one.
+    pub fn take_drops(&self) -> u32 {
+        packet::take_drops(self.as_fd()).unwrap_or(0)
+    }
+
+    fn receive(
+        &self,
+        vnet: &mut [u8; VNET_HEADER_LEN],
+        frame: &mut [u8],
+        control: &mut ControlRoom,
+    ) -> Result<Taken, Errno> {
+        if self.vnet_hdr {
+            return packet::receive(self.as_fd(), vnet, frame, control);
+        }
+        *vnet = VnetHeader::NONE.emit();
+        packet::receive(self.as_fd(), &mut [], frame, control)
+    }
+
+    fn complete(
+        &self,
+        (vnet, frame): (&mut [u8; VNET_HEADER_LEN], &mut [u8]),
+        taken: Taken,
+        told: Auxdata,
+    ) -> Result<PacketRead, Refusal> {
+        let head = if self.vnet_hdr { VNET_HEADER_LEN } else { 0 };
+        let mut len = taken.len.saturating_sub(head);
+        if let Some(tag) = told.tag {
+            len = put_back(tag, frame, len).ok_or(Refusal::Lost)?;
+            move_back(vnet);
+        }
+        Ok(PacketRead {
+            len,
+            is_unfinished: told.is_unfinished && !self.vnet_hdr,
+        })
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Puts the tag behind the addresses of a frame of `len` bytes; its length then, if there is room.
+fn put_back(tag: [u8; TAG_LEN], frame: &mut [u8], len: usize) -> Option<usize> {
+    let frame = frame.get_mut(..len + TAG_LEN)?;
+    let rest = frame.get_mut(ADDRESSES_LEN..)?;
+    rest.copy_within(..len.checked_sub(ADDRESSES_LEN)?, TAG_LEN);
+    rest[..TAG_LEN].copy_from_slice(&tag);
+    Some(len + TAG_LEN)
+}
+
+/// Everything that the offload header tells of lies behind the tag. What it does not tell stays zero.
+fn move_back(vnet: &mut [u8; VNET_HEADER_LEN]) {
+    // One that cannot be read is refused by who reads it next.
+    if let Ok(mut header) = VnetHeader::read(vnet) {
+        let moved = |at: u16| {
+            if at == 0 {
+                0
+            } else {
+                at.saturating_add(TAG_LEN as u16)
+            }
+        };
+        header.hdr_len = moved(header.hdr_len);
+        header.csum_start = moved(header.csum_start);
+        *vnet = header.emit();
+    }
+}
+
+/// Two MACs.
+const ADDRESSES_LEN: usize = 12;
+// linux/if_packet.h
+const PACKET_OUTGOING: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::vnet::Gso;
+
+    #[test]
+    fn a_tag_comes_back_between_addresses_and_ethertype() {
+        let mut frame: Vec<u8> = (0..24).collect();
+        assert_eq!(put_back([0x81, 0, 0, 5], &mut frame, 20), Some(24));
+        let expected: Vec<u8> = (0..12).chain([0x81, 0, 0, 5]).chain(12..20).collect();
+        assert_eq!(frame, expected);
+    }
+
+    #[test]
+    fn a_tag_without_room_or_place_is_refused() {
+        assert_eq!(put_back([0; 4], &mut [0; 63], 60), None);
+        assert_eq!(put_back([0; 4], &mut [0; 63], 11), None);
+    }
+
+    #[test]
+    fn what_the_offload_header_points_to_moves_with_the_tag() {
+        let header = VnetHeader {
+            needs_csum: true,
+            gso: Gso::TcpV4,
+            gso_size: 1400,
+            hdr_len: 66,
+            csum_start: 34,
+            csum_offset: 16,
+            ..VnetHeader::NONE
+        };
+        let mut bytes = header.emit();
+        move_back(&mut bytes);
+        let moved = VnetHeader {
+            hdr_len: 70,
+            csum_start: 38,
+            ..header
+        };
+        assert_eq!(VnetHeader::read(&bytes), Ok(moved));
+        let mut none = VnetHeader::NONE.emit();
+        move_back(&mut none);
+        assert_eq!(none, VnetHeader::NONE.emit());
+    }
+}
