@@ -24,6 +24,7 @@ import {
 import { debianKernel } from './setup/debianKernel.mjs';
 import { nativeAddon } from './setup/native.mjs';
 import { addonPackage, npmPackages } from './setup/npm.mjs';
+import { oldKernelLauncher } from './setup/oldKernel.mjs';
 import { step } from './setup/progress.mjs';
 import { fetchToolchain } from './setup/toolchain.mjs';
 import { typescript } from './setup/typescript.mjs';
@@ -43,7 +44,13 @@ const goals = {
   screens: [() => debianPackages(screensPrograms), npmPackages, ...addon, typescript],
   docker: [() => debianPackages(dockerPrograms), npmPackages, ...addon, typescript],
   microvm: [() => debianPackages(microvmPrograms), npmPackages, ...addon, typescript, debianKernel],
-  'old-kernel': [() => debianPackages(oldKernelPrograms), npmPackages, ...addon, typescript],
+  'old-kernel': [
+    () => debianPackages(oldKernelPrograms),
+    npmPackages,
+    ...addon,
+    typescript,
+    oldKernelLauncher,
+  ],
   rootless: [() => debianPackages(rootlessPrograms), npmPackages, ...addon, typescript],
   cni: [() => debianPackages(cniPrograms), npmPackages, ...addon, typescript],
   test: [

@@ -88,14 +88,15 @@ async function lint() {
 }
 
 /**
- * Formatting and clippy of all Rust, the benchmarks' traffic source too, and the tests of both crates; puts the tests'
- * results into `results`.
+ * Formatting and clippy of all Rust, the benchmarks' traffic source and the launcher for old kernels too, and the tests of
+ * both crates; puts the tests' results into `results`.
  */
 async function native(results) {
   await requireCargo();
   const cwd = join(root, 'native');
   const isTidy = await tidy(cwd);
   const isBlastTidy = await tidy(join(root, 'bench/blast'));
+  const isLauncherFine = await launcher();
   const onOutput = (text) => process.stdout.write(text);
   // Names that begin with `root_` need root; a full run has it.
   const filter = process.getuid() === 0 ? [] : ['--', '--skip', 'root_'];
@@ -104,7 +105,14 @@ async function native(results) {
     onOutput,
   });
   results.push(...resultsOfCargo(output));
-  return isTidy && isBlastTidy && code === 0;
+  return isTidy && isBlastTidy && isLauncherFine && code === 0;
+}
+
+/** The launcher for old kernels, which knows the system calls of x86_64 alone: tidy, and its own tests pass. */
+async function launcher() {
+  if (process.arch !== 'x64') return true;
+  const cwd = join(root, 'tools/oldkernel');
+  return (await tidy(cwd)) && (await show('cargo', ['test', '--quiet'], cwd));
 }
 
 /** Whether the workspace in this folder is formatted and clippy has nothing to say. */

@@ -31,6 +31,8 @@ export interface VswitchdSpec {
   readonly http?: ConfigFile['http'];
   /** Another than its own control socket. */
   readonly socket?: string;
+  /** A program and its first arguments, which run vswitchd and vswitchctl as theirs. */
+  readonly launcher?: readonly string[];
 }
 
 /** What `vswitchctl` refused: its exit code and its sentence. */
@@ -108,11 +110,8 @@ export class Vswitchd {
 
   /** Starts the process without waiting for anything: it may refuse. */
   async launch(): Promise<Child> {
-    this.#child = await this.host.namespace.spawn(this.#scope, {
-      command: process.execPath,
-      args: [PROGRAMS.vswitchd, '--config', this.configFile],
-      cwd: this.folder,
-    });
+    const [command, ...args] = this.#launched(PROGRAMS.vswitchd, '--config', this.configFile);
+    this.#child = await this.host.namespace.spawn(this.#scope, { command, args, cwd: this.folder });
     return this.#child;
   }
 
@@ -144,7 +143,12 @@ export class Vswitchd {
 
   /** The words of `vswitchctl ARGS`, for a shell. */
   ctlCommand(...args: string[]): [string, ...string[]] {
-    return [process.execPath, PROGRAMS.vswitchctl, '--socket', this.socket, ...args];
+    return this.#launched(PROGRAMS.vswitchctl, '--socket', this.socket, ...args);
+  }
+
+  #launched(...words: string[]): [string, ...string[]] {
+    const { launcher = [] } = this.#spec;
+    return [...launcher, process.execPath, ...words] as [string, ...string[]];
   }
 
   async counters(): Promise<CountersView> {
