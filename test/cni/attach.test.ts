@@ -6,18 +6,19 @@
  */
 
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { NetworkView, PortView } from '../../src/control/views.js';
-import { type CniResult, callPlugin, failureOf } from '../support/cni.js';
+import type { EndpointView } from '../../src/control/views.js';
+import { failureOf, runPlugin, VSWITCH_CNI } from '../support/cni.js';
 import { eventually } from '../support/eventually.js';
-import { createNamespace, type Namespace, temporaryDirectory } from '../support/netns.js';
-import { fileScope, testScope } from '../support/testScope.js';
-import { createUnderlay } from '../support/topology.js';
+import { type Namespace, temporaryDirectory } from '../support/netns.js';
+import { fileScope } from '../support/testScope.js';
+import { createUnderlay, type Host } from '../support/topology.js';
 import { Vswitchd } from '../support/vswitchd.js';
+import { addressOf, container, Node, reach } from './node.js';
 
 const STORE = '10.200.0.200';
 const scope = fileScope();
-let a: Vswitchd;
-let b: Vswitchd;
+let a: Node;
+let b: Node;
 
 async function startEtcd(wire: Namespace): Promise<void> {
   await wire.ip(`address add ${STORE}/24 dev wire`);
@@ -38,50 +39,23 @@ beforeAll(async () => {
   const { hosts, wire } = await createUnderlay(scope, { hosts: ['a', 'b'] });
   await startEtcd(wire);
   const spec = { networks: [], store: `etcd://${STORE}:2379/test` };
-  const [one, two] = hosts;
-  a = await Vswitchd.start(scope, one!, spec);
-  b = await Vswitchd.start(scope, two!, spec);
-  await a.ctl('network', 'add', 'net1', '--subnet', '10.30.0.0/24');
-  await eventually('net1 at host b', async () => {
-    const networks = await b.ctl<NetworkView[]>('network', 'ls');
-    return networks.some(({ name }) => name === 'net1');
-  });
+  const start = async (host: Host) => new Node(await Vswitchd.start(scope, host, spec));
+  [a, b] = [await start(hosts[0] as Host), await start(hosts[1] as Host)];
+  await a.vswitchd.ctl('network', 'add', 'net1', '--subnet', '10.30.0.0/24');
+  await known('net1');
 });
 
-/** The configuration at that host. */
-function config(host: Vswitchd, more: object = {}): object {
-  return { cniVersion: '1.1.0', name: 'net1', type: 'vswitch-cni', socket: host.socket, ...more };
-}
-
-async function ports(host: Vswitchd): Promise<PortView[]> {
-  return await host.ctl<PortView[]>('port', 'ls');
-}
-
-/** ADD, with DEL at the end of the test. */
-async function attached(host: Vswitchd, container: Namespace, more: object = {}) {
-  const call = { config: config(host, more), container };
-  await testScopeOf(container, () => callPlugin({ command: 'DEL', ...call }));
-  return (await callPlugin({ command: 'ADD', ...call })) as CniResult;
-}
-
-async function testScopeOf(container: Namespace, undo: () => Promise<unknown>): Promise<void> {
-  await testScope().defer(`attachment of ${container.name}`, undo);
-}
-
-async function container(label: string): Promise<Namespace> {
-  return await createNamespace(testScope(), label);
-}
-
-async function expectPing(from: Namespace, to: string): Promise<void> {
-  const { stdout } = await from.tryExec('ping', ['-c', '3', '-i', '0.05', '-w', '10', to]);
-  expect(stdout).toMatch(/ 0% packet loss/);
+async function known(network: string): Promise<void> {
+  await eventually(`${network} at host b`, async () =>
+    (await b.networks()).some(({ name }) => name === network),
+  );
 }
 
 describe('ADD', () => {
   it('joins containers of two hosts', async () => {
     const [c1, c2] = [await container('c1'), await container('c2')];
-    const first = await attached(a, c1);
-    const second = await attached(b, c2);
+    const first = await a.add(c1);
+    const second = await b.add(c2);
     expect(first).toEqual({
       cniVersion: '1.1.0',
       interfaces: [
@@ -96,28 +70,134 @@ describe('ADD', () => {
       routes: [],
       dns: {},
     });
-    const to = second.ips?.[0]?.address.split('/')[0] ?? '';
-    await expectPing(c1, to);
+    expect(addressOf(first)).not.toBe(addressOf(second));
+    await reach(c1, addressOf(second));
+    await reach(c2, addressOf(first));
+  });
+
+  it.each(['0.3.1', '0.4.0'])('answers in version %s', async (cniVersion) => {
+    const result = await a.add(await container('c1'), { cniVersion });
+    expect(result).toMatchObject({
+      cniVersion,
+      interfaces: [{ name: 'eth0' }],
+      ips: [{ version: '4', interface: 0 }],
+    });
+    expect(result.interfaces?.[0]).not.toHaveProperty('mtu');
+  });
+
+  it('answers in version 1.0.0', async () => {
+    const result = await a.add(await container('c1'), { cniVersion: '1.0.0' });
+    expect(result.cniVersion).toBe('1.0.0');
+    expect(result.ips?.[0]).not.toHaveProperty('version');
+    expect(result.interfaces?.[0]).not.toHaveProperty('mtu');
+  });
+
+  it('gives the MAC, addresses and MTU that are asked for', async () => {
+    const c1 = await container('c1');
+    const runtimeConfig = { mac: '02:42:aa:bb:cc:01', ips: ['10.30.0.77'] };
+    const result = await a.add(c1, { runtimeConfig, mtu: 1300 });
+    expect(result).toMatchObject({
+      interfaces: [{ mac: '02:42:aa:bb:cc:01', mtu: 1300 }],
+      ips: [{ address: '10.30.0.77/24' }],
+    });
+    const [link] = await c1.ipJson<{ address: string; mtu: number; flags: string[] }[]>(
+      ...['link', 'show', 'eth0'],
+    );
+    expect(link).toMatchObject({ address: '02:42:aa:bb:cc:01', mtu: 1300 });
+    const endpoints = await b.vswitchd.ctl<EndpointView[]>('endpoint', 'ls', 'net1');
+    expect(endpoints.map(({ mac }) => mac)).toContain('02:42:aa:bb:cc:01');
+  });
+
+  it('gives what CNI_ARGS ask for, unless runtimeConfig asks too', async () => {
+    const variables = { CNI_ARGS: 'IgnoreUnknown=1;IP=10.30.0.78;MAC=02:42:aa:bb:cc:02' };
+    const runtimeConfig = { mac: '02:42:aa:bb:cc:03' };
+    const result = await a.add(await container('c1'), { runtimeConfig }, variables);
+    expect(result.interfaces?.[0]?.mac).toBe('02:42:aa:bb:cc:03');
+    expect(addressOf(result)).toBe('10.30.0.78');
+  });
+
+  it('makes the network where it is missing and the configuration says how', async () => {
+    const more = { name: 'made', subnet: '10.31.0.0/24' };
+    const [c1, c2] = [await container('c1'), await container('c2')];
+    const first = await a.add(c1, more);
+    expect(addressOf(first)).toMatch(/^10\.31\.0\./);
+    await known('made');
+    const second = await b.add(c2, more);
+    await reach(c1, addressOf(second));
+  });
+
+  it('refuses an address that another host gave', async () => {
+    const asked = { runtimeConfig: { ips: ['10.30.0.90'] } };
+    await a.add(await container('c1'), asked);
+    const failure = await failureOf(b.call('ADD', await container('c2'), asked));
+    expect(failure).toMatchObject({ code: 100, details: 'vswitchd says ADDRESS_TAKEN' });
   });
 });
 
-describe('DEL', () => {
-  it('may come again, and for what was never attached', async () => {
+describe('the routes of the configuration', () => {
+  const more = {
+    ipam: { routes: [{ dst: '0.0.0.0/0', gw: '10.30.0.254' }, { dst: '10.99.0.0/16' }] },
+  };
+
+  it('are set in the container and told', async () => {
     const c1 = await container('c1');
-    const call = { config: config(a), container: c1 };
-    await callPlugin({ command: 'ADD', ...call });
-    expect(await ports(a)).toHaveLength(1);
-    expect(await callPlugin({ command: 'DEL', ...call })).toBeUndefined();
-    expect(await ports(a)).toEqual([]);
+    const result = await a.add(c1, more);
+    expect(result.routes).toEqual(more.ipam.routes);
+    const routes = await c1.ipJson<{ dst: string; gateway?: string; dev: string }[]>('route');
+    expect(routes).toContainEqual(
+      expect.objectContaining({ dst: 'default', gateway: '10.30.0.254', dev: 'eth0' }),
+    );
+    expect(routes).toContainEqual(expect.objectContaining({ dst: '10.99.0.0/16', dev: 'eth0' }));
+  });
+
+  it('cost the attachment when they cannot be set', async () => {
+    const c1 = await container('c1');
+    const ipam = { routes: [{ dst: '0.0.0.0/0', gw: '192.0.2.1' }] };
+    const failure = await failureOf(a.call('ADD', c1, { ipam }));
+    expect(failure.code).toBe(100);
+    expect(failure.details).toMatch(/route replace 0\.0\.0\.0\/0 via 192\.0\.2\.1 dev eth0/);
+    expect(await a.ports()).toEqual([]);
     expect(await c1.ipJson('link', 'show', 'type', 'tun')).toEqual([]);
-    expect(await callPlugin({ command: 'DEL', ...call })).toBeUndefined();
   });
 });
 
 describe('a refusal', () => {
   it('names the network that is not there', async () => {
-    const call = { config: config(a, { network: 'nowhere' }), container: await container('c1') };
-    const failure = await failureOf(callPlugin({ command: 'ADD', ...call }));
+    const failure = await failureOf(a.call('ADD', await container('c1'), { network: 'nowhere' }));
     expect(failure).toMatchObject({ code: 7, details: 'vswitchd says NETWORK_UNKNOWN' });
+  });
+
+  it('names the container that is not there', async () => {
+    const variables = { CNI_NETNS: '/run/netns/vs-never-made' };
+    const failure = await failureOf(a.call('ADD', await container('c1'), {}, variables));
+    expect(failure.code).toBe(3);
+    expect(await a.ports()).toEqual([]);
+  });
+
+  it('asks to try again when no vswitchd answers', async () => {
+    const socket = `${a.vswitchd.folder}/nobody.sock`;
+    const c1 = await container('c1');
+    for (const command of ['ADD', 'DEL']) {
+      expect((await failureOf(a.call(command, c1, { socket }))).code).toBe(11);
+    }
+  });
+
+  it('lists the parameters that are missing', async () => {
+    const failure = await failureOf(a.call('ADD', undefined, {}, { CNI_IFNAME: 'a/b' }));
+    expect(failure.code).toBe(4);
+    for (const name of ['CNI_CONTAINERID is missing', 'CNI_NETNS is missing', 'CNI_IFNAME=a/b']) {
+      expect(failure.details).toContain(name);
+    }
+  });
+
+  it('is told of what is no JSON', async () => {
+    const env = { CNI_COMMAND: 'STATUS', CNI_PATH: '/nowhere', PATH: process.env.PATH ?? '' };
+    expect((await failureOf(runPlugin(VSWITCH_CNI, env, '{"cniVersion":'))).code).toBe(6);
+  });
+
+  it('is told of versions that are not spoken', async () => {
+    const failure = await failureOf(a.call('ADD', await container('c1'), { cniVersion: '0.2.0' }));
+    expect(failure).toMatchObject({ code: 1 });
+    expect(failure.message).toMatch('0.3.1, 0.4.0, 1.0.0, 1.1.0');
   });
 });
