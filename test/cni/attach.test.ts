@@ -192,7 +192,7 @@ describe('a refusal', () => {
 
   it('is told of what is no JSON', async () => {
     const env = { CNI_COMMAND: 'STATUS', CNI_PATH: '/nowhere', PATH: process.env.PATH ?? '' };
-    expect((await failureOf(runPlugin(VSWITCH_CNI, env, '{"cniVersion":'))).code).toBe(6);
+    expect((await failureOf(runPlugin([VSWITCH_CNI], env, '{"cniVersion":'))).code).toBe(6);
   });
 
   it('is told of versions that are not spoken', async () => {

@@ -49,6 +49,8 @@ export interface PluginCall {
   /** Instead of the usual, or more of them; empty text = as if it were not set. */
   readonly variables?: Readonly<Record<string, string>>;
   readonly plugin?: string;
+  /** Where the plugin runs; absent = here. */
+  readonly namespace?: Namespace;
 }
 
 /**
@@ -56,7 +58,7 @@ export interface PluginCall {
  * for nothing; throws `CniFailure` for an error of the spec, and an ordinary error for anything else.
  */
 export async function callPlugin({ command, config, container, ...rest }: PluginCall) {
-  const { variables = {}, plugin = VSWITCH_CNI } = rest;
+  const { variables = {}, plugin = VSWITCH_CNI, namespace } = rest;
   const of = container && {
     CNI_CONTAINERID: container.name,
     CNI_NETNS: container.path,
@@ -68,17 +70,19 @@ export async function callPlugin({ command, config, container, ...rest }: Plugin
     ...of,
     ...variables,
   };
-  return await runPlugin(plugin, env, JSON.stringify(config));
+  const argv = namespace === undefined ? [] : ['nsenter', `--net=${namespace.path}`];
+  return await runPlugin([...argv, plugin], env, JSON.stringify(config));
 }
 
 /** The same with exactly these variables and this text. */
 export async function runPlugin(
-  plugin: string,
+  argv: readonly string[],
   env: Readonly<Record<string, string>>,
   input: string,
 ): Promise<CniResult | undefined> {
-  const end = await execa(plugin, [], { env, extendEnv: false, input, reject: false });
-  const what = `${env.CNI_COMMAND} of ${plugin}`;
+  const [file = '', ...args] = argv;
+  const end = await execa(file, args, { env, extendEnv: false, input, reject: false });
+  const what = `${env.CNI_COMMAND} of ${argv.join(' ')}`;
   const answer = end.stdout === '' ? undefined : (JSON.parse(end.stdout) as unknown);
   if (end.exitCode === 0) return answer as CniResult | undefined;
   if (end.exitCode === undefined || answer === undefined) {

@@ -35,8 +35,10 @@ const packageOf = {
   modinfo: 'kmod',
   podman: 'podman',
   crun: 'crun',
+  runc: 'runc',
   newuidmap: 'uidmap',
   nsenter: 'util-linux',
+  '/usr/lib/cni/host-local': 'containernetworking-plugins',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket and pcap are built by node-gyp, a linker comes in xz. */
@@ -73,9 +75,15 @@ export const rootlessPrograms = [
   'crun',
   'busybox',
 ];
-export const cniPrograms = [...demoPrograms, 'podman', 'busybox', 'iptables'];
+export const cniPrograms = [
+  ...demoPrograms,
+  ...['etcd', 'podman', 'runc', 'nsenter', 'busybox', 'iptables'],
+  '/usr/lib/cni/host-local',
+];
 
+/** A program in PATH, a library, or what stands outside of both by its path. */
 function isThere(name) {
+  if (name.startsWith('/')) return existsSync(name);
   return name.includes('.so.') ? isLibraryThere(name) : which(name) !== undefined;
 }
 
