@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { fileURLToPath } from 'node:url';
 import { runControl } from '../cli/main.js';
 
 const interrupted = new AbortController();
@@ -13,5 +14,6 @@ process.exitCode = await runControl(process.argv.slice(2), {
   err: (text) => process.stderr.write(text),
   stdout: process.stdout,
   stdin: process.stdin,
+  daemonProgram: fileURLToPath(new URL('./vswitchd.js', import.meta.url)),
   signal: interrupted.signal,
 });

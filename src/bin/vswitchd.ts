@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { doctorText } from '../cli/doctor.js';
+import { doctorText } from '../cli/doctorText.js';
 import { main } from '../daemon/main.js';
 
 await main(process.argv.slice(2), { doctorText });

@@ -16,6 +16,8 @@ export interface Context {
   /** Writes to standard error, with a line feed. */
   note(text: string): void;
   readonly stdout: OutputStream;
+  /** Path of vswitchd's program in this installation; absent where only the socket may be asked. */
+  readonly daemonProgram?: string | undefined;
   /** Absent where nobody can type. */
   readonly stdin?: InputStream | undefined;
   /** Aborted when the command shall end at once. */

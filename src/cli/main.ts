@@ -31,6 +31,8 @@ export interface Terminal {
   err(text: string): void;
   /** Standard output as it is, for what is no text. */
   readonly stdout: OutputStream;
+  /** Path of vswitchd's program, for what needs no daemon that runs. */
+  readonly daemonProgram?: string | undefined;
   /** Absent where nobody can type. */
   readonly stdin?: InputStream | undefined;
   /** Ends the command at once, whatever it waits for: exit code 130. */
@@ -81,7 +83,7 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
         .default(DEFAULT_SOCKET),
     )
     .option('--json', "print the API's answer as JSON; a refusal too, on standard error");
-  const { signal, patience } = terminal;
+  const { signal, patience, daemonProgram } = terminal;
   let done = DONE;
   const fail = () => {
     done = REFUSED;
@@ -96,7 +98,7 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
       try {
         await action(
           {
-            ...{ client, socket, json, print, note, signal, fail },
+            ...{ client, socket, json, print, note, signal, fail, daemonProgram },
             ...{ stdout: terminal.stdout, stdin: terminal.stdin },
           },
           ...(args as unknown as Args),

@@ -38,6 +38,18 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
   return trimEnds(drawn.toString());
 }
 
+/** Columns of these widths without heads; what is longer goes on in the next line of its column. */
+export function wrapped(rows: readonly (readonly string[])[], widths: readonly number[]): string {
+  const drawn = new Table({
+    chars: { ...none, middle: '' },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colWidths: [...widths],
+    wordWrap: true,
+  });
+  for (const row of rows) drawn.push([...row]);
+  return trimEnds(drawn.toString());
+}
+
 /** `name: value` lines with the values under each other; lines without value are left out. */
 export function fields(pairs: readonly (readonly [string, Cell])[]): string {
   const shown = pairs.filter(([, value]) => value !== undefined);

@@ -42,7 +42,7 @@ export interface ViewOperations extends TraceOperations, HistoryOperations, Metr
 
 /** Everything, with the same promise. */
 export interface Operations extends ViewOperations, CaptureOperations {
-  doctor(): DoctorView;
+  doctor(): Promise<DoctorView>;
   addNetwork(request: NetworkRequest): Promise<NetworkView>;
   removeNetwork(name: string): Promise<RemovedView>;
   addPort(network: string, request: PortRequest): Promise<PortView>;

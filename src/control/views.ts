@@ -272,9 +272,23 @@ export type StatusView = z.output<typeof statusView>;
 
 export const doctorView = z.object({
   ready: z.boolean().meta({ description: 'nothing that is needed is missing' }),
+  verdict: z
+    .enum([
+      'ready',
+      'ready for rootless and packet ports',
+      'ready for rootless ports',
+      'ready for packet ports',
+      'not ready',
+    ])
+    .meta({ description: '`ready`: also for TAPs that vswitchd makes itself' }),
   checks: z.array(
     z.object({
+      group: z.enum(['kernel and runtime', 'rights', 'ports', 'datapath', 'underlay', 'system']),
       name: z.string(),
+      state: z.enum(['ok', 'missing', 'without', 'warning', 'unknown']).meta({
+        description:
+          'without: it works, but not as well; warning: it may be in the way; unknown: could not be read',
+      }),
       ok: z.boolean(),
       needed: z.boolean(),
       why: z.string(),

@@ -29,6 +29,7 @@ import { checkSocketFree, listen, makeSocketDirectory } from '../socket/unixSock
 import { loadState, prepareState, requireSafeDirectory, statePathOf } from '../store/stateFile.js';
 import { CounterViews } from './counterViews.js';
 import { type DockerHostParts, dockerHostOf } from './dockerHost.js';
+import type { Machine } from './doctor/gather.js';
 import { watchDrops } from './dropWatch.js';
 import { EventPump } from './events.js';
 import { Metrics } from './metrics/metrics.js';
@@ -57,6 +58,8 @@ export interface DaemonParts {
   readonly datapath: Datapath;
   readonly namespaces: Namespaces;
   readonly log: Logger;
+  /** What `doctor` looks at. */
+  readonly machine: Machine;
   /** The datapath failed in a way that is a bug of ours; the process should end. */
   readonly fatal: (detail: string) => void;
 }
@@ -133,6 +136,8 @@ async function open(opening: Opening): Promise<Daemon> {
     edits: { ports, networks: new NetworkEdits(overlay, ports), statics: new StaticEdits(overlay) },
     config: parsed,
     storeName: store.name,
+    servesDocker: opening.docker !== undefined,
+    machine: parts.machine,
     isPrivate: store.isPrivate,
     warnings: [...(broken === undefined ? [] : [broken]), ...store.warnings],
   });

@@ -7,12 +7,14 @@ import type { DoctorView } from '../control/views.js';
 import { loadAddon } from '../datapath/binding.js';
 import { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
-import { udpPortOf } from '../model/network.js';
-import { VXLAN_PORT } from '../model/vtep.js';
 import { namespaceAt } from '../overlay/namespaces.js';
+import { peersOf } from '../overlay/plan.js';
 import { openStore } from '../store/openStore.js';
 import { type Daemon, startDaemon } from './daemon.js';
-import { diagnose, storeCheck } from './doctor.js';
+import type { Purpose } from './doctor/facts.js';
+import { gatherFacts, THIS_MACHINE } from './doctor/gather.js';
+import { NO_PURPOSE, purposeOf } from './doctor/purpose.js';
+import { diagnose } from './doctor/report.js';
 import { stderrLog } from './log.js';
 import { type CommandLine, parseCommandLine } from './options.js';
 
@@ -23,8 +25,8 @@ const OUR_BUG = 70;
 
 /** How the process talks. The rest of what it says is its log. */
 export interface Voice {
-  /** The report of `--doctor`, as people read it. */
-  readonly doctorText: (doctor: DoctorView) => string;
+  /** The report of `--doctor`, as people read it, in so many columns. */
+  readonly doctorText: (doctor: DoctorView, columns?: number) => string;
 }
 
 /**
@@ -38,7 +40,9 @@ export async function main(args: readonly string[], { doctorText }: Voice): Prom
     if (line.task === 'run') await run(line);
     else {
       const doctor = await examine(line);
-      process.stdout.write(`${doctorText(doctor)}\n`);
+      const { columns } = process.stdout;
+      const text = line.json ? JSON.stringify(doctor, null, 2) : doctorText(doctor, columns);
+      process.stdout.write(`${text}\n`);
       if (!doctor.ready) process.exitCode = REFUSED;
     }
   } catch (error) {
@@ -50,28 +54,35 @@ export async function main(args: readonly string[], { doctorText }: Voice): Prom
 
 /** What this host offers; for what the source wants, where there is one. */
 async function examine({ source, store }: DoctorLine): Promise<DoctorView> {
-  const probe = new Datapath(loadAddon()).probe();
-  if (source === undefined) return diagnose(probe, undefined, new Set([VXLAN_PORT]));
-  const { config } =
-    'config' in source ? await readConfig(source.config) : configOfVtep(source.vtep);
-  const { vtep, networks } = config;
-  const udpPorts = networks.map((network) => udpPortOf(network, vtep));
-  const report = diagnose(probe, vtep.address, new Set([vtep.port, ...udpPorts]));
-  const asked = await askStore(store ?? config.store);
-  return { ...report, checks: [...report.checks, ...asked] };
+  const purpose = await purposeIn(source, store);
+  const probe = () => new Datapath(loadAddon()).probe();
+  return diagnose(await gatherFacts(THIS_MACHINE, probe, purpose));
 }
 
-/** One check, or none of a store that is a file of the daemon. */
-async function askStore(settings: StoreSettings): Promise<DoctorView['checks']> {
-  if (settings.kind === 'local') return [];
+async function purposeIn(
+  source: DoctorLine['source'],
+  store: StoreSettings | undefined,
+): Promise<Purpose> {
+  if (source === undefined) return NO_PURPOSE;
+  const { config } =
+    'config' in source ? await readConfig(source.config) : configOfVtep(source.vtep);
+  const { vtep, networks, docker } = config;
+  const peers = networks.flatMap((network) => peersOf(network, vtep));
+  const asked = await askStore(store ?? config.store);
+  return purposeOf({ vtep, networks, peers, servesDocker: docker !== undefined, store: asked });
+}
+
+/** Undefined of a store that is a file of the daemon. */
+async function askStore(settings: StoreSettings): Promise<Purpose['store']> {
+  if (settings.kind === 'local') return undefined;
   const { store } = await openStore(settings, { path: '' });
   try {
     await store.snapshot();
-    return [storeCheck(store.name, { state: 'connected' })];
+    return { name: store.name, state: 'connected' };
   } catch (error) {
     if (!(error instanceof SwitchError)) throw error;
     const { detail } = error.facts;
-    return [storeCheck(store.name, { state: 'connecting', ...(detail && { detail }) })];
+    return { name: store.name, state: 'connecting', ...(detail && { detail }) };
   } finally {
     await store.close();
   }
@@ -94,7 +105,9 @@ async function run(line: Extract<CommandLine, { task: 'run' }>): Promise<void> {
     void daemon?.reload();
   });
   const datapath = new Datapath(loadAddon());
-  daemon = await startDaemon(line, { datapath, namespaces: namespaceAt, log, fatal });
+  daemon = await startDaemon(line, {
+    ...{ datapath, namespaces: namespaceAt, machine: THIS_MACHINE, log, fatal },
+  });
   // The file may have changed after it was read.
   if (early) void daemon.reload();
   const { stop } = daemon;

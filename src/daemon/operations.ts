@@ -6,7 +6,6 @@ import type { Operations } from '../control/operations.js';
 import type { PortView, PurgeView, ReloadView, RemovedView, StatusView } from '../control/views.js';
 import type { Datapath } from '../datapath/datapath.js';
 import { SwitchError } from '../model/error.js';
-import { udpPortOf } from '../model/network.js';
 import { VERSION } from '../model/version.js';
 import type { NetworkEdits } from '../overlay/networkEdits.js';
 import type { Overlay, PurgeReport } from '../overlay/overlay.js';
@@ -16,7 +15,9 @@ import type { Swept } from '../overlay/reconcile.js';
 import type { StaticEdits } from '../overlay/staticEdits.js';
 import { capturesOf } from './captures.js';
 import type { CounterViews } from './counterViews.js';
-import { diagnose, storeCheck } from './doctor.js';
+import { gatherFacts, type Machine } from './doctor/gather.js';
+import { purposeOf } from './doctor/purpose.js';
+import { diagnose } from './doctor/report.js';
 import type { Metrics } from './metrics/metrics.js';
 import { viewDormantFdb, viewFdbEntry, viewNetwork, viewPorts } from './networkViews.js';
 import { pastOf } from './past.js';
@@ -41,6 +42,10 @@ export interface OperationsParts {
   readonly isPrivate: boolean;
   /** What the store is called in `status`. */
   readonly storeName: string;
+  /** Docker's drivers are served. */
+  readonly servesDocker: boolean;
+  /** What `doctor` looks at. */
+  readonly machine: Machine;
   readonly socket: string;
   /** The configuration file, if there is one. */
   readonly configPath: string | undefined;
@@ -63,12 +68,15 @@ export function operationsOf(parts: OperationsParts): Operations {
     ...tracesOf(parts),
     ...pastOf(parts),
     status: () => statusOf(parts, config, views.ports()),
-    doctor: () => {
-      const { vtep } = overlay.base;
-      const udpPorts = overlay.networks.map((item) => udpPortOf(item, vtep));
-      const report = diagnose(datapath.probe(), vtep.address, new Set([vtep.port, ...udpPorts]));
-      const store = storeCheck(parts.storeName, overlay.sharing.health);
-      return { ...report, checks: [...report.checks, store] };
+    doctor: async () => {
+      const purpose = purposeOf({
+        vtep: overlay.base.vtep,
+        networks: overlay.networks,
+        peers: views.networks().flatMap((network) => network.peers),
+        servesDocker: parts.servesDocker,
+        store: { name: parts.storeName, ...overlay.sharing.health },
+      });
+      return diagnose(await gatherFacts(parts.machine, () => datapath.probe(), purpose));
     },
     counters: () => counterViews.counters(datapath.counters(), Date.now()),
     drops: () => counterViews.totals(datapath.counters()),

@@ -22,6 +22,8 @@ export type CommandLine =
       readonly task: 'doctor';
       readonly source: Source | undefined;
       readonly store?: StoreSettings | undefined;
+      /** The API's answer instead of text. */
+      readonly json?: true | undefined;
     };
 
 /** Where text goes that commander writes: what was asked for, and what is wrong. */
@@ -40,6 +42,7 @@ interface Raw {
   readonly socket?: string;
   readonly logLevel: LogLevel;
   readonly doctor?: true;
+  readonly json?: true;
 }
 
 /**
@@ -79,6 +82,7 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
       '--doctor',
       'tell what this host offers and lacks, and end: 1 when it lacks what is needed',
     )
+    .option('--json', 'the report of --doctor as JSON')
     .addHelpText('after', LASTING)
     .configureOutput({ writeOut: output.out, writeErr: output.err })
     .exitOverride();
@@ -89,7 +93,8 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
     return command.error("error: '--http-token-file' goes with '--http'");
   const http = listen && { listen, ...(token_file !== undefined && { token_file }) };
   const source = config !== undefined ? { config } : vtep !== undefined ? { vtep } : undefined;
-  if (doctor) return { task: 'doctor', source, store };
+  if (rest.json && !doctor) return command.error("error: '--json' goes with '--doctor'");
+  if (doctor) return { task: 'doctor', source, store, json: rest.json };
   if (source !== undefined) {
     const overrides = { store, http, ...(docker && { docker: DOCKER_DEFAULTS }) };
     return { task: 'run', source, socket, logLevel, ...overrides };

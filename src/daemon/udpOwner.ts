@@ -1,6 +1,7 @@
 // Who holds a UDP port that we want: a kernel vxlan device, or a process (found as `ss -lunp` does).
 
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { Probe } from '../datapath/seam.js';
 import { SwitchError } from '../model/error.js';
 
@@ -27,7 +28,8 @@ export async function nameOwner(
       fix: `\`ip link delete ${device.ifname}\` (or set it down), or set another \`vtep.port\` on all hosts`,
     });
   }
-  const owner = await processWith(port, procfs);
+  const holders = await udpHolders(new Set([port]), procfs);
+  const owner = holders.find(({ process }) => process !== undefined)?.process;
   if (owner === undefined) return error;
   return new SwitchError('PORT_IN_USE', error.subject, {
     syscall,
@@ -37,37 +39,78 @@ export async function nameOwner(
   });
 }
 
+/** A bound UDP socket of our network namespace. */
+export interface UdpHolder {
+  readonly port: number;
+  /** Bound to all addresses: no other socket gets the port beside it. */
+  readonly everywhere: boolean;
+  /** Absent for the kernel's own sockets, and where we may not look. */
+  readonly process?: Owner;
+}
+
 interface Owner {
   readonly pid: string;
+  /** Its name; of an interpreter also the script. */
   readonly command: string;
 }
 
-/** The process with a socket bound to this UDP port, as far as we may look. */
-async function processWith(port: number, { root }: Procfs): Promise<Owner | undefined> {
+/**
+ * Sockets bound to any of these UDP ports, as far as we may look. Reads descriptors of at most
+ * {@link MOST_PROCESSES} processes. A /proc without tables of UDP says that there are none.
+ */
+export async function udpHolders(
+  ports: ReadonlySet<number>,
+  { root }: Procfs = HOST,
+): Promise<UdpHolder[]> {
   const tables = await Promise.all(['udp', 'udp6'].map((table) => textOf(`${root}/net/${table}`)));
-  const inodes = new Set(tables.flatMap((table) => socketInodes(table, port)));
-  if (inodes.size === 0) return undefined;
-  for (const pid of (await namesIn(root)).filter((name) => /^\d+$/.test(name))) {
-    for (const fd of await namesIn(`${root}/${pid}/fd`)) {
-      const inode = /^socket:\[(\d+)\]$/.exec(await linkOf(`${root}/${pid}/fd/${fd}`))?.[1];
-      if (inode === undefined || !inodes.has(inode)) continue;
-      return { pid, command: (await textOf(`${root}/${pid}/comm`)).trim() || 'a process' };
-    }
-  }
-  return undefined;
+  const sockets = tables.flatMap(socketsOf).filter(({ port }) => ports.has(port));
+  if (sockets.length === 0) return [];
+  const owners = await ownersOf(new Set(sockets.map(({ inode }) => inode)), root);
+  return sockets.map(({ port, everywhere, inode }) => {
+    const process = owners.get(inode);
+    return { port, everywhere, ...(process === undefined ? {} : { process }) };
+  });
 }
 
-/** Inodes of the sockets on a local port in the format of /proc/net/udp (proc(5)). */
-function socketInodes(table: string, port: number): string[] {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+interface Socket extends Pick<UdpHolder, 'port' | 'everywhere'> {
+  readonly inode: string;
+}
+
+/** The sockets of a table in the format of /proc/net/udp (proc(5)). */
+function socketsOf(table: string): Socket[] {
   return table
     .split('\n')
     .slice(1)
     .flatMap((line) => {
       const fields = line.trim().split(/\s+/);
+      const [, address, port] = /^([0-9A-F]+):([0-9A-F]{4})$/.exec(fields[1] ?? '') ?? [];
       const inode = fields[9];
-      return fields[1]?.endsWith(suffix) && inode !== undefined ? [inode] : [];
+      if (address === undefined || port === undefined || inode === undefined) return [];
+      return [{ port: Number.parseInt(port, 16), everywhere: /^0+$/.test(address), inode }];
     });
+}
+
+/** Inode to the process that has it open. */
+async function ownersOf(inodes: ReadonlySet<string>, root: string): Promise<Map<string, Owner>> {
+  const owners = new Map<string, Owner>();
+  const pids = (await namesIn(root)).filter((name) => /^\d+$/.test(name));
+  for (const pid of pids.slice(0, MOST_PROCESSES)) {
+    for (const fd of await namesIn(`${root}/${pid}/fd`)) {
+      const inode = /^socket:\[(\d+)\]$/.exec(await linkOf(`${root}/${pid}/fd/${fd}`))?.[1];
+      if (inode === undefined || !inodes.has(inode) || owners.has(inode)) continue;
+      owners.set(inode, { pid, command: await commandOf(`${root}/${pid}`) });
+    }
+    if (owners.size === inodes.size) break;
+  }
+  return owners;
+}
+
+/** `dockerd`; `node vswitchd.js`, because a script's interpreter says little. */
+async function commandOf(folder: string): Promise<string> {
+  const name = (await textOf(`${folder}/comm`)).trim() || 'a process';
+  const [program = '', script = ''] = (await textOf(`${folder}/cmdline`)).split('\0');
+  const isScript = /\.(m?js|py|pl|rb)$/.test(script) || basename(script).startsWith('vswitch');
+  return isScript ? `${basename(program)} ${basename(script)}` : name;
 }
 
 // Processes end while we look, and others' descriptors are closed to us: both mean "not found".
@@ -83,3 +126,5 @@ async function namesIn(path: string): Promise<string[]> {
 async function linkOf(path: string): Promise<string> {
   return readlink(path).catch(() => '');
 }
+
+const MOST_PROCESSES = 5000;

@@ -9,6 +9,7 @@ import { type Daemon, startDaemon } from '../../src/daemon/daemon.js';
 import { Datapath } from '../../src/datapath/datapath.js';
 import { network, port } from '../support/arbitrary.js';
 import { FakeHost } from '../support/fakeDatapath.js';
+import { BARE_MACHINE } from '../support/fakeMachine.js';
 
 let folder: string;
 let daemon: Daemon;
@@ -26,7 +27,9 @@ beforeAll(async () => {
   const fatal = (detail: string) => {
     throw new Error(detail);
   };
-  const parts = { datapath: new Datapath(host.addon), namespaces: host.namespaceAt, log, fatal };
+  const datapath = new Datapath(host.addon);
+  const { namespaceAt: namespaces } = host;
+  const parts = { datapath, namespaces, machine: BARE_MACHINE, log, fatal };
   daemon = await startDaemon({ source: { config }, socket: join(folder, 'control.sock') }, parts);
   api = await buildApi(daemon.operations, { version: '0', log });
 });

@@ -11,6 +11,7 @@ import { runControl } from '../../src/cli/main.js';
 import { type Daemon, type DaemonOptions, startDaemon } from '../../src/daemon/daemon.js';
 import { Datapath } from '../../src/datapath/datapath.js';
 import { FakeHost } from './fakeDatapath.js';
+import { BARE_MACHINE } from './fakeMachine.js';
 
 export interface ControlResult {
   readonly code: number;
@@ -85,6 +86,7 @@ export class FakeDaemon {
     const parts = {
       datapath: new Datapath(this.host.addon),
       namespaces: this.host.namespaceAt,
+      machine: BARE_MACHINE,
       log,
       fatal: (detail: string) => log.fatal({ detail }, 'fatal'),
     };

@@ -301,7 +301,7 @@ describe('what is seen', () => {
     expect((await fake.ctl('status')).out).toContain(
       'vtep:     10.200.0.1, UDP port 4789, underlay MTU 1500',
     );
-    expect((await fake.ctl('doctor')).out).toContain('Everything that is needed is there.');
+    expect((await fake.ctl('doctor')).out).toContain('ready: everything that is needed is there.');
     expect((await fake.ctl('stats')).out).toContain('Balanced: in = out + consumed + drops');
     expect((await fake.ctl('drops')).out).toBe('Nothing was dropped.\n');
     expect((await fake.ctl('drops', '--all')).out).toContain('No network here has this VNI.');

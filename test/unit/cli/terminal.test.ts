@@ -124,7 +124,7 @@ describe('doctor', () => {
     fake.host.probe = { ...fake.host.probe, netAdmin: false };
     expect(await fake.ctl('doctor')).toMatchObject({
       code: 1,
-      out: expect.stringContaining('Something that is needed is missing.'),
+      out: expect.stringContaining('not ready: something that is needed is missing.'),
       err: '',
     });
     expect(await fake.ctl('--json', 'doctor')).toMatchObject({
@@ -133,11 +133,11 @@ describe('doctor', () => {
     });
   });
 
-  it('without a daemon names what works without', async () => {
+  it('without a daemon, and without its program, names what to start', async () => {
     const fake = await FakeDaemon.create();
     expect(await fake.ctl('doctor')).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^vswitchctl: no vswitchd answers on .*`vswitchd --doctor`/),
+      err: expect.stringMatching(/^vswitchctl: no vswitchd answers on .*start it/),
     });
   });
 });

@@ -2,7 +2,6 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { diagnose } from '../../../src/daemon/doctor.js';
 import { RateLimit } from '../../../src/daemon/events.js';
 import { logTo, plainLines } from '../../../src/daemon/log.js';
 import { parseCommandLine } from '../../../src/daemon/options.js';
@@ -47,58 +46,6 @@ describe('the owner of a UDP port', () => {
   it('is not a vxlan device that is down', async () => {
     const down = { ...probe, vxlanDevices: [{ ifname: 'vx', vni: 1, udpPort: 4789, up: false }] };
     expect(await nameOwner(taken, down, { root: '/nowhere' })).toBe(taken);
-  });
-});
-
-describe('doctor', () => {
-  const udpPorts = new Set([4789]);
-
-  it('is content with a host that has what is needed', () => {
-    const { ready, checks } = diagnose(new FakeHost().probe, '10.200.0.1', udpPorts);
-    expect(ready).toBe(true);
-    expect(checks.find((check) => check.name === 'udp_gro')).toMatchObject({
-      ok: false,
-      needed: false,
-      fix: expect.any(String),
-    });
-  });
-
-  it('judges no address when it knows of none', () => {
-    const probe = { ...new FakeHost().probe, interfaces: [] };
-    const { ready, checks } = diagnose(probe, undefined, udpPorts);
-    expect(ready).toBe(true);
-    expect(checks.map((check) => check.name)).toContain('udp_gso');
-  });
-
-  it('names what is missing, why it matters and the fix', () => {
-    const probe = {
-      ...new FakeHost().probe,
-      tun: false,
-      tunError: 'ENOENT',
-      netAdmin: false,
-      interfaces: [],
-    };
-    const { ready, checks } = diagnose(probe, '10.200.0.1', udpPorts);
-    expect(ready).toBe(false);
-    const missing = checks.filter((check) => !check.ok && check.needed);
-    expect(missing.map((check) => check.name)).toEqual([
-      'CAP_NET_ADMIN',
-      '/dev/net/tun',
-      'VTEP 10.200.0.1',
-    ]);
-    for (const check of missing)
-      expect(check).toMatchObject({ why: expect.any(String), fix: expect.any(String) });
-  });
-
-  it('warns of kernel vxlan devices on our port alone', () => {
-    const device = (ifname: string, udpPort: number) => ({ ifname, vni: 1, udpPort, up: false });
-    const probe = {
-      ...new FakeHost().probe,
-      vxlanDevices: [device('vx1', 4789), device('vx2', 8472)],
-    };
-    const names = diagnose(probe, '10.200.0.1', udpPorts).checks.map((check) => check.name);
-    expect(names).toContain('kernel vxlan vx1');
-    expect(names).not.toContain('kernel vxlan vx2');
   });
 });
 
@@ -181,6 +128,7 @@ describe('the command line of vswitchd', () => {
 
   it('asks for a report, with or without what for', () => {
     expect(parse('--doctor')).toEqual({ task: 'doctor', source: undefined });
+    expect(parse('--doctor', '--json')).toMatchObject({ task: 'doctor', json: true });
     expect(parse('--doctor', '--vtep', '10.0.0.1')).toEqual({
       task: 'doctor',
       source: { vtep: '10.0.0.1' },
@@ -208,6 +156,7 @@ describe('the command line of vswitchd', () => {
     [['--vtep', '10.0.0.1', '--http-token-file', '/run/token']],
     [['--vtep', '10.0.0.1', '--socket', `/${'x'.repeat(120)}`]],
     [['--vtep', '10.0.0.1', '--log-level', 'loud']],
+    [['--vtep', '10.0.0.1', '--json']],
     [['--vtep', '10.0.0.1', 'extra']],
   ])('%j is bad usage', (args) => {
     let told = '';
