@@ -13,7 +13,7 @@ use datapath::io::probe::{Probe, probe};
 use io_support::Namespace;
 use std::net::IpAddr;
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 14] = [
     "vnet_hdr",
     "tso",
     "uso",
@@ -25,6 +25,9 @@ const NAMES: [&str; 11] = [
     "rcvbuf_force",
     "ring",
     "tunnel_gso",
+    "packet",
+    "packet_vnet_hdr",
+    "veth",
 ];
 
 fn names(probe: &Probe) -> Vec<&str> {

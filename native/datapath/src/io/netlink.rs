@@ -187,6 +187,17 @@ impl Netlink {
             .map_err(|e| to_error(e, "interface flags", "RTM_SETLINK"))
     }
 
+    /// Makes a pair of veth interfaces whose names the kernel chooses. Errors: `NO_NET_ADMIN`, `IO` (EOPNOTSUPP: the
+    /// kernel has no veth).
+    pub fn add_veth(&mut self) -> Result<(), Error> {
+        let mut message = LinkMessage::default();
+        let kind = vec![LinkInfo::Kind(InfoKind::Veth)];
+        message.attributes.push(LinkAttribute::LinkInfo(kind));
+        let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+        self.request(RouteNetlinkMessage::NewLink(message), flags, |_| {})
+            .map_err(|e| to_error(e, "veth", "RTM_NEWLINK"))
+    }
+
     /// Deletes the interface. Errors: `NO_NET_ADMIN`, `IO`.
     pub fn delete_link(&mut self, ifindex: u32) -> Result<(), Error> {
         let mut message = LinkMessage::default();

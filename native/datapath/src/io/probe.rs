@@ -6,6 +6,7 @@
 use super::netlink::{InterfaceAddress, Link, Netlink};
 use super::netns;
 use super::sys::file;
+use super::sys::packet::packet_socket;
 use super::sys::socket::{self, SocketOption};
 use super::tap::{Offloads, VNET_HEADER_LEN, offload_mask, open_tun};
 use super::underlay::{
@@ -33,11 +34,12 @@ pub struct Probe {
     pub interfaces: Vec<(Link, Vec<InterfaceAddress>)>,
 }
 
-/// Something that makes the datapath faster and that it can do without.
+/// Something that the datapath can do without: it is faster with it, or has one more kind of port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facility {
     /// `vnet_hdr`, `tso`, `uso`, `multi_queue`, `recvmmsg`, `sendmmsg`, `udp_gso`, `udp_gro`,
-    /// `rcvbuf_force`, `ring` or `tunnel_gso`.
+    /// `rcvbuf_force`, `ring`, `tunnel_gso`; and what ports on interfaces need: `packet` (AF_PACKET sockets),
+    /// `packet_vnet_hdr` (superframes through them) or `veth`.
     pub name: &'static str,
     /// Whether it works here.
     pub available: bool,
@@ -78,6 +80,7 @@ pub fn probe() -> Probe {
     let facilities =
         past_the_stack.map(|(name, result)| facility(name, result.map_err(|e| e.to_string())));
     probe.facilities.extend(facilities);
+    probe.facilities.extend(probe_packet());
     probe
 }
 
@@ -193,6 +196,26 @@ fn probe_underlay() -> Vec<Facility> {
             socket::set_int(rx.as_fd(), option, 1 << 20).is_ok()
         }),
     ]
+}
+
+/// A packet socket, which receives nothing, and a veth pair in a namespace of its own.
+fn probe_packet() -> [Facility; 3] {
+    let socket = packet_socket().map_err(|e| e.into_error(ErrorCode::Io, "AF_PACKET", "socket"));
+    let vnet_header = match &socket {
+        Ok(socket) => {
+            let option = SocketOption(libc::SOL_PACKET, libc::PACKET_VNET_HDR);
+            socket::set_int(socket.as_fd(), option, 1)
+                .map_err(|e| e.into_error(ErrorCode::Io, "AF_PACKET", "PACKET_VNET_HDR"))
+        }
+        Err(error) => Err(error.clone()),
+    };
+    let veth = netns::within_new(|| Netlink::open()?.add_veth());
+    [
+        ("packet", socket.map(drop)),
+        ("packet_vnet_hdr", vnet_header),
+        ("veth", veth),
+    ]
+    .map(|(name, result)| facility(name, result.map_err(|e| e.to_string())))
 }
 
 fn open_pair() -> Result<(RxSocket, TxPool), Error> {
