@@ -101,18 +101,21 @@ function targetOf(expr: NftRule['expr'], table: string): Target {
       const { data } = z.object({ target: z.string() }).safeParse(item[kind]);
       if (data) return { kind, chain: `${table} ${data.target}` };
     }
+    const { xt } = item;
+    const { data: foreign } = xtSchema.safeParse(xt);
+    if (foreign?.type === 'target') return { kind: foreign.name === 'REJECT' ? 'drop' : 'unknown' };
     if (DECIDING.some((word) => word in item)) return { kind: 'unknown' };
   }
   return { kind: 'none' };
 }
 
 /** Statements that may end a datagram's way by what they look up. */
-const DECIDING = ['vmap', 'queue', 'xt', 'redirect', 'dnat', 'tproxy', 'synproxy'];
+const DECIDING = ['vmap', 'queue', 'redirect', 'dnat', 'tproxy', 'synproxy'];
 /** Statements that always go on to the next, or are the target. */
 const ALWAYS = [
   ...['counter', 'log', 'mangle', 'notrack', 'snat', 'masquerade'],
   ...['accept', 'drop', 'reject', 'return', 'jump', 'goto'],
-  ...DECIDING.filter((word) => word !== 'xt'),
+  ...DECIDING,
 ];
 
 function matchOf(item: NftRule['expr'][number], datagram: Datagram): Match {

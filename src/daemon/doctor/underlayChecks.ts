@@ -155,7 +155,7 @@ function firewallChecks(
       fates.find(({ fate }) => fate.fate === 'drops') ??
       fates.find(({ fate }) => fate.fate === 'depends');
     if (worst === undefined || worst.fate.fate === 'passes')
-      return [judged('ok', { ...finding, detail: 'no rule drops VXLAN' })];
+      return [judged('ok', { ...finding, detail: 'no rule that drops VXLAN was found' })];
     const { direction, udpPort, peer } = worst.way;
     const whose = peer === undefined ? 'from other hosts' : `from ${peer}`;
     const what = `UDP port ${udpPort} ${direction === 'in' ? whose : whose.replace('from', 'to')}`;
