@@ -35,10 +35,13 @@ export function readEnvironment(variables: Variables): Environment {
       `CNI_COMMAND=${variables.CNI_COMMAND ?? ''}`,
     );
   }
-  const needed = NEEDED[command];
-  const problems = CHECKED.flatMap(({ name, allowed, isSound }) => {
+  // The namespace may be gone at DEL.
+  const optional = command === 'DEL' ? 'CNI_NETNS' : undefined;
+  // Runtimes fill in anything for what the command does not look at.
+  const looked = CHECKED.filter(({ name }) => LOOKED_AT[command].includes(name));
+  const problems = looked.flatMap(({ name, allowed, isSound }) => {
     const value = variables[name] ?? '';
-    if (value === '') return needed.includes(name) ? [`${name} is missing`] : [];
+    if (value === '') return name === optional ? [] : [`${name} is missing`];
     return isSound(value) ? [] : [`${name}=${value} is refused; allowed: ${allowed}`];
   });
   if (problems.length > 0) {
@@ -77,13 +80,13 @@ function argsOf(text: string): ReadonlyMap<string, string> {
   return new Map(pairs);
 }
 
-const ALL = ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_PATH'];
-const NEEDED: Readonly<Record<Command, readonly string[]>> = {
-  ADD: ALL,
-  CHECK: ALL,
-  DEL: ALL.filter((name) => name !== 'CNI_NETNS'),
-  GC: ['CNI_PATH'],
-  STATUS: ['CNI_PATH'],
+const ATTACHMENT = ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'];
+const LOOKED_AT: Readonly<Record<Command, readonly string[]>> = {
+  ADD: ATTACHMENT,
+  CHECK: ATTACHMENT,
+  DEL: ATTACHMENT,
+  GC: [],
+  STATUS: [],
   VERSION: [],
 };
 
