@@ -17,6 +17,7 @@ import { NO_PURPOSE, purposeOf } from './doctor/purpose.js';
 import { diagnose } from './doctor/report.js';
 import { stderrLog } from './log.js';
 import { type CommandLine, parseCommandLine } from './options.js';
+import { ServiceManager } from './serviceManager.js';
 
 const REFUSED = 1;
 const BAD_USAGE = 2;
@@ -100,20 +101,28 @@ async function run(line: Extract<CommandLine, { task: 'run' }>): Promise<void> {
   let daemon: Daemon | undefined;
   // From the first moment: the default action would end a daemon that is still starting.
   let early = false;
+  const reload = async ({ reload }: Daemon) => {
+    manager.reloading();
+    await reload();
+    manager.ready();
+  };
   process.on('SIGHUP', () => {
     early = daemon === undefined;
-    void daemon?.reload();
+    if (daemon !== undefined) void reload(daemon);
   });
   const datapath = new Datapath(loadAddon());
+  const manager = new ServiceManager(datapath, process.env, log);
   daemon = await startDaemon(line, {
     ...{ datapath, namespaces: namespaceAt, machine: THIS_MACHINE, log, fatal },
   });
   // The file may have changed after it was read.
-  if (early) void daemon.reload();
+  if (early) void reload(daemon);
+  else manager.ready();
   const { stop } = daemon;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, async () => {
       log.info({ signal }, 'stopping');
+      manager.stopping();
       await stop();
       log.info('stopped');
       process.exit(0);

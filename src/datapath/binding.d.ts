@@ -378,6 +378,9 @@ export interface NoteCount {
   sentence: string
 }
 
+/** Tells the service manager whose socket this is, as sd_notify(3) does. */
+export declare function notifyServiceManager(socket: string, state: string): void
+
 /** A TAP that carries an owner's mark. */
 export interface OwnedTap {
   /** A path of its namespace; absent = our own. */

@@ -120,6 +120,11 @@ export class Datapath {
     return guard(() => this.#addon.lockFile(path));
   }
 
+  /** One datagram of sd_notify(3) to the socket that NOTIFY_SOCKET names. Throws IO. */
+  notifyServiceManager(socket: string, state: string): void {
+    guard(() => this.#addon.notifyServiceManager(socket, state));
+  }
+
   /** Every TAP on this machine that bears the owner's mark. */
   ownedTaps(owner: string): Promise<OwnedTap[]> {
     return guardAsync(() => this.#addon.ownedTaps(owner));

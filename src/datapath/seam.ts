@@ -596,6 +596,8 @@ export interface Addon {
   dropReasons(): { name: string; stage: 'ingress' | 'egress' | 'underlay'; sentence: string }[];
   /** Throws LOCKED when another process holds it (flock). */
   lockFile(path: string): { release(): void };
+  /** One datagram of sd_notify(3): `socket` as in NOTIFY_SOCKET, a path or `@` and an abstract name. Throws IO. */
+  notifyServiceManager(socket: string, state: string): void;
   /** All namespaces of this machine reachable through /run/netns and /proc. */
   ownedTaps(owner: string): Promise<OwnedTap[]>;
   /**

@@ -101,6 +101,7 @@ export class FakeHost {
         host.locks.add(path);
         return { release: () => void host.locks.delete(path) };
       },
+      notifyServiceManager() {},
       ownedTaps: async (owner) => host.taps.filter((tap) => tap.owner === owner),
       async removeTap(netns, ifname, owner, port) {
         if (ifname === undefined) return host.#removeRoaming(netns, owner, port);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use datapath::counter::DropReason;
 use datapath::io::lock::LockFile;
 use datapath::io::netlink::{InterfaceAddress, Link};
-use datapath::io::{probe as own, tap};
+use datapath::io::{probe as own, service, tap};
 use napi::bindgen_prelude::{AsyncTask, Env, Task};
 use napi_derive::napi;
 
@@ -147,6 +147,12 @@ pub fn lock_file(path: String) -> napi::Result<Lock> {
     LockFile::acquire(Path::new(&path))
         .map(|lock| Lock(Some(lock)))
         .map_err(thrown)
+}
+
+/// Tells the service manager whose socket this is, as sd_notify(3) does.
+#[napi]
+pub fn notify_service_manager(socket: String, state: String) -> napi::Result<()> {
+    service::notify(&socket, &state).map_err(thrown)
 }
 
 /// A TAP that carries an owner's mark.

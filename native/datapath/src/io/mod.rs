@@ -1,7 +1,7 @@
 //! Where frames and datagrams touch the kernel: every system call and every `unsafe` of the datapath.
 //!
 //! `tap`, `packet` and `underlay` move bytes; `memory` is their twin for tests. `reader` takes what captures write. `echo`
-//! asks other hosts whether they are there. `poll` waits. `netns`, `netlink`, `lock`, `libpcap` and `probe` are for
+//! asks other hosts whether they are there. `poll` waits. `netns`, `netlink`, `lock`, `libpcap`, `service` and `probe` are for
 //! setting up and never run per frame. `sys` holds the raw calls; nothing outside this folder sees it.
 //!
 //! Two manners of failing: setting up returns an [`Error`](crate::error::Error) that an operator reads; moving frames
@@ -17,6 +17,7 @@ pub mod packet;
 pub mod poll;
 pub mod probe;
 pub mod reader;
+pub mod service;
 mod sys;
 pub mod tap;
 pub mod underlay;
