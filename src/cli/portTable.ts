@@ -6,10 +6,11 @@ import { table } from './table.js';
 
 export function portTable(ports: readonly PortView[]): string {
   return table(
-    ['port', 'network', 'state', 'netns', 'ifname', 'mac', 'addresses', 'mtu', 'source'],
+    ['port', 'network', 'kind', 'state', 'netns', 'ifname', 'mac', 'addresses', 'mtu', 'source'],
     ports.map((port) => [
       port.name,
       port.network,
+      port.kind,
       port.state,
       port.netns && netnsName(port.netns),
       port.ifname,

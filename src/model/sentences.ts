@@ -53,6 +53,12 @@ export const sentences = {
     why: 'there is no interface of that name',
     fix: 'make it, or name one that `ip link` shows in that namespace',
   },
+  INTERFACE_UNFIT: {
+    status: 409,
+    what: 'cannot attach {subject}',
+    why: 'its interface cannot be a packet port',
+    fix: 'name another with --ifname: an end of a veth pair, or a NIC that no tunnel goes through',
+  },
   IFNAME_TAKEN: {
     status: 409,
     what: 'cannot attach {subject}',

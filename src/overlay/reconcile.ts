@@ -386,6 +386,7 @@ function untouched({ kept, added, changed }: ApplyReport): ApplyReport {
 const PORT_TROUBLE: ReadonlySet<ErrorCode> = new Set([
   'NETNS_GONE',
   'NO_INTERFACE',
+  'INTERFACE_UNFIT',
   'IFNAME_TAKEN',
   'TAP_BUSY',
   'NO_FILES',

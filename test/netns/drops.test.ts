@@ -30,7 +30,8 @@ import {
 } from '../support/frames.js';
 import { createKernelVxlan } from '../support/kernelVxlan.js';
 import { markedFrame } from '../support/marked.js';
-import { type Namespace, temporaryDirectory } from '../support/netns.js';
+import { connect, type Namespace, temporaryDirectory } from '../support/netns.js';
+import { silence } from '../support/packetPort.js';
 import { writePcap } from '../support/pcap.js';
 import { expectPing } from '../support/ping.js';
 import { parseMetrics, seriesValue } from '../support/prometheus.js';
@@ -274,6 +275,24 @@ const producers: Readonly<Record<Reason, Producer>> = {
   },
   'rx.read_failed': {
     commit: (bed) => floodWith(bed, { calls: ['readv'], path: TUN, errno: 'ENOMEM', times: 5 }),
+    unseen: true,
+  },
+  'rx.port_overrun': {
+    before: async ({ one, c1, vswitchd }) => {
+      const end = { namespace: one.namespace, ifname: 'p-c1' };
+      await connect({ namespace: c1.namespace, ifname: 'eth1', mtu: 1450 }, end);
+      await silence(one, end.ifname);
+      await vswitchd.ctl('port', 'add', 'net', '--kind', 'packet', '--ifname', end.ifname);
+    },
+    // Its queue has 16 MB, and each frame takes more than 2 kB of them.
+    commit: async ({ scope, c1, vswitchd }) => {
+      const file = join(await temporaryDirectory(scope, 'flood'), 'flood.pcap');
+      await writePcap(file, [markedFrame(BROADCAST, numberedMac(3), 'x'.repeat(1400))]);
+      vswitchd.child.signal('SIGSTOP');
+      const args = ['-q', '--topspeed', '--loop', '10000', '-i', 'eth1', file];
+      await c1.namespace.exec('tcpreplay', args);
+      vswitchd.child.signal('SIGCONT');
+    },
     unseen: true,
   },
   'tx.port_refused': {

@@ -7,9 +7,14 @@
  */
 
 import { beforeAll, describe, expect, test } from 'vitest';
+import { Capture } from '../support/capture.js';
+import { eventually } from '../support/eventually.js';
+import { sendFrames } from '../support/forge.js';
+import { BROADCAST, ETHERTYPE, ethernet, ipv4, PROTOCOL, tcp } from '../support/frames.js';
 import { createKernelVxlan } from '../support/kernelVxlan.js';
 import { packetPortOf } from '../support/packetPort.js';
 import { expectPing } from '../support/ping.js';
+import { sendSuperframe } from '../support/superframe.js';
 import { expectTransfer, expectUdpEcho } from '../support/tcp.js';
 import { fileScope } from '../support/testScope.js';
 import { type Container, createContainer, createUnderlay, type Host } from '../support/topology.js';
@@ -30,7 +35,7 @@ describe.each(['auto', 'off'] as const)('offload header %s', (vnetHdr) => {
     const ports = [await packetPortOf(one, c1), await packetPortOf(one, c2), portOf(c3)];
     vswitchd = await Vswitchd.start(scope, one, {
       datapath: { features: { vnet_hdr: vnetHdr } },
-      networks: [{ name: 'net', vni: 256, peers: [two.address[4]], ports }],
+      networks: [{ name: 'net', vni: 256, peers: [two.address[4]], inner_vlan: 'allow', ports }],
     });
   });
 
@@ -48,6 +53,42 @@ describe.each(['auto', 'off'] as const)('offload header %s', (vnetHdr) => {
     await expectTransfer({ from, to, family: 6, bytes: 500_000 });
     await expectUdpEcho({ from, to, family: 4 }, { flows: 4, count: 20, size: 1200 });
   });
+
+  test.each([
+    ['one tag', [{ vid: 5, pcp: 3 }]],
+    ['a priority tag', [{ vid: 0, pcp: 7 }]],
+    ['two tags', [{ vid: 100, tpid: 0x88a8 }, { vid: 7 }]],
+  ])('%s reaches every kind of port byte for byte', async (name, tags) => {
+    const { c1, ...others } = containers as Record<'c1' | 'c2' | 'c3' | 'c4', Container>;
+    const type = ETHERTYPE.experimental;
+    const payload = Buffer.from(`${name} `.padEnd(80));
+    const frame = ethernet({ dst: BROADCAST, src: c1.mac, tags, type }, payload);
+    const captures = await Promise.all(
+      Object.values(others).map((container) => Capture.start(scope, container)),
+    );
+    await sendFrames(c1, [frame]);
+    for (const capture of captures) {
+      await capture.waitFor(1, (seen) => seen.equals(frame));
+    }
+  });
+
+  test.runIf(vnetHdr === 'auto')(
+    'a tagged superframe passes, its checksum unfinished',
+    async () => {
+      const { c1, c2 } = containers as Record<'c1' | 'c2', Container>;
+      const ends = { src: c1.address[4], dst: c2.address[4] };
+      const segment = tcp(ends, { sourcePort: 1, destinationPort: 2 }, Buffer.alloc(5000));
+      const packet = ipv4({ ...ends, protocol: PROTOCOL.tcp, dontFragment: true }, segment);
+      const frame = ethernet({ dst: c2.mac, src: c1.mac, tags: [{ vid: 5 }] }, packet);
+      const sent = async () =>
+        (await vswitchd.network('net')).ports.find(({ name }) => name === c2.name)?.tx_frames ?? 0;
+      await expectPing(c1, { to: c2.address[4] });
+      const before = await sent();
+      await sendSuperframe(c1, { frame, segment: 1000, transportAt: 38 });
+      await eventually('five segments', async () => (await sent()) >= before + 5);
+      expect(await vswitchd.drops('rx.vnet_hdr_bad')).toBe(0);
+    },
+  );
 
   test('every checksum was right, and every frame is accounted for', async () => {
     for (const { namespace } of Object.values(containers)) {

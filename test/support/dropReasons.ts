@@ -18,6 +18,7 @@ export const madeInNamespaces = [
   'tx.eperm',
   'tx.local_down',
   'rx.read_failed',
+  'rx.port_overrun',
   'tx.port_refused',
   'tx.send_failed',
   'tx.batch_full',

@@ -105,6 +105,8 @@ error_codes! {
     NetnsGone = "NETNS_GONE",
     /// There is no interface of that name in the namespace.
     NoInterface = "NO_INTERFACE",
+    /// The interface cannot be a packet port; the detail says why.
+    InterfaceUnfit = "INTERFACE_UNFIT",
     /// An interface of that name exists and is not a TAP of this owner.
     IfnameTaken = "IFNAME_TAKEN",
     /// The TAP is held open by another process.

@@ -466,6 +466,7 @@ impl Builder<'_> {
             netns: place.netns.clone(),
             ifname: place.ifname.clone(),
             vnet_hdr: self.desired.engine.features.vnet_hdr,
+            vtep: self.desired.vtep.address,
         };
         PacketInterface::open(&wanted).map_err(|e| match &e.detail {
             Some(_) => e.about(format!("port {}", spec.name)),

@@ -9,7 +9,7 @@ mod socket;
 
 pub use socket::{PacketRead, PacketSocket};
 
-use super::netlink::Netlink;
+use super::netlink::{InterfaceAddress, Netlink};
 use super::netns;
 use super::sys::Errno;
 use super::sys::packet;
@@ -17,6 +17,7 @@ use super::sys::socket::{self as options, SocketOption};
 use super::tap::{Offloads, VNET_HEADER_LEN};
 use super::underlay::set_buffer;
 use crate::error::{Error, ErrorCode};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
@@ -29,6 +30,9 @@ pub struct PacketSpec {
     pub ifname: String,
     /// Each packet is to be preceded by a `virtio_net_hdr`, if the kernel can.
     pub vnet_hdr: bool,
+    /// Our VTEP, whose interface in our own namespace is refused: its datagrams would be frames of the network that they
+    /// carry, without end.
+    pub vtep: IpAddr,
 }
 
 /// An interface with an open packet socket. Dropping it leaves the interface as it was.
@@ -50,7 +54,7 @@ impl PacketInterface {
     /// Opens a socket on an interface that exists; whether it is up does not matter.
     ///
     /// Errors: `NO_INTERFACE` when there is none of that name; `NETNS_GONE`; `NO_NET_ADMIN` when CAP_NET_RAW is missing;
-    /// `BAD_VALUE` for one without Ethernet headers; `NO_FILES`, `IO`.
+    /// `INTERFACE_UNFIT` for one without Ethernet headers, or with the VTEP's address; `NO_FILES`, `IO`.
     pub fn open(spec: &PacketSpec) -> Result<Self, Error> {
         netns::within(spec.netns.as_deref(), || open_here(spec)).map_err(|e| match &spec.netns {
             Some(path) => e.about(format!("{} in {}", spec.ifname, path.display())),
@@ -60,16 +64,23 @@ impl PacketInterface {
 }
 
 fn open_here(spec: &PacketSpec) -> Result<PacketInterface, Error> {
-    let link = Netlink::open()?
+    let mut netlink = Netlink::open()?;
+    let link = netlink
         .link(&spec.ifname)?
         .ok_or_else(|| Error::new(ErrorCode::NoInterface, ""))?;
+    let has_vtep = |on: &InterfaceAddress| (on.ifindex, on.ip) == (link.ifindex, spec.vtep);
+    if spec.netns.is_none() && netlink.addresses()?.iter().any(has_vtep) {
+        return Err(Error::new(ErrorCode::InterfaceUnfit, "").with_detail(
+            "the interface has the VTEP's address, so tunnels would carry themselves",
+        ));
+    }
     let fd = packet::packet_socket().map_err(|e| to_error(e, "socket"))?;
     let header = set_options(fd.as_fd(), spec)?;
     // Last but one, so that nothing is received without what was set before.
     packet::bind(fd.as_fd(), link.ifindex).map_err(|e| to_error(e, "bind"))?;
     let bound_to = packet::bound_to(fd.as_fd()).map_err(|e| to_error(e, "getsockname"))?;
     if bound_to.hardware != libc::ARPHRD_ETHER {
-        return Err(Error::new(ErrorCode::BadValue, "")
+        return Err(Error::new(ErrorCode::InterfaceUnfit, "")
             .with_detail("the interface has no Ethernet headers"));
     }
     packet::set_promiscuous(fd.as_fd(), link.ifindex)

@@ -1,0 +1,146 @@
+/**
+ * What befalls the interfaces of packet ports, and what is left alone of them.
+ *
+ *   c1 ── veth, packet port ┐
+ *   c2 ── veth, packet port ┴ vswitchd
+ */
+
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { PortView } from '../../src/control/client.js';
+import { eventually } from '../support/eventually.js';
+import { sendFrames } from '../support/forge.js';
+import { BROADCAST } from '../support/frames.js';
+import { markedFrame } from '../support/marked.js';
+import { createNamespace } from '../support/netns.js';
+import { packetPortOf, silence } from '../support/packetPort.js';
+import { expectPing } from '../support/ping.js';
+import { fileScope } from '../support/testScope.js';
+import {
+  type Container,
+  connectContainer,
+  createContainer,
+  createUnderlay,
+  type Host,
+  UNDERLAY_IFNAME,
+} from '../support/topology.js';
+import { Vswitchd } from '../support/vswitchd.js';
+
+const scope = fileScope();
+let host: Host;
+let c1: Container;
+let c2: Container;
+let vswitchd: Vswitchd;
+
+beforeAll(async () => {
+  const { hosts } = await createUnderlay(scope, { hosts: ['one'] });
+  [host] = hosts as [Host];
+  c1 = await createContainer(scope, 'c1', 1);
+  c2 = await createContainer(scope, 'c2', 2);
+  const ports = [await packetPortOf(host, c1), await packetPortOf(host, c2)];
+  vswitchd = await Vswitchd.start(scope, host, { networks: [{ name: 'net', vni: 256, ports }] });
+});
+
+const port = async (name: string) => {
+  const ports = await vswitchd.ctl<PortView[]>('port', 'ls');
+  return ports.find((item) => item.name === name);
+};
+
+const becomes = (name: string, state: PortView['state']) =>
+  eventually(
+    `port ${name} is ${state}`,
+    async () => {
+      const now = await port(name);
+      if (now?.state === state) return now;
+      throw new Error(JSON.stringify(now));
+    },
+    { within: 40_000 },
+  );
+
+const remake = async () => {
+  await connectContainer(host, c1, { peerIfname: 'p-c1', mtu: 1450 });
+  await silence(host, 'p-c1');
+};
+
+test('an interface that is down takes nothing, and goes on when it is up again', async () => {
+  await expectPing(c1, { to: c2.address[4] });
+  await host.namespace.ip('link set dev p-c1 down');
+  const before = await vswitchd.drops('tx.port_down');
+  await eventually('what it does not take is counted', async () => {
+    await sendFrames(c2, [markedFrame(BROADCAST, c2.mac, 'to nobody')]);
+    return (await vswitchd.drops('tx.port_down')) > before;
+  });
+  expect((await port('c1'))?.state).toBe('up');
+  await host.namespace.ip('link set dev p-c1 up');
+  await expectPing(c2, { to: c1.address[4] });
+  await vswitchd.balanced();
+});
+
+describe('an interface that is no more', () => {
+  test.each([
+    ['deleted', 'link del dev p-c1'],
+    ['deleted while it was down', 'link set dev p-c1 down\nlink del dev p-c1'],
+  ])('%s: the port waits, and goes on when there is one of that name', async (_, commands) => {
+    await host.namespace.ip(commands);
+    expect((await becomes('c1', 'waiting')).reason).toMatch(/p-c1|gone/);
+    await remake();
+    await becomes('c1', 'up');
+    await expectPing(c1, { to: c2.address[4] });
+    await vswitchd.balanced();
+  });
+
+  test('moved to another namespace: the port waits until it is back', async () => {
+    const other = await createNamespace(scope, 'other');
+    await host.namespace.ip(`link set dev p-c1 netns ${other.name}`);
+    await becomes('c1', 'waiting');
+    await other.exec('ip', ['link', 'set', 'dev', 'p-c1', 'netns', host.namespace.name]);
+    await host.namespace.ip('link set dev p-c1 up');
+    await silence(host, 'p-c1');
+    await becomes('c1', 'up');
+    await expectPing(c1, { to: c2.address[4] });
+  });
+});
+
+test('a frame that is longer than the MTU of the interface is dropped by name', async () => {
+  await host.namespace.ip('link set dev p-c2 mtu 1000');
+  const before = await vswitchd.drops('tx.port_mtu');
+  await sendFrames(c1, [markedFrame(BROADCAST, c1.mac, 'x'.repeat(1200))]);
+  await eventually('dropped', async () => (await vswitchd.drops('tx.port_mtu')) > before);
+  await host.namespace.ip('link set dev p-c2 mtu 1450');
+});
+
+describe('with vswitchctl', () => {
+  const add = (...args: string[]) =>
+    vswitchd.tryCtl('port', 'add', 'net', '--kind', 'packet', ...args);
+
+  test('an interface is taken as it is, and is left as it was', async () => {
+    const c3 = await createContainer(scope, 'c3', 3);
+    const elsewhere = await createNamespace(scope, 'elsewhere');
+    const place = { name: 'elsewhere', namespace: elsewhere, address: host.address };
+    await packetPortOf(place, c3);
+    const look = () => elsewhere.ipJson('link', 'show', 'dev', 'p-c3');
+    const before = await look();
+    const added = await add('--ifname', 'p-c3', '--netns', elsewhere.name);
+    expect(added.stdout).toBe('added port p-c3 to network net');
+    expect(await port('p-c3')).toMatchObject({ kind: 'packet', ifname: 'p-c3', state: 'up' });
+    expect(await look()).toMatchObject([{ promiscuity: 1 }]);
+    await expectPing(c3, { to: c2.address[4] });
+    const removed = await vswitchd.tryCtl('port', 'rm', 'p-c3');
+    expect(removed.stdout).toBe('removed port p-c3');
+    expect(await look()).toEqual(before);
+  });
+
+  test('there must be an interface of that name, with Ethernet frames', async () => {
+    expect((await add('--ifname', 'none')).stderr).toMatch(/there is no interface of that name/);
+    expect((await add('--ifname', 'lo')).stderr).toMatch(/no Ethernet/);
+    expect((await add('--ifname', UNDERLAY_IFNAME)).stderr).toMatch(/carry themselves/);
+    expect((await add()).stderr).toMatch(/needs the interface of a packet port/);
+    expect((await add('--ifname', 'p-c1', '--name', 'again')).stderr).toMatch(
+      /an interface name of its own/,
+    );
+  });
+
+  test('addresses are told, not set: of which station they are must be said', async () => {
+    const refused = await add('--ifname', 'p-c1', '--address', '10.0.0.9/24');
+    expect(refused.stderr).toMatch(/needs the MAC of the station/);
+  });
+});
