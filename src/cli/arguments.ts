@@ -27,6 +27,10 @@ export function macArgument(text: string): string {
   return mac;
 }
 
+export function pidArgument(text: string): number {
+  return wholeArgument(text, 1, 2 ** 22);
+}
+
 /** At most a day. */
 export function secondsArgument(text: string): number {
   return wholeArgument(text, 1, 86_400);

@@ -1,14 +1,16 @@
 // vswitchctl port ...
 
 import { Option } from 'commander';
-import { cidrArgument, listOption, macArgument, mtuArgument } from './arguments.js';
+import { cidrArgument, listOption, macArgument, mtuArgument, pidArgument } from './arguments.js';
 import { type Register, show } from './context.js';
 import { portReasons, portTable, removedText } from './portTable.js';
+import { addRootless } from './rootless.js';
 
 interface AddOptions {
   readonly name?: string;
   readonly kind: 'tap' | 'packet';
   readonly netns?: string;
+  readonly rootless?: number;
   readonly ifname?: string;
   readonly address: readonly string[];
   readonly mac?: string;
@@ -28,6 +30,14 @@ export const registerPort: Register = (program, run) => {
     )
     .addOption(kindOption())
     .option('--netns <name|path|pid>', 'network namespace to attach (default: our own)')
+    .addOption(
+      new Option(
+        '--rootless <pid>',
+        'container in a user namespace of yours, by one of its processes: makes the TAP in there as you',
+      )
+        .argParser(pidArgument)
+        .conflicts(['netns', 'kind']),
+    )
     .option(
       '--ifname <name>',
       'interface name there (default: eth0; in our own namespace the port name)',
@@ -44,11 +54,12 @@ export const registerPort: Register = (program, run) => {
     .option('--mtu <bytes>', "MTU of the interface (default: the network's)", mtuArgument)
     .action(
       run(async (context, network: string, options: AddOptions) => {
-        const { address, ...settings } = options;
-        const added = await context.client.addPort(network, {
-          addresses: [...address],
-          ...settings,
-        });
+        const { address, rootless: pid, ...settings } = options;
+        const body = { addresses: [...address], ...settings };
+        const added =
+          pid === undefined
+            ? await context.client.addPort(network, body)
+            : await addRootless(context, network, { ...body, pid });
         show(context, added, () => {
           const addresses = added.addresses.map((text) => `, address ${text}`).join('');
           return `added port ${added.name} to network ${added.network}${addresses}`;

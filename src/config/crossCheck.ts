@@ -190,7 +190,7 @@ class Check {
           `an interface name, because ${name} is too long to be one`,
         );
       }
-      const place = port.netns === undefined ? '' : netnsPath(port.netns);
+      const place = port.netns === undefined ? (port.handover ?? '') : netnsPath(port.netns);
       this.#once(
         `device ${place} ${name}`,
         who,

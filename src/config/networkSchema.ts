@@ -80,6 +80,11 @@ export const portSchema = mapping({
   max_macs: whole(0, 1_048_576).default(1024),
 }) satisfies z.ZodType<Port>;
 
+/** Of a TAP that was handed over. */
+export const ticketSchema = z.string().regex(/^[0-9a-f]{32}$/, {
+  error: 'a ticket of 32 hexadecimal digits, as `--rootless` gets one',
+});
+
 const groupSchema = mapping({
   address: text('a multicast address', (raw) => {
     const ip = parseIp(raw);

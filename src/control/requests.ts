@@ -7,6 +7,7 @@ import {
   networkRequestSchema,
   peerSchema,
   portSchema,
+  ticketSchema,
 } from '../config/networkSchema.js';
 import { type Mac, parseMac } from '../model/mac.js';
 
@@ -54,10 +55,15 @@ export const addNetworkBody = networkRequestSchema.extend({
 });
 
 /** Without name, the port is called after its namespace. */
-export const addPortBody = portSchema.extend({
-  name: name().optional(),
-  kind: offeredKind,
-});
+export const addPortBody = portSchema
+  .extend({
+    name: name().optional(),
+    kind: offeredKind,
+    handover: ticketSchema.optional(),
+  })
+  .refine((port) => port.netns === undefined || port.handover === undefined, {
+    error: 'a namespace to enter, or a TAP that was handed over: not both',
+  });
 
 export const addPeerBody = peerSchema;
 

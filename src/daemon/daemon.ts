@@ -14,7 +14,7 @@ import type { Datapath } from '../datapath/datapath.js';
 import type { Probe } from '../datapath/seam.js';
 import { startDockerPlugin } from '../docker/plugin.js';
 import { SwitchError } from '../model/error.js';
-import { DEFAULT_SOCKET } from '../model/socket.js';
+import { DEFAULT_SOCKET, handoverSocketOf } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
 import { ContainerEdits } from '../overlay/containerEdits.js';
 import type { Namespaces } from '../overlay/namespaces.js';
@@ -116,13 +116,22 @@ async function open(opening: Opening): Promise<Daemon> {
   await checkSocketFree(socket);
 
   const { overlay, store, broken } = await openOverlay(opening);
+  const ports = new PortEdits(overlay, parts.namespaces);
   const pump = new EventPump(
     datapath,
-    { portGone: (port) => overlay.portGone(port), fatal: parts.fatal },
+    {
+      portGone: (port) => {
+        ports.lost(port).catch((error) => {
+          log.warn({ port, error: (error as Error).message }, 'port not removed');
+        });
+      },
+      fatal: parts.fatal,
+    },
     log,
   );
   closers.push(() => pump.stop());
   datapath.start(() => pump.wake());
+  datapath.receiveHandovers(handoverSocketOf(socket));
   closers.push(watchUnderlay(datapath, overlay, log));
 
   const counterViews = new CounterViews(datapath.dropReasons());
@@ -130,7 +139,6 @@ async function open(opening: Opening): Promise<Daemon> {
   const metrics = new Metrics({ datapath, overlay, counterViews });
   closers.push(() => metrics.stop());
 
-  const ports = new PortEdits(overlay, parts.namespaces);
   const operations = operationsOf({
     ...{ datapath, overlay, socket, configPath, log, counterViews, metrics },
     edits: { ports, networks: new NetworkEdits(overlay, ports), statics: new StaticEdits(overlay) },

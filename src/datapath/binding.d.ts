@@ -18,6 +18,8 @@ export declare class Datapath {
    * apply with that port will want to adopt it. One that is there with the same mark is fine.
    */
   makeTap(tap: NewTap): Promise<void>
+  /** From now on takes TAPs that others made and hand over at the unix socket `path`. */
+  receiveHandovers(path: string): void
   /** A copy of every counter. */
   counters(): Counters
   /** A copy of the forwarding database of one network, or of all. */
@@ -44,6 +46,16 @@ export declare class Datapath {
   underlayInject(datagrams: Array<MemoryDatagram>): void
   /** What the memory underlay was given to send since the last call. */
   underlayTake(): Array<MemoryDatagram>
+}
+
+/** A TAP that somebody else has now, who gives it up when this process ends before a port of his has it. */
+export declare class GivenTap {
+  /** By what it is known to him: 32 hexadecimal digits. */
+  get ticket(): string
+  /** Its index in our network namespace. */
+  get ifindex(): number
+  /** Gives the TAP its alias, MAC, MTU and addresses, and sets it up. Blocks. */
+  furnish(furniture: Furniture): void
 }
 
 /** A held lock. The kernel releases it when the process dies. */
@@ -206,6 +218,25 @@ export interface FdbTarget {
   tunnel?: TunnelRef
   local?: boolean
 }
+
+/** How an interface of our network namespace shall be. */
+export interface Furniture {
+  ifname: string
+  /** Whose TAP it is, and for which port: written on it. */
+  owner: string
+  port: string
+  /** Absent = as it is. */
+  mac?: string
+  mtu: number
+  /** CIDR. */
+  addresses: Array<string>
+}
+
+/**
+ * Makes the TAP `ifname`, down, in our network namespace, which must be that of the process `pid`, and hands it over at
+ * the unix socket `path`. When this throws nothing is left. Blocks.
+ */
+export declare function giveTap(path: string, pid: number, ifname: string): GivenTap
 
 /** A multicast group of the underlay. */
 export interface GroupSpec {
@@ -450,6 +481,11 @@ export interface PortSpec {
    * adopts it by its mark, there or in our own; name, MAC and addresses are theirs to change.
    */
   sandbox?: string
+  /**
+   * TAP only: ticket under which it was handed over. It is inside a container, where name, MAC, MTU and addresses
+   * are for the one who handed it over to set; apply only takes its descriptors.
+   */
+  handover?: string
 }
 
 /** Tries everything. Takes milliseconds and leaves nothing behind. */

@@ -10,6 +10,8 @@ import type {
   DatapathEvent,
   DesiredState,
   FdbEntry,
+  Furniture,
+  GivenTap,
   History,
   Interface,
   NativeDatapath,
@@ -57,6 +59,11 @@ export class Datapath {
   /** Makes the TAP of a port with a sandbox in our own namespace, for `apply` to adopt. */
   makeTap(tap: NewTap): Promise<void> {
     return guardAsync(() => this.#native.makeTap(tap));
+  }
+
+  /** From now on takes TAPs that others made and hand over at this unix socket. */
+  receiveHandovers(path: string): void {
+    guard(() => this.#native.receiveHandovers(path));
   }
 
   counters(): Counters {
@@ -139,6 +146,16 @@ export class Datapath {
   removeRoamingTap(sandbox: string, port: string, owner: string): Promise<boolean> {
     return guardAsync(() => this.#addon.removeTap(sandbox, undefined, owner, port));
   }
+}
+
+/** Makes a TAP in our network namespace, that of the process `pid`, and hands it over at the unix socket `path`. */
+export function giveTap(addon: Addon, path: string, pid: number, ifname: string): GivenTap {
+  return guard(() => addon.giveTap(path, pid, ifname));
+}
+
+/** Sets it up as it shall be. */
+export function furnishTap(tap: GivenTap, furniture: Furniture): void {
+  guard(() => tap.furnish(furniture));
 }
 
 function guard<T>(call: () => T): T {

@@ -122,12 +122,40 @@ export interface PortSpec {
    * state are not touched; `netns` is absent. Neither a move nor another `sandbox` reopens it.
    */
   sandbox?: string;
+  /**
+   * TAP only: ticket under which it was handed over (none such any more: HANDOVER_GONE). MAC, MTU and addresses
+   * are for `furnishTap` inside its container; `netns` and `sandbox` are absent.
+   */
+  handover?: string;
 }
 
 /** Whose frames may enter at a port: sources of Ethernet, IP, ARP and neighbor discovery. */
 export interface GuardSpec {
   macs: string[];
   /** Without prefix length; the link-local addresses of the MACs are allowed beside them. */
+  addresses: string[];
+}
+
+/** A TAP that somebody else has now, who gives it up when this process ends before a port of his has it. */
+export interface GivenTap {
+  /** By what it is known to him: 32 hexadecimal digits. */
+  ticket: string;
+  /** Its index in our network namespace. */
+  ifindex: number;
+  /** Gives it alias, MAC, MTU and addresses, and sets it up. Blocks. */
+  furnish(furniture: Furniture): void;
+}
+
+/** How a TAP of our network namespace shall be. */
+export interface Furniture {
+  ifname: string;
+  /** Whose TAP it is, and for which port: written on it. */
+  owner: string;
+  port: string;
+  /** Absent = as it is. */
+  mac?: string;
+  mtu: number;
+  /** CIDR. */
   addresses: string[];
 }
 
@@ -561,6 +589,11 @@ export interface NativeDatapath {
    * apply only: that says with how many queues.
    */
   makeTap(tap: NewTap): Promise<void>;
+  /**
+   * From now on takes TAPs that others made and hand over at this unix socket, which only our user may use. After
+   * the first apply only. A TAP waits a minute for its port.
+   */
+  receiveHandovers(path: string): void;
   drain(max: number): DatapathEvent[];
   counters(): Counters;
   fdb(network?: string): FdbEntry[];
@@ -594,6 +627,11 @@ export interface Addon {
   /** Cheap enough for a steady rate. */
   interfaces(): Interface[];
   dropReasons(): { name: string; stage: 'ingress' | 'egress' | 'underlay'; sentence: string }[];
+  /**
+   * Makes the TAP `ifname`, down, in our network namespace, which must be that of the process `pid`, and hands it over
+   * at the unix socket `path`. When this throws nothing is left. Blocks.
+   */
+  giveTap(path: string, pid: number, ifname: string): GivenTap;
   /** Throws LOCKED when another process holds it (flock). */
   lockFile(path: string): { release(): void };
   /** One datagram of sd_notify(3): `socket` as in NOTIFY_SOCKET, a path or `@` and an abstract name. Throws IO. */

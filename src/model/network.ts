@@ -45,6 +45,11 @@ export interface Port {
    * have another name. Such a TAP is adopted, never made; its addresses are not ours to set.
    */
   readonly sandbox?: string | undefined;
+  /**
+   * Ticket of a TAP that was made inside a container by its user and handed over: 32 hexadecimal digits. It is nowhere
+   * that we can reach, and goes for good with the container or the daemon; `netns` and `sandbox` are absent.
+   */
+  readonly handover?: string | undefined;
   /** With `packet` only told to other hosts, as the station behind it. */
   readonly mac?: Mac | undefined;
   /** Absent = the network's. */
@@ -163,7 +168,8 @@ export function hasInterface({ kind }: Pick<Port, 'kind'>): boolean {
 
 /** Name of the interface that a port gets: `eth0` in a container, where it is alone. */
 export function ifnameOf(port: Port): string {
-  return port.ifname ?? (port.netns === undefined ? port.name : 'eth0');
+  const isOurs = port.netns === undefined && port.handover === undefined;
+  return port.ifname ?? (isOurs ? port.name : 'eth0');
 }
 
 export function udpPortOf(network: Network, vtep: VtepSettings): number {

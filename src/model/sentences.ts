@@ -71,6 +71,24 @@ export const sentences = {
     why: 'another process holds its TAP device open',
     fix: 'stop that process, or choose another --ifname',
   },
+  HANDOVER_REFUSED: {
+    status: 409,
+    what: 'cannot hand a TAP over at {subject}',
+    why: 'it was not taken',
+    fix: 'try again; see that vswitchctl and vswitchd are of one version',
+  },
+  HANDOVER_GONE: {
+    status: 409,
+    what: 'cannot attach {subject}',
+    why: 'the TAP that was handed over for it is gone, as with an earlier run of vswitchd',
+    fix: 'remove the port, and attach the container again with `vswitchctl port add --rootless`',
+  },
+  CONTAINER_CLOSED: {
+    status: 409,
+    what: 'cannot enter the container of process {subject}',
+    why: "it has ended, or is another user's",
+    fix: 'run this as the user who started the container',
+  },
   MTU_IMPOSSIBLE: {
     status: 409,
     what: 'cannot give {subject} its MTU',

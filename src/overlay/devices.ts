@@ -23,7 +23,8 @@ export function devicesOf(intent: Intent, ids: Sightings): Map<string, Device> {
   return new Map(
     taps.map((port) => {
       const path = namespacePath(port);
-      const namespace = path === undefined ? 'own' : ids.get(port.name)?.namespace;
+      const ours = port.handover === undefined ? 'own' : `of ${port.handover}`;
+      const namespace = path === undefined ? ours : ids.get(port.name)?.namespace;
       return [port.name, { port, path, namespace, ifname: ifnameOf(port) }];
     }),
   );
@@ -59,17 +60,20 @@ export function retiredTaps(old: Intent, next: Intent): RetiredTap[] {
 }
 
 function tapsOf(intent: Intent): RetiredTap[] {
-  return [...portsOf(intent), ...(intent.dormant ?? [])]
-    .filter((port) => port.kind === 'tap')
-    .map((port) => {
-      const netns = namespacePath(port);
-      return {
-        ...(netns === undefined ? {} : { netns }),
-        ...(port.sandbox === undefined ? {} : { sandbox: port.sandbox }),
-        ifname: ifnameOf(port),
-        port: port.name,
-      };
-    });
+  return (
+    [...portsOf(intent), ...(intent.dormant ?? [])]
+      // One that was handed over goes with the descriptors.
+      .filter((port) => port.kind === 'tap' && port.handover === undefined)
+      .map((port) => {
+        const netns = namespacePath(port);
+        return {
+          ...(netns === undefined ? {} : { netns }),
+          ...(port.sandbox === undefined ? {} : { sandbox: port.sandbox }),
+          ifname: ifnameOf(port),
+          port: port.name,
+        };
+      })
+  );
 }
 
 export function portsOf(intent: Intent): Port[] {

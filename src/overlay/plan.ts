@@ -212,6 +212,7 @@ function planPort(port: Port, network: Network, intent: Intent): PortSpec {
     ...(port.netns === undefined ? {} : { netns: netnsPath(port.netns) }),
     ...(hasInterface(port) ? { ifname: ifnameOf(port) } : {}),
     ...(port.sandbox === undefined ? {} : { sandbox: port.sandbox }),
+    ...(port.handover === undefined ? {} : { handover: port.handover }),
     ...(port.mac === undefined ? {} : { mac: port.mac }),
     mtu: port.mtu ?? defaultMtu(network, intent),
     addresses: [...port.addresses],

@@ -66,6 +66,13 @@ export class PortEdits {
     return report;
   }
 
+  /** The datapath lost the port's device. One that was handed over never comes back, so its port goes too. */
+  async lost(name: string): Promise<void> {
+    const row = this.#overlay.runtime.ports.find((item) => item.port.name === name);
+    if (row?.port.handover === undefined) this.#overlay.portGone(name);
+    else await this.remove(name);
+  }
+
   /** Remembers which processes the new ports mean, as long as the caller can mean no other. */
   async stamped(next: RuntimeState, fresh: readonly Port[]): Promise<RuntimeState> {
     const names = new Set(fresh.map((port) => port.name));

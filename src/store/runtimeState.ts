@@ -9,6 +9,7 @@ import {
   peerSchema,
   poolSchema,
   portSchema,
+  ticketSchema,
 } from '../config/networkSchema.js';
 import { isZeroMac, type Mac } from '../model/mac.js';
 import type { ProcessStamp } from '../model/netns.js';
@@ -80,7 +81,10 @@ const endpointSchema = mapping({
 
 const portRowSchema = mapping({
   network: name(),
-  port: portSchema.extend({ sandbox: z.string().startsWith('/').optional() }),
+  port: portSchema.extend({
+    sandbox: z.string().startsWith('/').optional(),
+    handover: ticketSchema.optional(),
+  }),
   process: processSchema.optional(),
   endpoint: endpointSchema.optional(),
 }) satisfies z.ZodType<PortRow>;

@@ -102,6 +102,9 @@ export class FakeHost {
         return { release: () => void host.locks.delete(path) };
       },
       notifyServiceManager() {},
+      giveTap(path) {
+        throw nativeError('HANDOVER_REFUSED', { subject: path });
+      },
       ownedTaps: async (owner) => host.taps.filter((tap) => tap.owner === owner),
       async removeTap(netns, ifname, owner, port) {
         if (ifname === undefined) return host.#removeRoaming(netns, owner, port);
@@ -221,6 +224,9 @@ export class FakeDatapath implements NativeDatapath {
     this.desired = structuredClone(desired);
     return reportOf(old, desired);
   }
+
+  /** Nobody hands anything over to a fake. */
+  receiveHandovers(): void {}
 
   async makeTap(tap: NewTap): Promise<void> {
     if (this.desired === undefined) throw nativeError('BAD_VALUE', { subject: 'datapath' });

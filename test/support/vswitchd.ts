@@ -12,6 +12,7 @@ import { assertBalanced, drops } from './balance.js';
 import type { Child, Exit } from './child.js';
 import { eventually } from './eventually.js';
 import { type ExecResult, temporaryDirectory } from './netns.js';
+import type { OrdinaryUser } from './ordinaryUser.js';
 import type { Scope } from './scope.js';
 import type { Container, Family, Host } from './topology.js';
 
@@ -33,6 +34,8 @@ export interface VswitchdSpec {
   readonly socket?: string;
   /** A program and its first arguments, which run vswitchd and vswitchctl as theirs. */
   readonly launcher?: readonly string[];
+  /** Who runs it; default: who runs the test. */
+  readonly user?: OrdinaryUser;
 }
 
 /** What `vswitchctl` refused: its exit code and its sentence. */
@@ -69,6 +72,7 @@ export class Vswitchd {
   /** Writes the configuration; nothing runs yet. */
   static async configure(scope: Scope, host: Host, spec: VswitchdSpec): Promise<Vswitchd> {
     const folder = await temporaryDirectory(scope, `vswitchd-${host.name}`);
+    await spec.user?.own(folder);
     const vswitchd = new Vswitchd(scope, host, folder, spec);
     await vswitchd.configure(spec.networks);
     return vswitchd;
@@ -147,7 +151,7 @@ export class Vswitchd {
   }
 
   #launched(...words: string[]): [string, ...string[]] {
-    const { launcher = [] } = this.#spec;
+    const { user, launcher = user?.words() ?? [] } = this.#spec;
     return [...launcher, process.execPath, ...words] as [string, ...string[]];
   }
 

@@ -104,6 +104,13 @@ impl Datapath {
         })
     }
 
+    /// From now on takes TAPs that others made and hand over at the unix socket `path`.
+    #[napi]
+    pub fn receive_handovers(&self, path: String) -> napi::Result<()> {
+        let received = self.inner.receive_handovers(std::path::Path::new(&path));
+        received.map_err(thrown)
+    }
+
     /// A copy of every counter.
     #[napi]
     pub fn counters(&self) -> Counters {

@@ -164,6 +164,9 @@ pub struct PortSpec {
     /// TAP only: path of the network namespace to which somebody else moves it. It is made by `makeTap`, and apply
     /// adopts it by its mark, there or in our own; name, MAC and addresses are theirs to change.
     pub sandbox: Option<String>,
+    /// TAP only: ticket under which it was handed over. It is inside a container, where name, MAC, MTU and addresses
+    /// are for the one who handed it over to set; apply only takes its descriptors.
+    pub handover: Option<String>,
 }
 
 /// Whose frames may enter at a port.
@@ -407,6 +410,7 @@ impl PortSpec {
                     .map(|cidr| cidr_of(cidr, &place))
                     .collect::<Result<_, _>>()?,
                 sandbox: self.sandbox.map(PathBuf::from),
+                handover: self.handover,
             }),
             other => return Err(bad(&place, other)),
         };
@@ -441,6 +445,7 @@ impl NewTap {
             mac: Some(mac),
             addresses: Vec::new(),
             sandbox: None,
+            handover: None,
         })
     }
 }
@@ -505,7 +510,7 @@ impl TunnelRef {
     }
 }
 
-fn cidr_of(text: &str, place: &str) -> Result<(IpAddr, u8), Error> {
+pub(crate) fn cidr_of(text: &str, place: &str) -> Result<(IpAddr, u8), Error> {
     let (address, prefix) = text.split_once('/').ok_or_else(|| bad(place, text))?;
     Ok((parse(address, place)?, parse(prefix, place)?))
 }
@@ -522,7 +527,7 @@ fn all<T: FromStr>(texts: &[String], place: &str) -> Result<Vec<T>, Error> {
     texts.iter().map(|text| parse(text, place)).collect()
 }
 
-fn parse<T: FromStr>(text: &str, place: &str) -> Result<T, Error> {
+pub(crate) fn parse<T: FromStr>(text: &str, place: &str) -> Result<T, Error> {
     text.parse().map_err(|_| bad(place, text))
 }
 

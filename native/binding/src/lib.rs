@@ -13,6 +13,7 @@
 mod datapath;
 mod desired;
 mod failure;
+mod handover;
 mod host;
 mod observe;
 mod reports;

@@ -262,7 +262,7 @@ pub struct PacketPort {
 }
 
 /// The TAP of a port.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TapPort {
     /// Path of its network namespace; `None` is ours.
     pub netns: Option<PathBuf>,
@@ -275,6 +275,9 @@ pub struct TapPort {
     /// Set where somebody else moves the TAP (Docker does): path of the namespace that it is moved to and back from,
     /// which need not be there yet. `netns` is `None` then, and name, MAC and addresses are theirs to change.
     pub sandbox: Option<PathBuf>,
+    /// Set where somebody else made the TAP, inside a container, and handed it over: by what it is known, 32 hexadecimal
+    /// digits. `netns` is `None` then, and MAC, MTU and addresses are for him to set as this says.
+    pub handover: Option<String>,
 }
 
 /// A remote VTEP; its three values together are its identity.

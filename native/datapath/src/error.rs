@@ -113,6 +113,10 @@ error_codes! {
     TapBusy = "TAP_BUSY",
     /// A TAP that somebody else moves is in none of the namespaces where it may be.
     TapGone = "TAP_GONE",
+    /// A TAP that was to be handed over was not taken; the detail says why.
+    HandoverRefused = "HANDOVER_REFUSED",
+    /// No TAP with this ticket was handed over, or it was given up, or its container has ended.
+    HandoverGone = "HANDOVER_GONE",
     /// The kernel refuses this MTU.
     MtuImpossible = "MTU_IMPOSSIBLE",
     /// Another socket holds the UDP port.

@@ -324,6 +324,7 @@ fn a_refused_apply_leaves_everything_running_as_it_was() {
             mac: None,
             addresses: Vec::new(),
             sandbox: None,
+            handover: None,
         });
     });
     let limited = network("n", 256).port("q").peer(C).with(|n| {

@@ -50,6 +50,7 @@ impl Bed {
             mac: None,
             addresses: vec![(RECEIVER.ip(), 24)],
             sandbox: None,
+            handover: None,
         });
         let net = network("net", 256)
             .peer(KERNEL)

@@ -64,6 +64,7 @@ impl Bed {
             mac: Some(MacAddr(MAC)),
             addresses: Vec::new(),
             sandbox: None,
+            handover: None,
         }
     }
 

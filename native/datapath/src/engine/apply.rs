@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::handover::Shelf;
 use super::history::{Diary, History};
 use super::keeper::LearnedVteps;
 use super::topology::{MemoryPort, Network, Port, PortIo, Topology, per_worker, vteps_of};
@@ -36,6 +37,7 @@ pub(super) struct Carried<'a> {
     pub(super) learned: &'a LearnedVteps,
     pub(super) workers: usize,
     pub(super) history: &'a Arc<History>,
+    pub(super) shelf: &'a Shelf,
 }
 
 /// The numbers given to ports, so that none is used again soon: the FDB may still name a port that has just gone.
@@ -299,9 +301,11 @@ impl Builder<'_> {
             }
             (PortKind::Tap(place), _) => {
                 let wanted = self.tap_spec(spec, place);
-                let tap = Arc::new(
-                    Tap::open(&wanted).map_err(|e| e.about(format!("port {}", spec.name)))?,
-                );
+                let opened = match &place.handover {
+                    Some(ticket) => self.carried.shelf.tap(ticket, &wanted),
+                    None => Tap::open(&wanted),
+                };
+                let tap = Arc::new(opened.map_err(|e| e.about(format!("port {}", spec.name)))?);
                 if !tap.reattached {
                     self.made.push(tap.clone());
                 }

@@ -20,6 +20,7 @@ mod decap;
 mod delivery;
 mod dropping;
 mod egress;
+mod handover;
 pub mod history;
 mod ingress;
 mod injection;
@@ -53,6 +54,7 @@ pub use report::{
 pub use topology::MemoryPort;
 pub use vteps::{VtepReport, VtepState};
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -67,6 +69,7 @@ use crate::switch::Origin;
 
 use apply::{Carried, PortIds, Previous};
 use capture::Captures;
+use handover::{Reception, Shelf};
 use history::{History, Past, tell_comings};
 use keeper::{LearnedVteps, Request};
 use outbox::MAX_FRAME;
@@ -88,6 +91,8 @@ struct Inner {
     events: Arc<EventRing>,
     history: Arc<History>,
     captures: Captures,
+    shelf: Shelf,
+    reception: Mutex<Option<Reception>>,
     /// Locked for moments only.
     vteps: Mutex<Vteps>,
     epoch: Instant,
@@ -119,6 +124,8 @@ impl Datapath {
             events: Arc::default(),
             history: Arc::default(),
             captures: Captures::default(),
+            shelf: Shelf::default(),
+            reception: Mutex::default(),
             vteps: Mutex::default(),
             epoch: Instant::now(),
         }))
@@ -165,6 +172,7 @@ impl Datapath {
             learned: &still_learned,
             workers,
             history: &self.0.history,
+            shelf: &self.0.shelf,
         };
         let apply::Built {
             topology,
@@ -205,6 +213,9 @@ impl Datapath {
                 shared: shared.clone(),
             },
         );
+        for ticket in self.0.shelf.keep_for(desired) {
+            self.0.container_ended(&ticket);
+        }
         apply::entries::install(&topology, self.0.now_secs());
         if let Some(old) = old {
             retire(&old.topology, &topology, &shared.meters);
@@ -251,6 +262,28 @@ impl Datapath {
             apply::taps::spec(&desired.engine, view.workers(), port, mtu, place)
         };
         Tap::make(&spec).map_err(|e| e.about(format!("port {port}")))
+    }
+
+    /// From now on takes TAPs that others made and hand over at the unix socket `path`, for ports with their tickets.
+    /// Errors: `BAD_VALUE` before the first apply, `STOPPED`, `IO`, `NO_FILES`.
+    pub fn receive_handovers(&self, path: &Path) -> Result<(), Error> {
+        let wanted = {
+            let state = self.0.lock();
+            let (false, Some(desired), Some(view)) =
+                (state.is_stopped, &state.desired, self.0.view.load_full())
+            else {
+                let code = if state.is_stopped {
+                    ErrorCode::Stopped
+                } else {
+                    ErrorCode::BadValue
+                };
+                return Err(Error::new(code, "datapath").with_detail("nothing applied"));
+            };
+            handover::wanted(&desired.engine, view.workers())
+        };
+        let reception = Reception::open(path, wanted, Arc::downgrade(&self.0))?;
+        *self.0.reception() = Some(reception);
+        Ok(())
     }
 
     /// A copy of every counter; `None` before the first apply.
@@ -338,6 +371,9 @@ impl Datapath {
             state.running.take()
         };
         self.0.captures.end_all();
+        // Taken out first: its end is waited for, and it may just be looking at us.
+        let reception = self.0.reception().take();
+        drop(reception);
         if let Some(running) = running {
             running.stop();
         }
@@ -466,6 +502,13 @@ impl Inner {
 
     fn now_secs(&self) -> u32 {
         self.epoch.elapsed().as_secs() as u32
+    }
+
+    fn reception(&self) -> MutexGuard<'_, Option<Reception>> {
+        // Replaced whole.
+        self.reception
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn vteps(&self) -> MutexGuard<'_, Vteps> {

@@ -1,13 +1,15 @@
 //! Where frames and datagrams touch the kernel: every system call and every `unsafe` of the datapath.
 //!
 //! `tap`, `packet` and `underlay` move bytes; `memory` is their twin for tests. `reader` takes what captures write. `echo`
-//! asks other hosts whether they are there. `poll` waits. `netns`, `netlink`, `lock`, `libpcap`, `service` and `probe` are for
-//! setting up and never run per frame. `sys` holds the raw calls; nothing outside this folder sees it.
+//! asks other hosts whether they are there. `handover` takes TAPs that others made. `poll` waits. `netns`, `netlink`,
+//! `lock`, `libpcap`, `service` and `probe` are for setting up and never run per frame. `sys` holds the raw calls;
+//! nothing outside this folder sees it.
 //!
 //! Two manners of failing: setting up returns an [`Error`](crate::error::Error) that an operator reads; moving frames
 //! returns a [`Refusal`] that the engine counts.
 
 pub mod echo;
+pub mod handover;
 pub mod libpcap;
 pub mod lock;
 pub mod memory;

@@ -27,7 +27,7 @@ impl ReaderSocket {
             let subject = path.display().to_string();
             move |errno: Errno| errno.into_error(ErrorCode::Io, subject, syscall)
         };
-        let socket = stream::unix_socket(MODE).map_err(failed("socket"))?;
+        let socket = stream::unix_socket(libc::SOCK_STREAM, MODE).map_err(failed("socket"))?;
         let at = |address: &Path| stream::listen_at(socket.as_fd(), address.as_os_str().as_bytes());
         match at(path) {
             Err(Errno(libc::ENAMETOOLONG)) => {
@@ -140,7 +140,7 @@ impl Reader {
 }
 
 /// The same path by way of its open folder, which fits into a socket's address unless the name itself does not.
-fn shortened(path: &Path) -> Result<(File, PathBuf), Errno> {
+pub(super) fn shortened(path: &Path) -> Result<(File, PathBuf), Errno> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Errno(libc::ENAMETOOLONG));
     };

@@ -13,17 +13,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+mod handed;
 mod owned;
 mod queue;
 mod roaming;
 
+pub use handed::{Made, furnish};
 pub use owned::{Mark, OwnedTap, owned, remove};
 pub(super) use queue::open_tun;
 pub use queue::{TapQueue, VNET_HEADER_LEN};
 pub use roaming::remove_roaming;
 
 /// What a TAP should be like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TapSpec {
     /// Network namespace; `None` = our own.
     pub netns: Option<PathBuf>,
@@ -46,6 +48,8 @@ pub struct TapSpec {
     /// Set where somebody else moves the device: path of the namespace that it is moved to. It is made by
     /// [`Tap::make`], and `open` only adopts it; `netns` is `None`.
     pub sandbox: Option<PathBuf>,
+    /// Set where it was made inside a container and handed over: [`Tap::of_handed`] takes it, and `open` never does.
+    pub is_handed: bool,
 }
 
 /// What the stack behind a TAP leaves to its reader. Writers may always leave the same undone.
@@ -118,7 +122,13 @@ impl Tap {
     /// back (`was` and `spec` exchanged) mends.
     ///
     /// Of a device with a sandbox only the MTU is changed. Its sandbox may be another now: nothing is moved by us.
+    ///
+    /// Nothing is changed of a device that was handed over: it is where we cannot reach it.
     pub fn reconfigure(&self, was: &TapSpec, spec: &TapSpec) -> Result<(), Error> {
+        if spec.is_handed {
+            self.live().spec = spec.clone();
+            return Ok(());
+        }
         if let Some(sandbox) = &spec.sandbox {
             if was.mtu != spec.mtu {
                 roaming::resize(spec, sandbox).map_err(|e| named(e, spec))?;

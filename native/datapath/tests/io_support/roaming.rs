@@ -32,6 +32,7 @@ impl Household {
             queues: 1,
             vnet_hdr: true,
             offloads: ALL,
+            is_handed: false,
             sandbox: Some(self.sandbox.path().into()),
         }
     }

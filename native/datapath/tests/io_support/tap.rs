@@ -29,6 +29,7 @@ pub fn spec(namespace: &Namespace) -> TapSpec {
         queues: 1,
         vnet_hdr: true,
         offloads: ALL,
+        is_handed: false,
         sandbox: None,
     }
 }

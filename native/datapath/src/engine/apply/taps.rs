@@ -19,11 +19,7 @@ pub(in crate::engine) fn spec(
         mtu,
         addresses: place.addresses.clone(),
         alias: Mark { owner, port }.alias(),
-        queues: if engine.features.multi_queue {
-            workers
-        } else {
-            1
-        },
+        queues: queues(engine, workers),
         vnet_hdr: engine.features.vnet_hdr,
         offloads: Offloads {
             checksum: true,
@@ -31,6 +27,16 @@ pub(in crate::engine) fn spec(
             uso: true,
         },
         sandbox: place.sandbox.clone(),
+        is_handed: place.handover.is_some(),
+    }
+}
+
+/// How many queues a TAP gets.
+pub(in crate::engine) fn queues(engine: &EngineSpec, workers: usize) -> usize {
+    if engine.features.multi_queue {
+        workers
+    } else {
+        1
     }
 }
 
@@ -39,7 +45,9 @@ pub(in crate::engine) fn spec(
 pub(super) fn is_same(old: &TapPort, new: &TapPort) -> bool {
     match (&old.sandbox, &new.sandbox) {
         (Some(_), Some(_)) => true,
-        (None, None) => (&old.netns, &old.ifname) == (&new.netns, &new.ifname),
+        (None, None) => {
+            (&old.netns, &old.ifname, &old.handover) == (&new.netns, &new.ifname, &new.handover)
+        }
         _ => false,
     }
 }

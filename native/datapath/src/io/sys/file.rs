@@ -49,6 +49,45 @@ pub(in crate::io) fn tun_name(tun: BorrowedFd<'_>) -> Result<String, Errno> {
     name_in(&request)
 }
 
+/// TUNGETIFF: with which IFF_ flags the device was made. Errors: EBADFD, or ENOTTY or EINVAL for what is no TAP's.
+pub(in crate::io) fn tun_flags(tun: BorrowedFd<'_>) -> Result<i32, Errno> {
+    let mut request = interface_request("?")?;
+    // SAFETY: TUNGETIFF writes one ifreq, which lives for the call.
+    check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETIFF as _, &raw mut request) })?;
+    // SAFETY: TUNGETIFF has filled in the flags, and any bits are a valid short.
+    Ok(i32::from(unsafe { request.ifr_ifru.ifru_flags } as u16))
+}
+
+/// SIOCGIFHWADDR on a TAP's own descriptor, so in whatever namespace the device is.
+pub(in crate::io) fn tun_mac(tun: BorrowedFd<'_>) -> Result<[u8; 6], Errno> {
+    let mut request = interface_request("?")?;
+    // SAFETY: SIOCGIFHWADDR writes one ifreq, which lives for the call.
+    check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::SIOCGIFHWADDR as _, &raw mut request) })?;
+    // SAFETY: SIOCGIFHWADDR has filled in the address, and any bytes are a valid one.
+    let data = unsafe { request.ifr_ifru.ifru_hwaddr.sa_data };
+    Ok(std::array::from_fn(|i| data[i] as u8))
+}
+
+/// Whether the descriptor is the character device with these numbers.
+pub(in crate::io) fn is_character_device(fd: BorrowedFd<'_>, (major, minor): (u32, u32)) -> bool {
+    // SAFETY: stat is plain data for which all zeroes is a valid value.
+    let mut status: libc::stat = unsafe { MaybeUninit::zeroed().assume_init() };
+    // SAFETY: fstat writes one stat, which lives for the call.
+    let known = check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut status) });
+    known.is_ok()
+        && status.st_mode & libc::S_IFMT == libc::S_IFCHR
+        && (libc::major(status.st_rdev), libc::minor(status.st_rdev)) == (major, minor)
+}
+
+/// Sets O_NONBLOCK, which is one flag for all who have the open file.
+pub(in crate::io) fn set_non_blocking(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: no pointers.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) })?;
+    Ok(())
+}
+
 fn name_in(request: &libc::ifreq) -> Result<String, Errno> {
     let name = request.ifr_name.iter().take_while(|&&c| c != 0);
     let name = name.map(|&c| c as u8).collect();

@@ -6,6 +6,7 @@ pub(super) mod ethtool;
 pub(super) mod event;
 pub(super) mod file;
 pub(super) mod packet;
+pub(super) mod passing;
 pub(super) mod receive;
 #[cfg(test)]
 pub(super) mod seccomp;

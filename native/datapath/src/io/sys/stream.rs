@@ -1,11 +1,12 @@
-//! Unix stream sockets, and waiting for one or two descriptors.
+//! Unix sockets that listen at a path, and waiting for one or two descriptors.
 
 use super::{Errno, check, check_len};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// A non-blocking unix stream socket whose file, once it is bound, may be used by `mode`.
-pub(in crate::io) fn unix_socket(mode: u32) -> Result<OwnedFd, Errno> {
-    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+/// A non-blocking unix socket of `kind` (`SOCK_STREAM`, `SOCK_SEQPACKET`) whose file, once it is bound, may be used by
+/// `mode`.
+pub(in crate::io) fn unix_socket(kind: libc::c_int, mode: u32) -> Result<OwnedFd, Errno> {
+    let kind = kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: no pointers; the descriptor returned is new and owned by nobody else.
     let socket = unsafe { OwnedFd::from_raw_fd(check(libc::socket(libc::AF_UNIX, kind, 0))?) };
     // Linux gives the file the socket's own mode, so there is no moment at which it is open to all.
@@ -17,16 +18,7 @@ pub(in crate::io) fn unix_socket(mode: u32) -> Result<OwnedFd, Errno> {
 /// Makes the file `path` and has the socket listen there for one connection. Errors: ENAMETOOLONG, EADDRINUSE when
 /// there is something of that name.
 pub(in crate::io) fn listen_at(socket: BorrowedFd<'_>, path: &[u8]) -> Result<(), Errno> {
-    // SAFETY: sockaddr_un is plain data for which all zeroes is a valid value.
-    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
-    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
-    // One byte stays for the NUL.
-    if path.len() >= address.sun_path.len() {
-        return Err(Errno(libc::ENAMETOOLONG));
-    }
-    for (to, &from) in address.sun_path.iter_mut().zip(path) {
-        *to = from as libc::c_char;
-    }
+    let address = unix_address(path)?;
     // SAFETY: the pointer and length describe a valid sockaddr_un that lives for the call.
     check(unsafe {
         libc::bind(
@@ -38,6 +30,21 @@ pub(in crate::io) fn listen_at(socket: BorrowedFd<'_>, path: &[u8]) -> Result<()
     // SAFETY: no pointers.
     check(unsafe { libc::listen(socket.as_raw_fd(), 1) })?;
     Ok(())
+}
+
+/// Errors: ENAMETOOLONG.
+pub(super) fn unix_address(path: &[u8]) -> Result<libc::sockaddr_un, Errno> {
+    // SAFETY: sockaddr_un is plain data for which all zeroes is a valid value.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    // One byte stays for the NUL.
+    if path.len() >= address.sun_path.len() {
+        return Err(Errno(libc::ENAMETOOLONG));
+    }
+    for (to, &from) in address.sun_path.iter_mut().zip(path) {
+        *to = from as libc::c_char;
+    }
+    Ok(address)
 }
 
 /// Takes a connection that waits: non-blocking. EAGAIN when there is none.

@@ -113,6 +113,15 @@ fn attach(spec: &TapSpec, exists: bool, multi_queue: bool) -> Result<Vec<TapQueu
         .collect()
 }
 
+/// The queue of a TAP that somebody else has opened, with a header of our length before each packet.
+pub(super) fn adopted(descriptor: OwnedFd, vnet_hdr: bool) -> Result<TapQueue, Errno> {
+    if !vnet_hdr {
+        return Ok(TapQueue(descriptor, HeaderMode::Plain));
+    }
+    file::tun_set_vnet_header_len(descriptor.as_fd(), VNET_HEADER_LEN as i32)?;
+    Ok(TapQueue(descriptor, HeaderMode::Vnet))
+}
+
 /// `/dev/net/tun`, not attached to any device.
 pub(in crate::io) fn open_tun() -> Result<File, Error> {
     OpenOptions::new()
