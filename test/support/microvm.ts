@@ -67,7 +67,7 @@ export class Microvm {
   }
 
   /** Runs a shell script in the guest to its end; a failure is an answer. Given up after `within` ms. */
-  async try(script: string, within = 60_000): Promise<GuestResult> {
+  async try(script: string, within = ANSWER_MS): Promise<GuestResult> {
     this.#asked += 1;
     const id = this.#asked;
     const answer = new Promise<GuestResult>((resolve) => this.#waiting.set(id, resolve));
@@ -170,7 +170,9 @@ function hint(): string {
 }
 
 /** Of booting: a guest takes some seconds when emulated. */
-const BOOT_MS = 60_000;
+const BOOT_MS = 120_000;
+/** Of a script. */
+const ANSWER_MS = 120_000;
 /** Of a whole life, in s. */
 const LIMIT_S = 600;
 const LOGS = fileURLToPath(new URL('../../dist/microvm/log/', import.meta.url));
