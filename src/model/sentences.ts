@@ -59,6 +59,12 @@ export const sentences = {
     why: 'its interface cannot be a packet port',
     fix: 'name another with --ifname: an end of a veth pair, or a NIC that no tunnel goes through',
   },
+  NO_SETNS: {
+    status: 409,
+    what: 'cannot attach {subject}',
+    why: 'the kernel has no setns, with which a process enters the namespace of another',
+    fix: 'use Linux 3.0 or newer; or leave out --netns and move the TAP there yourself: `ip link set NAME netns PID`',
+  },
   IFNAME_TAKEN: {
     status: 409,
     what: 'cannot attach {subject}',

@@ -387,6 +387,7 @@ const PORT_TROUBLE: ReadonlySet<ErrorCode> = new Set([
   'NETNS_GONE',
   'NO_INTERFACE',
   'INTERFACE_UNFIT',
+  'NO_SETNS',
   'IFNAME_TAKEN',
   'TAP_BUSY',
   'NO_FILES',

@@ -107,6 +107,8 @@ error_codes! {
     NoInterface = "NO_INTERFACE",
     /// The interface cannot be a packet port; the detail says why.
     InterfaceUnfit = "INTERFACE_UNFIT",
+    /// The kernel cannot enter the namespace of another process.
+    NoSetns = "NO_SETNS",
     /// An interface of that name exists and is not a TAP of this owner.
     IfnameTaken = "IFNAME_TAKEN",
     /// The TAP is held open by another process.

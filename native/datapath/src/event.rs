@@ -113,9 +113,15 @@ impl Default for EventRing {
 }
 
 impl EventRing {
-    /// Sets who is told that the ring is no longer empty.
+    /// Sets who is told that the ring is no longer empty; at once when it is not.
     pub fn on_wake(&self, wake: Option<Wake>) {
-        *lock(&self.wake) = wake;
+        let mut current = lock(&self.wake);
+        *current = wake;
+        // Nobody was told of what came before, and what comes behind it tells nobody.
+        let has_events = !lock(&self.inner).queue.is_empty();
+        if has_events && let Some(wake) = &*current {
+            wake();
+        }
     }
 
     /// Adds an event, or counts it as lost.
@@ -226,5 +232,17 @@ mod tests {
         ring.drain(usize::MAX);
         ring.push(full("a"));
         assert_eq!(woken.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn whoever_comes_to_a_ring_with_events_is_told_at_once() {
+        let ring = EventRing::default();
+        ring.push(full("a"));
+        let woken = Arc::new(AtomicUsize::new(0));
+        let count = woken.clone();
+        ring.on_wake(Some(Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        })));
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
     }
 }

@@ -51,15 +51,20 @@ describe('at the start', () => {
     });
   });
 
-  it.each(['TAP_BUSY', 'IFNAME_TAKEN', 'NO_FILES', 'MTU_IMPOSSIBLE', 'IO', 'NETNS_GONE'])(
-    '[O250] a port that fails with %s waits, and the others run',
-    async (code) => {
-      host.broken.set('a', code);
-      await change(intent('name: a', 'name: b', 'name: c'));
-      expect(running()).toEqual(['b', 'c']);
-      expect(states('a', 'b', 'c')).toEqual(['waiting', 'attached', 'attached']);
-    },
-  );
+  it.each([
+    'TAP_BUSY',
+    'IFNAME_TAKEN',
+    'NO_FILES',
+    'MTU_IMPOSSIBLE',
+    'IO',
+    'NETNS_GONE',
+    'NO_SETNS',
+  ])('[O250] a port that fails with %s waits, and the others run', async (code) => {
+    host.broken.set('a', code);
+    await change(intent('name: a', 'name: b', 'name: c'));
+    expect(running()).toEqual(['b', 'c']);
+    expect(states('a', 'b', 'c')).toEqual(['waiting', 'attached', 'attached']);
+  });
 
   it.each(['NO_NET_ADMIN', 'NO_TUN', 'BAD_VALUE'])('%s refuses everything', async (code) => {
     host.broken.set('a', code);

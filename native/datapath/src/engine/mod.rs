@@ -25,6 +25,7 @@ pub mod history;
 mod ingress;
 mod injection;
 mod keeper;
+mod lacks;
 mod link;
 mod liveness;
 mod load;
@@ -159,7 +160,7 @@ impl Datapath {
         let old = self.0.view.load_full();
         let workers = old
             .as_ref()
-            .map_or_else(|| worker_count(desired.engine.workers), |v| v.workers());
+            .map_or_else(|| lacks::worker_count(desired), |v| v.workers());
         let previous = current
             .as_deref()
             .zip(old.as_deref())
@@ -196,13 +197,12 @@ impl Datapath {
                 history: self.0.history.clone(),
             }),
         };
-        if old.is_none()
-            && let Underlay::Udp { senders, .. } = &topology.underlay
-            && !senders.marks()
-        {
-            self.0.events.push(Event::Downgraded {
-                detail: "IP_TOS: the kernel takes none with a datagram, so outer headers carry no ECN and no DSCP, and an inner TTL is not copied".into(),
-            });
+        if old.is_none() {
+            let lacks = lacks::sentences(desired, &topology.underlay);
+            if !lacks.is_empty() {
+                let detail = lacks.join("; ");
+                self.0.events.push(Event::Downgraded { detail });
+            }
         }
         *learned = still_learned;
         *current = Some(Arc::new(desired.clone()));
@@ -527,17 +527,3 @@ impl Drop for Datapath {
         self.stop();
     }
 }
-
-/// On one or two CPUs one worker is the fastest: more only wake each other. Beyond that half of the CPUs, at most four.
-fn worker_count(wanted: usize) -> usize {
-    if wanted > 0 {
-        return wanted.min(MAX_WORKERS);
-    }
-    match std::thread::available_parallelism().map_or(1, usize::from) {
-        0..=2 => 1,
-        cpus => (cpus / 2).min(AUTO_WORKERS),
-    }
-}
-
-const AUTO_WORKERS: usize = 4;
-const MAX_WORKERS: usize = 64;

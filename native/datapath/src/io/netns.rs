@@ -29,7 +29,7 @@ pub fn identity(path: &Path) -> Result<Identity, Error> {
 /// Sockets and TAPs opened by `work` belong to that namespace for their whole life.
 ///
 /// Errors: those of `work`; `NETNS_GONE` when the path does not exist or is no network namespace; `NO_NET_ADMIN` when
-/// it may not be entered; `NO_FILES`.
+/// it may not be entered; `NO_SETNS` where the kernel cannot (Linux before 3.0); `NO_FILES`.
 pub fn within<T, F>(path: Option<&Path>, work: F) -> Result<T, Error>
 where
     T: Send,
@@ -92,6 +92,9 @@ fn path_error(path: &Path, syscall: &'static str, errno: Errno) -> Error {
         libc::EINVAL => errno
             .into_error(ErrorCode::NetnsGone, subject, syscall)
             .with_detail("the path is no network namespace"),
+        libc::ENOSYS => errno
+            .into_error(ErrorCode::NoSetns, subject, syscall)
+            .with_detail("the kernel has no setns"),
         _ => errno.into_error(ErrorCode::NetnsGone, subject, syscall),
     }
 }

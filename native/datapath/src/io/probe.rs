@@ -8,7 +8,7 @@ use super::netns;
 use super::sys::file;
 use super::sys::packet::packet_socket;
 use super::sys::socket::{self, SocketOption};
-use super::tap::{Offloads, VNET_HEADER_LEN, offload_mask, open_tun};
+use super::tap::{Offloads, knows, offload_mask, open_tun, use_short_header};
 use super::underlay::{
     Burst, Part, RxBatch, RxSocket, RxSpec, Transmit, TxPool, TxScratch, TxSpec, inject, ring,
 };
@@ -126,7 +126,7 @@ fn probe_tap() -> Result<Vec<Facility>, Error> {
     let plain = libc::IFF_TAP | libc::IFF_NO_PI;
     scratch_tap(plain)?;
     let vnet = scratch_tap(plain | libc::IFF_VNET_HDR).and_then(|tap| {
-        file::tun_set_vnet_header_len(tap.as_fd(), VNET_HEADER_LEN as i32)
+        use_short_header(tap.as_fd())
             .map_err(|e| e.into_error(ErrorCode::Io, "TAP", "TUNSETVNETHDRSZ"))?;
         Ok(tap)
     });
@@ -150,13 +150,17 @@ fn probe_tap() -> Result<Vec<Facility>, Error> {
         ),
         facility(name_tso, offload(tso)),
         facility(name_uso, offload(Offloads { uso: true, ..tso })),
-        facility(
-            name_queues,
-            scratch_tap(plain | libc::IFF_MULTI_QUEUE)
-                .map(|_| ())
-                .map_err(|e| e.to_string()),
-        ),
+        facility(name_queues, probe_queues(plain)),
     ])
+}
+
+fn probe_queues(plain: i32) -> Result<(), String> {
+    let tap = scratch_tap(plain | libc::IFF_MULTI_QUEUE).map_err(|e| e.to_string())?;
+    if knows(tap.as_fd(), libc::IFF_MULTI_QUEUE) {
+        Ok(())
+    } else {
+        Err(NOT_THERE.into())
+    }
 }
 
 /// A TAP that ends with its descriptor.
@@ -181,7 +185,7 @@ fn probe_underlay() -> Vec<Facility> {
     let of_pair = |name, works: fn(&(RxSocket, TxPool)) -> bool| {
         let result = match &pair {
             Ok(pair) if works(pair) => Ok(()),
-            Ok(_) => Err("the kernel does not have it".into()),
+            Ok(_) => Err(NOT_THERE.into()),
             Err(error) => Err(error.to_string()),
         };
         facility(name, result)
@@ -275,5 +279,6 @@ fn facility(name: &'static str, result: Result<(), String>) -> Facility {
 }
 
 const TAP_FACILITIES: [&str; 4] = ["vnet_hdr", "tso", "uso", "multi_queue"];
+const NOT_THERE: &str = "the kernel does not have it";
 /// The kernel puts a free number in place of %d.
 const SCRATCH_NAME: &str = "vsprobe%d";

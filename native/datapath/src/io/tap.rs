@@ -20,8 +20,8 @@ mod roaming;
 
 pub use handed::{Made, furnish};
 pub use owned::{Mark, OwnedTap, owned, remove};
-pub(super) use queue::open_tun;
 pub use queue::{TapQueue, VNET_HEADER_LEN};
+pub(super) use queue::{knows, open_tun, use_short_header};
 pub use roaming::remove_roaming;
 
 /// What a TAP should be like.

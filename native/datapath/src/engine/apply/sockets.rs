@@ -11,7 +11,9 @@ use crate::error::{Error, ErrorCode};
 use crate::io::memory::MemoryUnderlay;
 use crate::io::underlay::inject::InjectorSpec;
 use crate::io::underlay::ring::{Place, place};
-use crate::io::underlay::{MulticastSpec, RingSpec, RxSocket, RxSpec, TxPool, TxSpec};
+use crate::io::underlay::{
+    MulticastSpec, RingSpec, RxSocket, RxSpec, TxPool, TxSpec, has_recvmmsg, has_sendmmsg,
+};
 
 /// The underlay for `desired`. Touches nothing of `old`. What was asked for and cannot be is told to `refused`, and done
 /// without.
@@ -149,7 +151,7 @@ fn senders(desired: &Desired) -> Result<TxPool, Error> {
         fragment: vtep.allow_outer_fragmentation,
         checksum: vtep.udp_checksum,
         gso: desired.engine.features.udp_gso,
-        sendmmsg: desired.engine.features.sendmmsg,
+        sendmmsg: desired.engine.features.sendmmsg && has_sendmmsg(),
     })
 }
 
@@ -172,7 +174,7 @@ fn receiver(
         reuse_port: workers > 1 && group.is_none(),
         // Without offload headers on the way out a merge is of no use, and what came merged cannot be judged (`vouch`).
         gro: features.udp_gro && features.vnet_hdr,
-        recvmmsg: features.recvmmsg,
+        recvmmsg: features.recvmmsg && has_recvmmsg(),
         receive_buffer: RECEIVE_BUFFER,
     };
     let count = if group.is_some() { 1 } else { workers };

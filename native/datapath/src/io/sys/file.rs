@@ -94,6 +94,20 @@ fn name_in(request: &libc::ifreq) -> Result<String, Errno> {
     String::from_utf8(name).map_err(|_| Errno(libc::EINVAL))
 }
 
+/// TUNGETFEATURES: the flags that TUNSETIFF knows (Linux 2.6.27).
+pub(in crate::io) fn tun_features(tun: BorrowedFd<'_>) -> Result<i32, Errno> {
+    let mut features: libc::c_uint = 0;
+    // SAFETY: TUNGETFEATURES writes one unsigned int, which lives for the call.
+    check(unsafe {
+        libc::ioctl(
+            tun.as_raw_fd(),
+            libc::TUNGETFEATURES as _,
+            &raw mut features,
+        )
+    })?;
+    Ok(features as i32)
+}
+
 /// TUNSETOFFLOAD: what the kernel may hand to the reader unfinished.
 pub(in crate::io) fn tun_set_offload(tun: BorrowedFd<'_>, mask: u32) -> Result<(), Errno> {
     // SAFETY: the argument is a plain number.

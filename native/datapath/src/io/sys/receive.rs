@@ -6,6 +6,14 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
+/// Whether the kernel, and whoever filters our calls, takes `recvmmsg`: asked with no socket.
+pub(in crate::io) fn has_recvmmsg() -> bool {
+    let none = std::ptr::null_mut();
+    // SAFETY: a list of no messages is not written, and there is no descriptor -1.
+    let asked = check(unsafe { libc::recvmmsg(-1, none, 0, 0, std::ptr::null_mut()) });
+    asked == Err(Errno(libc::EBADF))
+}
+
 /// Room for the control messages of one datagram: stride, overflow count, or an error with its offender.
 const CONTROL_LEN: usize = 192;
 

@@ -7,6 +7,13 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+/// Whether the kernel, and whoever filters our calls, takes `sendmmsg`: asked with no socket.
+pub(in crate::io) fn has_sendmmsg() -> bool {
+    // SAFETY: a list of no messages is not read, and there is no descriptor -1.
+    let asked = check(unsafe { libc::sendmmsg(-1, std::ptr::null_mut(), 0, 0) });
+    asked == Err(Errno(libc::EBADF))
+}
+
 /// Room for a segment size, a TTL and a TOS.
 type SendControl = Control<{ space(2) + 2 * space(4) }>;
 

@@ -73,9 +73,9 @@ fn to_refusal(Errno(errno): Errno) -> Refusal {
 
 /// Opens the queues, and with the first of them makes the device unless `exists`.
 pub(super) fn open_all(spec: &TapSpec, exists: bool) -> Result<Vec<TapQueue>, Error> {
-    let multi_queue = spec.queues > 1;
+    let multi_queue = spec.queues > 1 && has_queues()?;
     match attach(spec, exists, multi_queue) {
-        // The device was made with the other kind of queues, or the kernel has no multi-queue TAPs.
+        // The device was made with the other kind of queues.
         Err(error) if error.errno == Some(libc::EINVAL) && (exists || multi_queue) => {
             attach(spec, exists, !multi_queue)
         }
@@ -105,7 +105,7 @@ fn attach(spec: &TapSpec, exists: bool, multi_queue: bool) -> Result<Vec<TapQueu
             file::tun_attach(tun.as_fd(), &spec.ifname, flags | exclusive)
                 .map_err(|e| attach_error(e, spec, making))?;
             if spec.vnet_hdr {
-                file::tun_set_vnet_header_len(tun.as_fd(), VNET_HEADER_LEN as i32)
+                use_short_header(tun.as_fd())
                     .map_err(|e| e.into_error(ErrorCode::Io, &spec.ifname, "TUNSETVNETHDRSZ"))?;
             }
             Ok(TapQueue(tun.into(), header))
@@ -118,8 +118,27 @@ pub(super) fn adopted(descriptor: OwnedFd, vnet_hdr: bool) -> Result<TapQueue, E
     if !vnet_hdr {
         return Ok(TapQueue(descriptor, HeaderMode::Plain));
     }
-    file::tun_set_vnet_header_len(descriptor.as_fd(), VNET_HEADER_LEN as i32)?;
+    use_short_header(descriptor.as_fd())?;
     Ok(TapQueue(descriptor, HeaderMode::Vnet))
+}
+
+/// Whether the kernel has TAPs of several queues (Linux 3.8). Asked, because an older one makes a TAP of one queue and
+/// says nothing of the flag.
+fn has_queues() -> Result<bool, Error> {
+    Ok(knows(open_tun()?.as_fd(), libc::IFF_MULTI_QUEUE))
+}
+
+/// Whether TUNSETIFF means something by `flag`; a kernel that cannot be asked does not.
+pub(in crate::io) fn knows(tun: BorrowedFd<'_>, flag: i32) -> bool {
+    file::tun_features(tun).is_ok_and(|features| features & flag != 0)
+}
+
+/// Has each packet preceded by [`VNET_HEADER_LEN`] bytes, as it always is where that cannot be set (Linux before 2.6.34).
+pub(in crate::io) fn use_short_header(tun: BorrowedFd<'_>) -> Result<(), Errno> {
+    match file::tun_set_vnet_header_len(tun, VNET_HEADER_LEN as i32) {
+        Err(Errno(libc::EINVAL | libc::ENOTTY)) => Ok(()),
+        other => other,
+    }
 }
 
 /// `/dev/net/tun`, not attached to any device.

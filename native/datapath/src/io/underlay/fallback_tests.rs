@@ -284,3 +284,22 @@ fn f111_without_a_tos_per_datagram_all_leave_with_the_sockets() {
     });
     assert!(open_pair().1.marks());
 }
+
+#[test]
+fn s262_a_call_that_is_refused_in_whatever_way_is_not_offered() {
+    assert!(has_recvmmsg() && has_sendmmsg() && has_reuse_port());
+    for errno in [libc::ENOSYS, libc::EPERM, libc::EINVAL] {
+        for (syscall, offered) in [
+            (libc::SYS_recvmmsg, has_recvmmsg as fn() -> bool),
+            (libc::SYS_sendmmsg, has_sendmmsg),
+            (libc::SYS_setsockopt, has_reuse_port),
+        ] {
+            let denied = Denied {
+                syscall,
+                errno,
+                third_argument: None,
+            };
+            without(denied, || assert!(!offered(), "{syscall} with {errno}"));
+        }
+    }
+}

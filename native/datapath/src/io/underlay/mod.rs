@@ -3,18 +3,20 @@
 //! `rx` receives on the VXLAN port. `tx` sends from a pool of sockets, each with a source port of its own, because an
 //! ordinary UDP socket cannot choose the source port per datagram and RFC 7348 section 5 wants entropy there.
 //! `ring` receives the same datagrams past the stack, and `inject` sends superframes past it that are still whole, where
-//! the kernel lets them. `errors` reads what the network reported about datagrams sent earlier.
+//! the kernel lets them. `offers` asks what there is. `errors` reads what the network reported about datagrams sent earlier.
 
 mod errors;
 #[cfg(test)]
 mod fallback_tests;
 pub mod inject;
+mod offers;
 pub mod ring;
 mod route;
 mod rx;
 mod tx;
 
 pub use errors::{SendError, SendErrorOrigin};
+pub use offers::{has_recvmmsg, has_reuse_port, has_sendmmsg};
 pub use ring::{Batch as RingBatch, Ring, RingRefusal, RingSpec};
 pub use route::RouteMtu;
 pub use rx::{RxBatch, RxMeta, RxSocket, RxSpec};
