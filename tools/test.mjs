@@ -10,6 +10,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { resultsOfCargo } from './conformance/cargoOutput.mjs';
+import { oldKernels } from './conformance/oldKernels.mjs';
 import { conformance } from './conformance/table.mjs';
 import { vitestResults } from './conformance/vitestReporter.mjs';
 import { root, run, SetupError } from './setup/child.mjs';
@@ -66,6 +67,7 @@ await main(async () => {
       verdicts.push([project, !guilty(project) && !isEmpty(project)]);
     }
   }
+  writeOldKernels(results);
   if (full) verdicts.push(['conformance', writeConformance(results)]);
   return summarise(verdicts, results);
 });
@@ -147,6 +149,12 @@ function writeConformance(results) {
   ];
   for (const complaint of complaints) console.error(complaint);
   return complaints.length === 0;
+}
+
+/** Writes the table of old kernels, when the run had all of it. */
+function writeOldKernels(results) {
+  const text = oldKernels(results);
+  if (text !== undefined) writeFileSync(join(root, 'docs/old-kernels.md'), text);
 }
 
 function readJson(url) {

@@ -1,0 +1,41 @@
+/** Single facilities refused in every way that a kernel or a filter of system calls does: absent, never a crash. */
+
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { PROGRAMS } from '../support/vswitchd.js';
+import { launcher } from './levels.js';
+
+/** What is refused -> which of the report's facilities is missing then, and which others go with it. */
+const FACILITIES = [
+  { what: 'recvmmsg', missing: ['recvmmsg'] },
+  { what: 'sendmmsg', missing: ['sendmmsg'] },
+  { what: 'UDP_SEGMENT', missing: ['udp_gso'] },
+  { what: 'UDP_GRO', missing: ['udp_gro'] },
+  { what: 'SO_RCVBUFFORCE', missing: ['rcvbuf_force'] },
+  { what: 'SO_RXQ_OVFL', missing: [] },
+  { what: 'TUNSETOFFLOAD', missing: ['tso', 'uso'] },
+  { what: 'TUNGETFEATURES', missing: ['multi_queue'] },
+  { what: 'PACKET_VNET_HDR', missing: ['ring'] },
+  { what: 'bpf', missing: ['ring'] },
+  { what: 'setns', missing: [] },
+  { what: 'unshare', missing: [] },
+  { what: 'io_uring_setup', missing: [] },
+] as const;
+const ERRORS = ['ENOSYS', 'EPERM', 'EINVAL', 'ENOPROTOOPT'];
+
+/** The facilities that the report says to be missing. */
+async function missingWithout(refusals: readonly string[]): Promise<readonly string[]> {
+  const [program = '', ...words] = launcher('own', refusals);
+  const args = [...words, process.execPath, PROGRAMS.vswitchd, '--doctor'];
+  const { stdout, stderr } = await execa(program, args, { reject: false });
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/^ok +\/dev\/net\/tun/m);
+  return [...stdout.matchAll(/^without +(\S+)/gm)].map(([, name = '']) => name);
+}
+
+test.each(FACILITIES)('[S262] without $what', async ({ what, missing }) => {
+  for (const error of ERRORS) {
+    const found = await missingWithout([`${what}=${error}`]);
+    expect(found, `${what}=${error}`).toEqual(expect.arrayContaining([...missing]));
+  }
+});
