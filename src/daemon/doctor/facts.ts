@@ -19,6 +19,8 @@ export interface Purpose {
   readonly peers: readonly { readonly address: string; readonly pathMtu?: number }[];
   /** The configuration has a TAP port, or serves Docker. */
   readonly makesTaps: boolean;
+  /** The configuration has a packet port. */
+  readonly opensPackets: boolean;
   /** Absent where hosts share nothing. */
   readonly store?: { readonly name: string } & Pick<StoreHealth, 'state' | 'detail'>;
 }

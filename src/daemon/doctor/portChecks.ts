@@ -5,7 +5,7 @@ import type { DoctorView } from '../../control/views.js';
 import { fromNative } from '../../datapath/nativeError.js';
 import type { Probe } from '../../datapath/seam.js';
 import { sentences } from '../../model/sentences.js';
-import { type Check, type Finding, judged, needed, optional, readable } from './check.js';
+import { type Check, type Finding, needed, optional, readable } from './check.js';
 import type { Facts } from './facts.js';
 import { userNamespacesUsable } from './hostChecks.js';
 
@@ -67,7 +67,11 @@ export function portChecks(facts: Facts): Check[] {
         fix: '`chmod 0666 /dev/net/tun`, as udev does on Debian; it gives no right by itself',
       }),
     ]),
-    ...probe.value.facilities.filter(({ name }) => name in PORT_FACILITIES).map(facilityCheck),
+    ...probe.value.facilities
+      .filter(({ name }) => name in PORT_FACILITIES)
+      .map((facility) =>
+        facilityCheck(facility, purpose.opensPackets && facility.name === 'packet'),
+      ),
   ];
 }
 
@@ -101,7 +105,11 @@ const PORT_FACILITIES: Readonly<Record<string, readonly [why: string, fix: strin
   veth: ['makes the interface of a packet port', '`modprobe veth`, or an interface that is there'],
 };
 
-function facilityCheck({ name, available, detail }: Probe['facilities'][number]): Check {
+function facilityCheck(
+  { name, available, detail }: Probe['facilities'][number],
+  isNeeded: boolean,
+): Check {
   const [why, fix] = PORT_FACILITIES[name] ?? ['', ''];
-  return judged(available ? 'ok' : 'without', { group: 'ports', name, why, fix, detail });
+  const judge = isNeeded ? needed : optional;
+  return judge(available, { group: 'ports', name, why, fix, detail });
 }

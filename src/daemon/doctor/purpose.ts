@@ -10,6 +10,7 @@ export const NO_PURPOSE: Purpose = {
   udpPorts: new Set([VXLAN_PORT]),
   peers: [],
   makesTaps: false,
+  opensPackets: false,
 };
 
 export interface Configured {
@@ -36,6 +37,7 @@ export function purposeOf({ vtep, networks, peers, servesDocker, store }: Config
       ...(pathMtu === undefined ? {} : { pathMtu }),
     })),
     makesTaps: servesDocker || ports.some(({ kind }) => kind === 'tap'),
+    opensPackets: ports.some(({ kind }) => kind === 'packet'),
     ...(store === undefined ? {} : { store }),
   };
 }

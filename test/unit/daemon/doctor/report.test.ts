@@ -102,6 +102,14 @@ describe('the verdict', () => {
       });
   });
 
+  it('is no where the configuration has packet ports and no packet socket opens', () => {
+    const probe = probed({}, ['packet']);
+    expect(diagnose(factsOf({ probe })).ready).toBe(true);
+    const report = diagnose(factsOf({ probe, ...purpose({ opensPackets: true }) }));
+    expect(report.ready).toBe(false);
+    expect(line(report, 'packet')).toMatchObject({ state: 'missing', needed: true });
+  });
+
   it.each([
     [{ most: 0 }, 'max_user_namespaces'],
     [{ most: 9, unprivileged: 0 }, 'unprivileged_userns_clone=1'],
