@@ -186,7 +186,8 @@ describe('TypeScript', () => {
     expect(
       forbidden(
         of('bin'),
-        ({ target }) => !within(target, ...ours) || within(target, 'cli', 'cni', 'daemon', 'handover'),
+        ({ target }) =>
+          !within(target, ...ours) || within(target, 'cli', 'cni', 'daemon', 'handover'),
       ),
     ).toEqual([]);
   });

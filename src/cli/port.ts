@@ -1,8 +1,8 @@
 // vswitchctl port ...
 
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { cidrArgument, listOption, macArgument, mtuArgument, pidArgument } from './arguments.js';
-import { type Register, show } from './context.js';
+import { type Register, type Runner, show } from './context.js';
 import { portReasons, portTable, removedText } from './portTable.js';
 import { addRootless } from './rootless.js';
 
@@ -19,6 +19,30 @@ interface AddOptions {
 
 export const registerPort: Register = (program, run) => {
   const port = program.command('port').description('ports: add, rm, ls');
+  registerAdd(port, run);
+  port
+    .command('rm <name>')
+    .description('remove a port and its TAP')
+    .action(
+      run(async (context, name: string) => {
+        show(context, await context.client.removePort(name), (gone) =>
+          [`removed port ${name}`, ...removedText(gone)].join('\n'),
+        );
+      }),
+    );
+  port
+    .command('ls')
+    .description('list ports')
+    .action(
+      run(async (context) => {
+        show(context, await context.client.ports(), (ports) =>
+          [portTable(ports), ...portReasons(ports)].join('\n'),
+        );
+      }),
+    );
+};
+
+function registerAdd(port: Command, run: Runner): void {
   port
     .command('add <network>')
     .description(
@@ -30,14 +54,7 @@ export const registerPort: Register = (program, run) => {
     )
     .addOption(kindOption())
     .option('--netns <name|path|pid>', 'network namespace to attach (default: our own)')
-    .addOption(
-      new Option(
-        '--rootless <pid>',
-        'container in a user namespace of yours, by one of its processes: makes the TAP in there as you',
-      )
-        .argParser(pidArgument)
-        .conflicts(['netns', 'kind']),
-    )
+    .addOption(rootlessOption())
     .option(
       '--ifname <name>',
       'interface name there (default: eth0; in our own namespace the port name)',
@@ -66,30 +83,18 @@ export const registerPort: Register = (program, run) => {
         });
       }),
     );
-  port
-    .command('rm <name>')
-    .description('remove a port and its TAP')
-    .action(
-      run(async (context, name: string) => {
-        show(context, await context.client.removePort(name), (gone) =>
-          [`removed port ${name}`, ...removedText(gone)].join('\n'),
-        );
-      }),
-    );
-  port
-    .command('ls')
-    .description('list ports')
-    .action(
-      run(async (context) => {
-        show(context, await context.client.ports(), (ports) =>
-          [portTable(ports), ...portReasons(ports)].join('\n'),
-        );
-      }),
-    );
-};
+}
 
 function kindOption(): Option {
   const description =
     'tap: made here; packet: an interface that is there already, named by --ifname';
   return new Option('--kind <kind>', description).choices(['tap', 'packet']).default('tap');
+}
+
+function rootlessOption(): Option {
+  const description =
+    'container in a user namespace of yours, by one of its processes: makes the TAP in there as you';
+  return new Option('--rootless <pid>', description)
+    .argParser(pidArgument)
+    .conflicts(['netns', 'kind']);
 }
