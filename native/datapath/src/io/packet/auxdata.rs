@@ -59,7 +59,7 @@ mod tests {
         data[..4].copy_from_slice(&status.to_ne_bytes());
         data[16..18].copy_from_slice(&tci.to_ne_bytes());
         data[18..].copy_from_slice(&tpid.to_ne_bytes());
-        let mut control = Control::<64>::EMPTY;
+        let mut control = Control::<128>::EMPTY;
         control.push(libc::SOL_SOCKET, libc::SO_TIMESTAMP, &[7; 16]);
         control.push(libc::SOL_PACKET, PACKET_AUXDATA, &data);
         read(control.as_bytes())
