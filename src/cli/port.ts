@@ -85,6 +85,14 @@ function registerAdd(port: Command, run: Runner): void {
     );
 }
 
+function rootlessOption(): Option {
+  const description =
+    'container in a user namespace of yours, by one of its processes: makes the TAP in there as you';
+  return new Option('--rootless <pid>', description)
+    .argParser(pidArgument)
+    .conflicts(['netns', 'kind']);
+}
+
 function kindOption(): Option {
   const description =
     'tap: made here; packet: an interface that is there already, named by --ifname';

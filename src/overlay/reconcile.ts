@@ -393,6 +393,7 @@ const PORT_TROUBLE: ReadonlySet<ErrorCode> = new Set([
   'NO_FILES',
   'MTU_IMPOSSIBLE',
   'TAP_GONE',
+  'HANDOVER_GONE',
   'IO',
 ]);
 

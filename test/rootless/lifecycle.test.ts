@@ -1,0 +1,181 @@
+// What a container that was attached without root leaves behind when it ends, and what is refused.
+
+import { chmod, readlink } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { execa } from 'execa';
+import { beforeAll, expect, test } from 'vitest';
+import type { PortView } from '../../src/control/views.js';
+import { eventually } from '../support/eventually.js';
+import { attachment, namespaceFreed, OrdinaryUser } from '../support/ordinaryUser.js';
+import { expectPing } from '../support/ping.js';
+import { fileScope, testScope } from '../support/testScope.js';
+import { createUnderlay, type Host } from '../support/topology.js';
+import { Vswitchd } from '../support/vswitchd.js';
+
+const scope = fileScope();
+const [u1, u2] = [new OrdinaryUser(21_503), new OrdinaryUser(21_504)];
+let vswitchd: Vswitchd;
+
+beforeAll(async () => {
+  const { hosts } = await createUnderlay(scope, { hosts: ['one'] });
+  const [one] = hosts as [Host];
+  const networks = [{ name: 'net', vni: 256 }];
+  vswitchd = await Vswitchd.start(scope, one, { user: u1, networks });
+}, 60_000);
+
+const ports = async () => (await vswitchd.ctl<PortView[]>('port', 'ls')).map(({ name }) => name);
+const descriptors = async () =>
+  (await execa('ls', [`/proc/${vswitchd.pid}/fd`])).stdout.split('\n').length;
+
+test('a container that ends takes its port along, and its namespace is freed', async () => {
+  const before = await descriptors();
+  const c1 = await u1.container(testScope(), 'c1', 1);
+  await u1.attach(vswitchd, c1);
+  expect(await ports()).toEqual(['c1']);
+  const inode = (await readlink(`/proc/${c1.init.pid}/ns/net`)).replace(/\D/g, '');
+  // The test's own name for the namespace would keep it alive too.
+  await execa('ip', ['netns', 'del', c1.namespace.name]);
+  await c1.init.stop('SIGKILL');
+  await eventually('end of the port', async () => (await ports()).length === 0);
+  await namespaceFreed(inode);
+  const { stdout } = await vswitchd.tryCtl('history');
+  expect(stdout).toContain('its container has ended');
+  await eventually('descriptors closed', async () => (await descriptors()) <= before);
+}, 30_000);
+
+test('a port that is removed leaves nothing in the container, which can be attached again', async () => {
+  const scope = testScope();
+  const c1 = await u1.container(scope, 'c1', 1);
+  const c2 = await u1.container(scope, 'c2', 2);
+  await u1.attach(vswitchd, c1);
+  await u1.attach(vswitchd, c2);
+  await vswitchd.ctl('port', 'rm', 'c1');
+  const links = await c1.namespace.ipJson<{ ifname: string }[]>('link', 'show');
+  expect(links.map(({ ifname }) => ifname)).toEqual(['lo']);
+  await u1.attach(vswitchd, c1);
+  await expectPing(c1, { to: c2.address[4] });
+  await vswitchd.ctl('port', 'rm', 'c1');
+  await vswitchd.ctl('port', 'rm', 'c2');
+}, 30_000);
+
+test('a port that is refused leaves nothing in the container', async () => {
+  const c1 = await u1.container(testScope(), 'c1', 1);
+  const words = attachment(c1).map((word) => (word === 'net' ? 'nowhere' : word));
+  const refused = await u1.ctl(vswitchd, ...words);
+  expect(refused.exitCode).toBe(1);
+  expect(refused.stderr).toContain('there is no network nowhere');
+  await eventually('end of the TAP', async () => {
+    const links = await c1.namespace.ipJson<{ ifname: string }[]>('link', 'show');
+    return links.length === 1;
+  });
+}, 30_000);
+
+test("another user's container, and another user's switch, are closed", async () => {
+  const theirs = await u2.container(testScope(), 'c2', 2);
+  const entering = await u1.ctl(vswitchd, ...attachment(theirs));
+  expect(entering.exitCode).toBe(1);
+  expect(entering.stderr).toContain(`cannot enter the container of process ${theirs.init.pid}`);
+  const using = await u2.ctl(vswitchd, ...attachment(theirs));
+  expect(using.exitCode).toBe(1);
+  expect(using.stderr).toMatch(/permission denied|not allowed|EACCES/i);
+  expect(await ports()).toEqual([]);
+}, 30_000);
+
+test('a ticket that nobody has is refused', async () => {
+  const ask = execa('curl', [
+    ...['-s', '--unix-socket', vswitchd.socket, '-H', 'content-type: application/json'],
+    ...['-d', JSON.stringify({ name: 'x', handover: '0'.repeat(32) })],
+    'http://vswitchd/v1/networks/net/ports',
+  ]);
+  expect(JSON.parse((await ask).stdout)).toMatchObject({ code: 'HANDOVER_GONE' });
+  expect(await ports()).toEqual([]);
+});
+
+test('garbage at the handover socket is answered and closed, and costs no descriptor', async () => {
+  const before = await descriptors();
+  for (const message of ['', 'x', 'vh', 'GET / HTTP/1.1\r\n\r\n', OFFER]) {
+    const { stdout } = await execa('python3', ['-c', SAY, `${vswitchd.socket}.handover`, message]);
+    expect(stdout.trim()).toMatch(/^(21 1|21 2)$/);
+  }
+  const strangers = await execa('python3', [
+    '-c',
+    SAY,
+    `${vswitchd.socket}.handover`,
+    OFFER,
+    'fds',
+  ]);
+  expect(strangers.stdout.trim()).toBe('21 2');
+  const many = await execa('python3', ['-c', CROWD, `${vswitchd.socket}.handover`]);
+  // Those for whom there is no room hear just why.
+  expect(many.stdout.trim()).toMatch(/^16 of 21, 8 of 1$/);
+  await eventually('descriptors closed', async () => (await descriptors()) <= before);
+  await vswitchd.balanced();
+}, 30_000);
+
+test("the handover socket is its owner's alone", async () => {
+  const { stdout } = await execa('stat', ['-c', '%a %u', `${vswitchd.socket}.handover`]);
+  expect(stdout).toBe(`600 ${u1.uid}`);
+  // It speaks in whole messages: Node, whose sockets are streams, cannot even connect.
+  await expect(
+    new Promise((resolve, reject) => {
+      connect(`${vswitchd.socket}.handover`).on('connect', resolve).on('error', reject);
+    }),
+  ).rejects.toMatchObject({ code: 'EPROTOTYPE' });
+});
+
+test('after a restart the port says that its container must be attached again', async () => {
+  const scope = testScope();
+  const c1 = await u1.container(scope, 'c1', 1);
+  await u1.attach(vswitchd, c1);
+  await vswitchd.stop();
+  await vswitchd.start();
+  const [port] = await vswitchd.ctl<PortView[]>('port', 'ls');
+  expect(port).toMatchObject({ name: 'c1', state: 'waiting' });
+  expect(port?.reason).toContain('attach the container again');
+  await vswitchd.ctl('port', 'rm', 'c1');
+  await u1.attach(vswitchd, c1);
+  await vswitchd.ctl('port', 'rm', 'c1');
+}, 60_000);
+
+test('one switch has containers of two users, each of whom attaches his own', async () => {
+  const scope = testScope();
+  const c1 = await u1.container(scope, 'c1', 1);
+  const c2 = await u2.container(scope, 'c2', 2);
+  const { folder, socket } = vswitchd;
+  await Promise.all([chmod(folder, 0o711), chmod(socket, 0o666)]);
+  await chmod(`${socket}.handover`, 0o666);
+  await u1.attach(vswitchd, c1);
+  await u2.attach(vswitchd, c2);
+  await expectPing(c1, { to: c2.address[4] });
+  await c2.init.stop('SIGKILL');
+  await eventually('end of the port', async () => !(await ports()).includes('c2'));
+  await vswitchd.ctl('port', 'rm', 'c1');
+}, 60_000);
+
+/** As a helper would say it, of interface 0 and process 0. */
+const OFFER = `vh\x01${'0'.repeat(17)}`;
+
+/** Sends one message, with descriptors that are no TAP's if asked; prints how long the greeting is, and the answer. */
+const SAY = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(5)
+s.connect(sys.argv[1])
+greeting = s.recv(64)
+null = [open('/dev/null'), open('/dev/null')] if len(sys.argv) > 3 else []
+socket.send_fds(s, [sys.argv[2].encode()], [file.fileno() for file in null])
+print(len(greeting), s.recv(64)[0])
+`;
+
+/** Two dozen at the counter at once; prints how many heard a greeting, and how many a refusal. */
+const CROWD = `
+import socket, sys
+crowd = []
+for _ in range(24):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.settimeout(5)
+    s.connect(sys.argv[1])
+    crowd.append((s, len(s.recv(64))))
+lengths = [length for _, length in crowd]
+print(', '.join(f'{lengths.count(n)} of {n}' for n in sorted(set(lengths), reverse=True)))
+`;
