@@ -84,5 +84,5 @@ export class GuestVswitchd {
 }
 
 /** An emulated machine on a busy one takes its time. */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 240_000;
 const PROGRAMS = '/product/dist/bin';
