@@ -10,7 +10,8 @@ use super::sys::packet::packet_socket;
 use super::sys::socket::{self, SocketOption};
 use super::tap::{Offloads, knows, offload_mask, open_tun, use_short_header};
 use super::underlay::{
-    Burst, Part, RxBatch, RxSocket, RxSpec, Transmit, TxPool, TxScratch, TxSpec, inject, ring,
+    Burst, Part, RxBatch, RxSocket, RxSpec, Transmit, TxPool, TxScratch, TxSpec, has_recvmmsg,
+    has_sendmmsg, inject, ring,
 };
 use crate::error::{Error, ErrorCode};
 use std::fs::File;
@@ -191,8 +192,8 @@ fn probe_underlay() -> Vec<Facility> {
         facility(name, result)
     };
     vec![
-        of_pair("recvmmsg", |(rx, _)| rx.recvmmsg()),
-        of_pair("sendmmsg", |(_, tx)| tx.sendmmsg()),
+        of_pair("recvmmsg", |_| has_recvmmsg()),
+        of_pair("sendmmsg", |_| has_sendmmsg()),
         of_pair("udp_gso", |(_, tx)| tx.gso()),
         of_pair("udp_gro", |(rx, _)| rx.gro()),
         of_pair("rcvbuf_force", |(rx, _)| {
