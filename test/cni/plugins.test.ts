@@ -99,7 +99,7 @@ describe('behind it', () => {
     const c1 = await container('c1');
     const result = await node.add(c1, hostLocal());
     const sysctl = { 'net.ipv4.conf.eth0.arp_ignore': '1' };
-    const last = await chained('tuning', c1, result, { sysctl });
+    const last = await chained('tuning', c1, result, { sysctl, dataDir });
     expect(last.ips).toEqual(result.ips);
     const value = await c1.exec('cat', ['/proc/sys/net/ipv4/conf/eth0/arp_ignore']);
     expect(value.trim()).toBe('1');

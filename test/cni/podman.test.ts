@@ -24,7 +24,10 @@ async function station(self: Host, other: Host, first: string) {
   const capabilities = { ips: true, mac: true };
   const list = {
     ...{ cniVersion: '0.4.0', name: 'net1' },
-    plugins: [{ ...plugin, capabilities }, { type: 'tuning' }],
+    plugins: [
+      { ...plugin, capabilities },
+      { type: 'tuning', dataDir: `${vswitchd.folder}/tuning` },
+    ],
   };
   return { node: new Node(vswitchd), podman: await Podman.create(scope, self, [list]) };
 }
