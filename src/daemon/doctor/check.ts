@@ -1,6 +1,7 @@
 // One line of the report.
 
 import type { DoctorView } from '../../control/views.js';
+import type { Probe } from '../../datapath/seam.js';
 import type { Reading } from './facts.js';
 
 export type Check = DoctorView['checks'][number];
@@ -31,6 +32,17 @@ export function needed(isThere: boolean, finding: Finding): Check {
 export function optional(isThere: boolean, finding: Finding): Check {
   return judged(isThere ? 'ok' : 'without', finding);
 }
+
+/** What was tried without being allowed to says nothing about the kernel. */
+export function tried(facility: Probe['facilities'][number], finding: Finding): Check {
+  const { available, detail } = facility;
+  if (!available && FORBIDDEN.test(detail ?? ''))
+    return judged('unknown', { ...finding, detail: 'could not be tried without rights', fix: '' });
+  return optional(available, { ...finding, detail });
+}
+
+/** As the addon words EPERM. */
+const FORBIDDEN = /Operation not permitted/;
 
 /** It is not in the way, or it may be. */
 export function harmless(isHarmless: boolean, finding: Finding): Check {

@@ -1,7 +1,7 @@
 // What makes frames fast; all of it can be done without.
 
 import type { Probe } from '../../datapath/seam.js';
-import { type Check, optional } from './check.js';
+import { type Check, optional, tried } from './check.js';
 import type { Facts } from './facts.js';
 
 export function datapathChecks({ probe, receiveBufferMax }: Facts): Check[] {
@@ -53,9 +53,10 @@ const FACILITIES: Readonly<Record<string, Words>> = {
   ],
 };
 
-function facilityCheck(
-  { name, available, detail }: Probe['facilities'][number],
-  [why, fix]: Words,
-): Check {
-  return optional(available, { group: 'datapath', name, why, fix, detail });
+function facilityCheck(facility: Probe['facilities'][number], [why, fix]: Words): Check {
+  const { name, available, detail } = facility;
+  const finding = { group: 'datapath', name, why, fix } as const;
+  // Whose fix names the rights that it takes.
+  if (fix.includes('CAP_')) return optional(available, { ...finding, detail });
+  return tried(facility, finding);
 }

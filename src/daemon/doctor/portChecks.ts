@@ -5,7 +5,7 @@ import type { DoctorView } from '../../control/views.js';
 import { fromNative } from '../../datapath/nativeError.js';
 import type { Probe } from '../../datapath/seam.js';
 import { sentences } from '../../model/sentences.js';
-import { type Check, type Finding, needed, optional, readable } from './check.js';
+import { type Check, type Finding, needed, optional, readable, tried } from './check.js';
 import type { Facts } from './facts.js';
 import { userNamespacesUsable } from './hostChecks.js';
 
@@ -105,11 +105,10 @@ const PORT_FACILITIES: Readonly<Record<string, readonly [why: string, fix: strin
   veth: ['makes the interface of a packet port', '`modprobe veth`, or an interface that is there'],
 };
 
-function facilityCheck(
-  { name, available, detail }: Probe['facilities'][number],
-  isNeeded: boolean,
-): Check {
+function facilityCheck(facility: Probe['facilities'][number], isNeeded: boolean): Check {
+  const { name, available, detail } = facility;
   const [why, fix] = PORT_FACILITIES[name] ?? ['', ''];
-  const judge = isNeeded ? needed : optional;
-  return judge(available, { group: 'ports', name, why, fix, detail });
+  const finding = { group: 'ports', name, why, fix } as const;
+  if (isNeeded) return needed(available, { ...finding, detail });
+  return name === 'packet' ? optional(available, finding) : tried(facility, finding);
 }

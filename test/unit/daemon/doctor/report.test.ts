@@ -130,6 +130,14 @@ describe('ports', () => {
     });
   });
 
+  it('what was tried without rights is not blamed on the kernel', () => {
+    const detail = 'NO_NET_ADMIN: TAP: TUNSETIFF: Operation not permitted (os error 1)';
+    const facilities = [{ name: 'tso', available: false, detail }];
+    const check = judge({ probe: probed({ facilities }) }, 'tso');
+    expect(check).toMatchObject({ state: 'unknown', detail: 'could not be tried without rights' });
+    expect(check.fix).toBeUndefined();
+  });
+
   it('a large receive buffer without the right to exceed the limit is as good', () => {
     const probe = probed({}, ['rcvbuf_force']);
     const limited = (value: number) =>
