@@ -71,6 +71,15 @@ export default defineConfig({
         },
       })),
       {
+        extends: true,
+        test: {
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
         extends: './test/docker/vitest.config.ts',
         test: {
           name: 'docker',

@@ -3,8 +3,8 @@
 //   node tools/test.mjs [suite ...] [-- arguments for vitest]
 //
 // Suites: lint, native, unit, property, store, datapath, page, netns, docker; and those that take too long to be part of
-// everything: consul, faults, docker-faults, microvm, old-kernel, rootless, cni. A suite that cannot run here fails; none
-// is skipped.
+// everything: consul, faults, docker-faults, microvm, old-kernel, rootless, cni, package. A suite that cannot run here fails;
+// none is skipped.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,12 +35,13 @@ const goalOf = {
   'old-kernel': 'old-kernel',
   rootless: 'rootless',
   cni: 'cni',
+  package: 'build',
 };
 const suites = Object.keys(goalOf);
 const projects = suites.filter((suite) => suite !== 'lint' && suite !== 'native');
 const reach = ['microvm', 'old-kernel', 'rootless', 'cni'];
 const needRoot = ['netns', 'docker', 'docker-faults', ...reach];
-const long = ['consul', 'faults', 'docker-faults', ...reach];
+const long = ['consul', 'faults', 'docker-faults', 'package', ...reach];
 const everything = suites.filter((suite) => !long.includes(suite));
 const instead =
   'run it with sudo, or `npm run test:unit`, `npm run test:datapath` and `npm run test:native` without.';

@@ -1,5 +1,5 @@
-// Loads the addon, alone in the program. It is built into `dist/native`, whether this module runs
-// from `dist` or (under vitest) from `src`.
+// Loads the addon, alone in the program. Where it was built it is in `dist/native`, whether this module runs
+// from `dist` or (under vitest) from `src`; where the program was installed it is a package for the platform.
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,17 +8,22 @@ import { SwitchError } from '../model/error.js';
 import type { Addon } from './seam.js';
 
 const places = ['../native/vswitchd.node', '../../dist/native/vswitchd.node'];
+/** npm installs it where processor and C library are right. */
+const platformPackage = `vswitchd-${process.platform}-${process.arch}-gnu`;
 
 /**
- * Loads the addon. Main thread only: thread-safe functions and worker_threads crash Node together.
- * Throws NO_ADDON.
+ * Loads the addon: one that was built here, or else that of the platform's package. Main thread only: thread-safe
+ * functions and worker_threads crash Node together. Throws NO_ADDON.
  */
 export function loadAddon(): Addon {
-  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const path = paths.find((candidate) => existsSync(candidate)) ?? paths[0] ?? '';
+  const built = places
+    .map((place) => fileURLToPath(new URL(place, import.meta.url)))
+    .find((candidate) => existsSync(candidate));
+  const addon = built ?? platformPackage;
   try {
-    return createRequire(import.meta.url)(path) as Addon;
+    return createRequire(import.meta.url)(addon) as Addon;
   } catch (error) {
-    throw new SwitchError('NO_ADDON', path, { detail: (error as Error).message.split('\n', 1)[0] });
+    const detail = (error as Error).message.split('\n', 1)[0];
+    throw new SwitchError('NO_ADDON', addon, { detail });
   }
 }

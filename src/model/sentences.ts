@@ -195,7 +195,7 @@ export const sentences = {
     status: 500,
     what: 'cannot load {subject}',
     why: 'the native part of vswitchd is missing or was built for another machine',
-    fix: 'run `npm run build`, or install the package for this platform',
+    fix: 'build it: `npm run build` in a checkout, `npm explore vswitchd -- npm run build` where npm installed it (both need Rust and a C compiler)',
   },
   // The daemon
   LOCKED: {
