@@ -98,11 +98,3 @@ function kindOption(): Option {
     'tap: made here; packet: an interface that is there already, named by --ifname';
   return new Option('--kind <kind>', description).choices(['tap', 'packet']).default('tap');
 }
-
-function rootlessOption(): Option {
-  const description =
-    'container in a user namespace of yours, by one of its processes: makes the TAP in there as you';
-  return new Option('--rootless <pid>', description)
-    .argParser(pidArgument)
-    .conflicts(['netns', 'kind']);
-}

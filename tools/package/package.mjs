@@ -1,5 +1,5 @@
 // Makes what is released, in build/: two npm packages (the program, and the addon for this platform) and a tarball with
-// everything but Node. Refuses an addon that would not run on the oldest systems. Built twice from one commit, the bytes are the same.
+// everything but Node. Refuses an addon that would not run on the oldest systems.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -36,7 +36,8 @@ export function purposeOf({ vtep, networks, peers, servesDocker, store }: Config
       address,
       ...(pathMtu === undefined ? {} : { pathMtu }),
     })),
-    makesTaps: servesDocker || ports.some(({ kind }) => kind === 'tap'),
+    makesTaps:
+      servesDocker || ports.some(({ kind, handover }) => kind === 'tap' && handover === undefined),
     opensPackets: ports.some(({ kind }) => kind === 'packet'),
     ...(store === undefined ? {} : { store }),
   };
