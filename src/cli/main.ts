@@ -6,6 +6,7 @@ import { SwitchError } from '../model/error.js';
 import { DEFAULT_SOCKET } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
 import { registerCapture } from './capture.js';
+import { registerCompletion } from './completion.js';
 import type { Context, InputStream, OutputStream, Runner } from './context.js';
 import { registerDoctor } from './doctor.js';
 import { registerDrops } from './drops.js';
@@ -67,6 +68,7 @@ const commands = [
   registerPcap,
   registerReload,
   registerPurge,
+  registerCompletion,
 ];
 
 /**
