@@ -22,6 +22,7 @@ import {
   testPrograms,
 } from './setup/debian.mjs';
 import { debianKernel } from './setup/debianKernel.mjs';
+import { manual } from './setup/manual.mjs';
 import { nativeAddon } from './setup/native.mjs';
 import { addonPackage, npmPackages } from './setup/npm.mjs';
 import { oldKernelLauncher } from './setup/oldKernel.mjs';
@@ -36,7 +37,7 @@ const goals = {
   packages: [npmPackages],
   control: [npmPackages, typescript],
   native: [() => debianPackages(nativePrograms)],
-  build: [() => debianPackages(buildPrograms), npmPackages, ...addon, typescript],
+  build: [() => debianPackages(buildPrograms), npmPackages, ...addon, typescript, manual],
   store: [() => debianPackages(storePrograms), npmPackages, typescript],
   consul: [() => debianPackages(storePrograms), npmPackages, typescript, consulAgent],
   demo: [() => debianPackages(demoPrograms), npmPackages, ...addon, typescript],

@@ -1,31 +1,10 @@
 // vswitchctl: arguments to commands, failures to one sentence and an exit code.
 
-import { Command, CommanderError, Option } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { ControlClient, errorBody, type Patience, Refused } from '../control/client.js';
 import { SwitchError } from '../model/error.js';
-import { DEFAULT_SOCKET } from '../model/socket.js';
-import { VERSION } from '../model/version.js';
-import { registerCapture } from './capture.js';
-import { registerCompletion } from './completion.js';
 import type { Context, InputStream, OutputStream, Runner } from './context.js';
-import { registerDoctor } from './doctor.js';
-import { registerDrops } from './drops.js';
-import { registerEndpoint } from './endpoint.js';
-import { registerExtcap } from './extcap.js';
-import { registerFdb } from './fdb.js';
-import { registerHistory } from './history.js';
-import { registerHost } from './host.js';
-import { registerNeighbor } from './neighbor.js';
-import { registerNetwork } from './network.js';
-import { registerPcap } from './pcap.js';
-import { registerPeer } from './peer.js';
-import { registerPort } from './port.js';
-import { registerPurge } from './purge.js';
-import { registerReload } from './reload.js';
-import { registerStats } from './stats.js';
-import { registerStatus } from './status.js';
-import { registerTop } from './top.js';
-import { registerTrace } from './trace.js';
+import { controlProgram } from './program.js';
 
 export interface Terminal {
   out(text: string): void;
@@ -48,43 +27,11 @@ const BAD_USAGE = 2;
 /** 128 + SIGINT, as shells have it. */
 const INTERRUPTED = 130;
 
-const commands = [
-  registerStatus,
-  registerDoctor,
-  registerNetwork,
-  registerPort,
-  registerPeer,
-  registerFdb,
-  registerEndpoint,
-  registerHost,
-  registerNeighbor,
-  registerStats,
-  registerDrops,
-  registerCapture,
-  registerExtcap,
-  registerTop,
-  registerTrace,
-  registerHistory,
-  registerPcap,
-  registerReload,
-  registerPurge,
-  registerCompletion,
-];
-
 /**
  * Runs one command line (without node and script). Resolves to the exit code: 0 done, 1 refused or
  * the answer is a bad one, 2 bad usage, 130 interrupted.
  */
 export async function runControl(args: readonly string[], terminal: Terminal): Promise<number> {
-  const program = new Command('vswitchctl')
-    .description('Shows and changes what vswitchd does on this host.')
-    .version(VERSION)
-    .addOption(
-      new Option('--socket <path>', 'control socket of vswitchd')
-        .env('VSWITCHD_SOCKET')
-        .default(DEFAULT_SOCKET),
-    )
-    .option('--json', "print the API's answer as JSON; a refusal too, on standard error");
   const { signal, patience, daemonProgram } = terminal;
   let done = DONE;
   const fail = () => {
@@ -109,7 +56,7 @@ export async function runControl(args: readonly string[], terminal: Terminal): P
         await client.close();
       }
     };
-  for (const register of commands) register(program, run);
+  const program = controlProgram(run);
   prepare(program, terminal);
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -45,12 +45,9 @@ interface Raw {
   readonly json?: true;
 }
 
-/**
- * Parses arguments (without node and script). Throws `CommanderError` on bad usage, --help and
- * --version, after telling so to `output`.
- */
-export function parseCommandLine(args: readonly string[], output: Output): CommandLine {
-  const command = new Command('vswitchd')
+/** The command line of vswitchd, as help and manual tell it. */
+export function daemonProgram(): Command {
+  return new Command('vswitchd')
     .description(
       'Userspace VXLAN switch. Runs in the foreground; SIGTERM stops it (TAPs stay), SIGHUP reloads the file.',
     )
@@ -83,7 +80,15 @@ export function parseCommandLine(args: readonly string[], output: Output): Comma
       'tell what this host offers and lacks, and end: 1 when it lacks what is needed',
     )
     .option('--json', 'the report of --doctor as JSON')
-    .addHelpText('after', LASTING)
+    .addHelpText('after', LASTING);
+}
+
+/**
+ * Parses arguments (without node and script). Throws `CommanderError` on bad usage, --help and
+ * --version, after telling so to `output`.
+ */
+export function parseCommandLine(args: readonly string[], output: Output): CommandLine {
+  const command = daemonProgram()
     .configureOutput({ writeOut: output.out, writeErr: output.err })
     .exitOverride();
   command.parse(args, { from: 'user' });

@@ -30,6 +30,7 @@ export function stageProgram(folder) {
   const { name, version, description, license, type, engines, bin, dependencies } = manifest;
   writeJson(join(folder, 'package.json'), {
     ...{ name, version, description, license, type, engines, os: ['linux'], bin },
+    man: ['dist/man/vswitchd.8', 'dist/man/vswitchctl.8'],
     scripts: { build: 'node tools/package/buildAddon.mjs' },
     dependencies,
     optionalDependencies: { ...manifest.optionalDependencies, [platformPackage]: version },
