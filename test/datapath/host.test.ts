@@ -112,6 +112,8 @@ it('without rights says what it lacks', async () => {
 
 const FACILITIES = [
   'multi_queue',
+  'packet',
+  'packet_vnet_hdr',
   'rcvbuf_force',
   'recvmmsg',
   'ring',
@@ -121,6 +123,7 @@ const FACILITIES = [
   'udp_gro',
   'udp_gso',
   'uso',
+  'veth',
   'vnet_hdr',
 ];
 
