@@ -34,7 +34,6 @@ const packageOf = {
   cpio: 'cpio',
   modinfo: 'kmod',
   podman: 'podman',
-  crun: 'crun',
   runc: 'runc',
   newuidmap: 'uidmap',
   nsenter: 'util-linux',
@@ -67,14 +66,7 @@ export const microvmPrograms = [
   ...['qemu-system-x86_64', 'cpio', 'modinfo', 'busybox', 'tshark'],
 ];
 export const oldKernelPrograms = [...demoPrograms, 'ethtool', 'strace'];
-export const rootlessPrograms = [
-  ...demoPrograms,
-  'nsenter',
-  'newuidmap',
-  'podman',
-  'crun',
-  'busybox',
-];
+export const rootlessPrograms = [...demoPrograms, 'nsenter', 'curl'];
 export const cniPrograms = [
   ...demoPrograms,
   ...['etcd', 'podman', 'runc', 'nsenter', 'busybox', 'iptables'],
