@@ -72,9 +72,9 @@ describe.each(['auto', 'off'] as const)('offload header %s', (vnetHdr) => {
     }
   });
 
-  test.runIf(vnetHdr === 'auto')(
-    'a tagged superframe passes, its checksum unfinished',
-    async () => {
+  // Without the header nothing says that a forged superframe is one.
+  if (vnetHdr === 'auto') {
+    test('a tagged superframe passes, its checksum unfinished', async () => {
       const { c1, c2 } = containers as Record<'c1' | 'c2', Container>;
       const ends = { src: c1.address[4], dst: c2.address[4] };
       const segment = tcp(ends, { sourcePort: 1, destinationPort: 2 }, Buffer.alloc(5000));
@@ -87,8 +87,8 @@ describe.each(['auto', 'off'] as const)('offload header %s', (vnetHdr) => {
       await sendSuperframe(c1, { frame, segment: 1000, transportAt: 38 });
       await eventually('five segments', async () => (await sent()) >= before + 5);
       expect(await vswitchd.drops('rx.vnet_hdr_bad')).toBe(0);
-    },
-  );
+    });
+  }
 
   test('every checksum was right, and every frame is accounted for', async () => {
     for (const { namespace } of Object.values(containers)) {
