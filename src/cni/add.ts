@@ -31,9 +31,14 @@ export async function add(call: Call): Promise<Result> {
   try {
     return await attach(call, network, given);
   } catch (error) {
-    await delegate(call, 'DEL').catch(() => {});
+    if (!isAnothers(error)) await delegate(call, 'DEL').catch(() => {});
     throw error;
   }
+}
+
+/** Whether the same attachment was made by another call meanwhile, whose port and addresses stay. */
+function isAnothers(error: unknown): boolean {
+  return daemonCode(error) === 'PORT_EXISTS';
 }
 
 /** The network; made where it is missing and the configuration says how. */
@@ -112,7 +117,7 @@ async function attach(call: Call, network: NetworkView, given: Given): Promise<R
     return result;
   } catch (error) {
     // Also after no answer: vswitchd may have done it all the same.
-    await client.removePort(name).catch(() => {});
+    if (!isAnothers(error)) await client.removePort(name).catch(() => {});
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 // container's own affair, so `ip` sets them there, and tells what is there, by way of nsenter(1).
 
 import * as z from 'zod';
-import { parseCidr } from '../model/ip.js';
+import { parseCidr, parseIp } from '../model/ip.js';
 import type { Call } from './call.js';
 import { CniError, CODES } from './cniError.js';
 import { runProgram } from './program.js';
@@ -78,7 +78,7 @@ async function routesOf(call: Call): Promise<Set<string>> {
 }
 
 function routeKey({ dst, gw }: Route): string {
-  return `${canonical(dst)} ${gw ?? ''}`;
+  return `${canonical(dst)} ${parseIp(gw ?? '')?.address ?? ''}`;
 }
 
 function canonical(cidr: string): string {
@@ -88,7 +88,8 @@ function canonical(cidr: string): string {
 
 async function ip(call: Call, args: readonly string[], input = ''): Promise<string> {
   const { netns } = call.environment;
-  const env = { ...call.variables, PATH: `${call.variables.PATH ?? ''}:${SYSTEM_PATH}` };
+  const { PATH } = call.variables;
+  const env = { ...call.variables, PATH: [PATH, SYSTEM_PATH].filter(Boolean).join(':') };
   const spec = { path: 'nsenter', args: [`--net=${netns}`, 'ip', ...args], env, input };
   const end = await runProgram(spec).catch((error) => {
     throw new CniError(
@@ -105,7 +106,7 @@ async function ip(call: Call, args: readonly string[], input = ''): Promise<stri
   );
 }
 
-/** Runtimes may start us with less. */
+/** Runtimes may start us with less. An empty one would mean the current folder. */
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const linksSchema = z.array(

@@ -26,18 +26,25 @@ export function isDelegated({ config }: Call): boolean {
  * happens where addresses are ours. Throws what it refuses, word for word.
  */
 export async function delegate(call: Call, command: Command): Promise<void> {
-  if (isDelegated(call)) await execute(call, command);
+  if (isDelegated(call)) requireEnd(call, await execute(call, command));
 }
 
-/** The addresses that the plugin gives for ADD: one at least. */
+/** The addresses that the plugin gives for ADD: one at least. What it gave otherwise is given back. */
 export async function addressesOfPlugin(call: Call): Promise<Result> {
   const { type } = call.config.ipam;
-  const { stdout } = await execute(call, 'ADD');
-  const result = readResult(decoded(stdout), `the answer of ${type}`);
-  if (result.ips.length > 0) return result;
-  throw new CniError(CODES.refused, `the IPAM plugin ${type} gave no address`);
+  const end = await execute(call, 'ADD');
+  try {
+    requireEnd(call, end);
+    const result = readResult(decoded(end.stdout), `the answer of ${type}`);
+    if (result.ips.length > 0) return result;
+    throw new CniError(CODES.refused, `the IPAM plugin ${type} gave no address`);
+  } catch (error) {
+    await delegate(call, 'DEL').catch(() => {});
+    throw error;
+  }
 }
 
+/** Of a plugin that succeeded, or was ended; throws what it refuses. */
 async function execute(call: Call, command: Command): Promise<ProgramEnd> {
   const { type } = call.config.ipam;
   const path = find(type, call.environment.path);
@@ -45,13 +52,15 @@ async function execute(call: Call, command: Command): Promise<ProgramEnd> {
   const end = await runProgram({ path, args: [], env, input: call.input }).catch((error) => {
     throw new CniError(CODES.refused, `cannot run the IPAM plugin ${path}`, String(error));
   });
-  if (end.code === 0) return end;
+  if (end.code === 0 || end.code === undefined) return end;
   const said = errorSchema.safeParse(decoded(end.stdout)).data;
   if (said !== undefined) throw new CniError(said.code, said.msg, said.details);
-  if (end.code === undefined) {
-    throw new CniError(CODES.tryAgain, `the IPAM plugin ${path} was ended`, end.stderr);
-  }
   throw new CniError(CODES.refused, `the IPAM plugin ${path} failed with ${end.code}`, end.stderr);
+}
+
+function requireEnd({ config }: Call, { code, stderr }: ProgramEnd): void {
+  if (code === 0) return;
+  throw new CniError(CODES.tryAgain, `the IPAM plugin ${config.ipam.type} was ended`, stderr);
 }
 
 function find(type: string, folders: readonly string[]): string {

@@ -30,7 +30,7 @@ export async function runCni(variables: Variables, input: string): Promise<Outco
     version = raw.cniVersion ?? (command === 'VERSION' ? LATEST : '0.1.0');
     if (command === 'VERSION') return printed(versions(version));
     const spoken = requireVersion(version, command);
-    const config = readNetworkConfig(raw, environment.args);
+    const config = readNetworkConfig(raw, environment);
     const client = new ControlClient({
       socket: config.socket ?? DEFAULT_SOCKET,
       signal: new AbortController().signal,

@@ -8,7 +8,7 @@ import { problemText } from '../model/error.js';
 import { isHostAddress, parseCidr, parseIp } from '../model/ip.js';
 import { VNI_MAX, VNI_MIN } from '../model/vni.js';
 import { CniError, CODES } from './cniError.js';
-import { IDENTIFIER } from './environment.js';
+import { type Environment, IDENTIFIER } from './environment.js';
 import { dnsSchema, routeSchema } from './result.js';
 
 const identifier = () =>
@@ -80,8 +80,28 @@ export interface NetworkConfig {
   readonly validAttachments?: readonly z.output<typeof attachment>[] | undefined;
 }
 
-/** `args` are CNI_ARGS. Throws code 7 with all problems. */
-export function readNetworkConfig(raw: unknown, args: ReadonlyMap<string, string>): NetworkConfig {
+/**
+ * `args` are CNI_ARGS. Throws code 7 with all problems.
+ * For DEL and GC, which must undo also what was refused, only what they need is read.
+ */
+export function readNetworkConfig(
+  raw: object,
+  { command, args }: Pick<Environment, 'command' | 'args'>,
+): NetworkConfig {
+  return command === 'DEL' || command === 'GC'
+    ? readWhole(essentialsOf(raw), new Map())
+    : readWhole(raw, args);
+}
+
+function essentialsOf(raw: object): object {
+  const only = (object: object, keys: readonly string[]) =>
+    Object.fromEntries(Object.entries(object).filter(([key]) => keys.includes(key)));
+  const kept = only(raw, ['name', 'socket', 'ipam', 'cni.dev/valid-attachments']);
+  const { ipam: source } = kept;
+  return source instanceof Object ? { ...kept, ipam: only(source, ['type']) } : kept;
+}
+
+function readWhole(raw: object, args: ReadonlyMap<string, string>): NetworkConfig {
   const { data, error } = schema.safeParse(raw);
   if (data === undefined) throw badConfig(error.issues, raw);
   const { network = data.name, args: conventions, runtimeConfig, ...rest } = data;

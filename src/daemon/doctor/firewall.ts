@@ -1,6 +1,9 @@
 // Whether a firewall lets VXLAN through, said only where it is sure. Pure: rules are read elsewhere
 // (nftRules.ts, iptablesRules.ts).
 
+import { isIPv6 } from 'node:net';
+import { contains, parseCidr, parseIp } from '../../model/ip.js';
+
 /** Whether our datagrams are meant: `maybe` is whatever cannot be told without the datagram. */
 export type Match = 'yes' | 'no' | 'maybe';
 
@@ -30,6 +33,8 @@ export interface Rule {
 export interface Chain {
   /** With its table, as jumps name it. */
   readonly name: string;
+  /** Whose datagrams see it; absent: both families'. */
+  readonly family?: 4 | 6;
   /** Absent for a chain that is only jumped to. */
   readonly hook?: string;
   /** What happens to what no rule decided. */
@@ -49,8 +54,10 @@ const HOOKS: Readonly<Record<Datagram['direction'], readonly string[]>> = {
 
 /** The worst that any base chain on the way does. */
 export function fateOf(chains: readonly Chain[], datagram: Datagram): Fate {
-  const byName = new Map(chains.map((chain) => [chain.name, chain]));
-  const fates = chains
+  const family = isIPv6(datagram.address) ? 6 : 4;
+  const seen = chains.filter((chain) => (chain.family ?? family) === family);
+  const byName = new Map(seen.map((chain) => [chain.name, chain]));
+  const fates = seen
     .filter((chain) => chain.hook && HOOKS[datagram.direction].includes(chain.hook))
     .map((chain) => new Walk(byName, datagram).base(chain));
   return (
@@ -132,4 +139,10 @@ export function sure(is: boolean): Match {
 /** The other way round. */
 export function not(match: Match): Match {
   return match === 'maybe' ? 'maybe' : sure(match === 'no');
+}
+
+/** Whether an address lies in `prefix`, as `10.0.0.0/8`; `maybe` where that is none. */
+export function within(prefix: string, address: string): Match {
+  const [subnet, ip] = [parseCidr(prefix), parseIp(address)];
+  return subnet && ip ? sure(contains(subnet, ip)) : 'maybe';
 }

@@ -9,7 +9,7 @@ import type { Datapath } from '../../datapath/datapath.js';
 import { udpHolders } from '../udpOwner.js';
 import type { Facts, Purpose, Reading, UserNamespaces } from './facts.js';
 import type { Chain } from './firewall.js';
-import { iptablesChains } from './iptablesRules.js';
+import { iptablesChains, isOfNftables } from './iptablesRules.js';
 import type { LinkFile } from './linkFiles.js';
 import { nftChains } from './nftRules.js';
 
@@ -126,22 +126,28 @@ async function rpFilterOf(conf: string): Promise<ReadonlyMap<string, number>> {
 }
 
 /**
- * The rules of nft, and of iptables where its programs are. What iptables made for nftables is taken from
- * iptables, because nft does not know all of its words. Rejects when neither program can be asked.
+ * The rules of nft, and of iptables where its programs are. Of a chain that both print iptables' word is taken,
+ * because nft does not know all of its matches. Rejects when neither program can be asked.
  */
 async function firewallOf({ run }: Machine): Promise<readonly Chain[]> {
-  const [nft, four, six] = await Promise.all([
+  const saved = async (program: string, family: 4 | 6) => {
+    const text = await run(program, []);
+    return { chains: iptablesChains(text, family), isOfNftables: isOfNftables(text) };
+  };
+  const [nft, ...iptables] = await Promise.all([
     reading(async () => nftChains(await run('nft', ['--json', 'list', 'ruleset']))),
-    reading(async () => iptablesChains(await run('iptables-save', []), 4)),
-    reading(async () => iptablesChains(await run('ip6tables-save', []), 6)),
+    reading(() => saved('iptables-save', 4)),
+    reading(() => saved('ip6tables-save', 6)),
   ]);
+  const [four] = iptables;
   if ('unread' in nft && 'unread' in four) throw new Error(`${nft.unread}; ${four.unread}`);
-  const told = 'value' in four && 'value' in six;
-  const own = ({ name }: Chain) => !(told && /^ip6? (filter|raw|mangle|nat|security) /.test(name));
+  const read = iptables.flatMap((one) => ('value' in one ? [one.value] : []));
+  const shared = read.filter((one) => one.isOfNftables).flatMap(({ chains }) => chains);
+  // `ip filter INPUT` of nft is `iptables filter INPUT` there.
+  const told = new Set(shared.map(({ name }) => name.replace('tables', '')));
   return [
-    ...('value' in nft ? nft.value.filter(own) : []),
-    ...('value' in four ? four.value : []),
-    ...('value' in six ? six.value : []),
+    ...('value' in nft ? nft.value.filter(({ name }) => !told.has(name)) : []),
+    ...read.flatMap(({ chains }) => chains),
   ];
 }
 
@@ -168,12 +174,10 @@ const LINK_FOLDERS = [
   'lib/systemd/network',
 ];
 
-/** Without making a device: that would load the module. */
+/** Without making a device: that would load the module. Rejects where no list says which modules there are. */
 async function kernelVxlanOf(root: string): Promise<'there' | 'module' | 'absent'> {
   if ((await absent(stat(join(root, 'sys/module/vxlan')))) !== undefined) return 'there';
-  await stat(join(root, 'sys/module'));
-  const modules = join(root, 'lib/modules', release(), 'modules.dep');
-  const listed = (await absent(readFile(modules, 'utf8'))) ?? '';
+  const listed = await readFile(join(root, 'lib/modules', release(), 'modules.dep'), 'utf8');
   return /\/vxlan\.ko/.test(listed) ? 'module' : 'absent';
 }
 
@@ -199,8 +203,7 @@ async function runProgram(program: string, args: readonly string[]): Promise<str
   }
 }
 
-const { PATH: own = '' } = process.env;
-/** Where those programs are, also for users whose own path leaves it out. */
-const PATH = `${own}:/usr/sbin:/sbin:/usr/bin:/bin`;
+/** Where those programs are, also for users whose own path leaves it out; an empty one would be the current folder. */
+const PATH = [process.env.PATH, '/usr/sbin:/sbin:/usr/bin:/bin'].filter(Boolean).join(':');
 const PATIENCE_MS = 5000;
 const MOST_OUTPUT = 32 << 20;

@@ -10,8 +10,8 @@ import {
   type Rule,
   sure,
   type Target,
+  within,
 } from './firewall.js';
-import { inPrefix } from './nftRules.js';
 
 const HOOKS: Readonly<Record<string, string>> = {
   PREROUTING: 'prerouting',
@@ -19,6 +19,11 @@ const HOOKS: Readonly<Record<string, string>> = {
   OUTPUT: 'output',
   POSTROUTING: 'postrouting',
 };
+
+/** Whether the program that printed `text` keeps its rules in nftables, where nft sees them as well. */
+export function isOfNftables(text: string): boolean {
+  return text.includes('(nf_tables)');
+}
 
 /** `family` is that of the program which printed `text`. */
 export function iptablesChains(text: string, family: 4 | 6): Chain[] {
@@ -32,6 +37,7 @@ export function iptablesChains(text: string, family: 4 | 6): Chain[] {
       const hook = HOOKS[name];
       chains.push({
         name: `${program} ${table} ${name}`,
+        family,
         ...(hook === undefined ? {} : { hook, policy: policy === 'DROP' ? 'drop' : 'accept' }),
         rules: [],
       });
@@ -39,27 +45,17 @@ export function iptablesChains(text: string, family: 4 | 6): Chain[] {
     const [, chain, rest] = /^-A (\S+) (.*)$/.exec(line) ?? [];
     if (chain === undefined || rest === undefined) continue;
     const owner = chains.find((item) => item.name === `${program} ${table} ${chain}`);
-    owner?.rules.push(ruleOf(line, { words: wordsOf(rest), table: `${program} ${table}`, family }));
+    owner?.rules.push(ruleOf(line, wordsOf(rest), `${program} ${table}`));
   }
   return chains;
 }
 
-interface Source {
-  readonly words: readonly string[];
-  /** With its program, as chains are named. */
-  readonly table: string;
-  readonly family: 4 | 6;
-}
-
-function ruleOf(line: string, { words, table, family }: Source): Rule {
+/** `table` with its program, as chains are named. */
+function ruleOf(line: string, words: readonly string[], table: string): Rule {
   const options = optionsOf(words);
   return {
     text: `${table}: ${line}`,
-    matches: (datagram) =>
-      every([
-        sure(isIPv6(datagram.address) === (family === 6)),
-        ...options.map((option) => matchOf(option, datagram)),
-      ]),
+    matches: (datagram) => every(options.map((option) => matchOf(option, datagram))),
     target: targetOf(options, table),
   };
 }
@@ -169,9 +165,7 @@ function interfaceMatch(value: string, ifname: string): Match {
 
 function addressMatch(value: string, address: string | undefined): Match {
   if (address === undefined) return 'maybe';
-  const [prefix = '', length] = value.split('/');
-  const bits = Number(length ?? (isIPv6(prefix) ? 128 : 32));
-  return Number.isInteger(bits) ? sure(inPrefix(address, prefix, bits)) : 'maybe';
+  return within(value.includes('/') ? value : `${value}/${isIPv6(value) ? 128 : 32}`, address);
 }
 
 /** `4000:5000`, or one port. */

@@ -1,7 +1,7 @@
 // The ruleset as `nft --json list ruleset` prints it (libnftables-json(5)). What is not understood is
 // `maybe`.
 
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import * as z from 'zod';
 import {
   type Chain,
@@ -10,8 +10,8 @@ import {
   type Match,
   not,
   type Rule,
-  sure,
   type Target,
+  within,
 } from './firewall.js';
 
 const chainSchema = z.object({
@@ -48,7 +48,11 @@ const matchSchema = z.object({ op: z.string(), left: z.unknown(), right: z.unkno
 type NftRule = z.output<typeof ruleSchema>;
 
 /** Families in which datagrams of ours are seen. */
-const FAMILIES = ['ip', 'ip6', 'inet'];
+const FAMILIES: Readonly<Record<string, { readonly family?: 4 | 6 }>> = {
+  ip: { family: 4 },
+  ip6: { family: 6 },
+  inet: {},
+};
 
 /** Throws when it is no JSON of nft. */
 export function nftChains(text: string): Chain[] {
@@ -56,9 +60,10 @@ export function nftChains(text: string): Chain[] {
   const sets = nftables.flatMap(({ set }) => (set ? [set] : []));
   const rules = nftables.flatMap(({ rule }) => (rule ? [withElements(rule, sets)] : []));
   return nftables
-    .flatMap(({ chain }) => (chain && FAMILIES.includes(chain.family) ? [chain] : []))
+    .flatMap(({ chain }) => (chain && FAMILIES[chain.family] ? [chain] : []))
     .map(({ family, table, name, hook, policy }) => ({
       name: `${family} ${table} ${name}`,
+      ...FAMILIES[family],
       ...(hook === undefined ? {} : { hook }),
       ...(policy === undefined ? {} : { policy }),
       rules: rules
@@ -82,12 +87,9 @@ function withElements(rule: NftRule, sets: readonly z.output<typeof setSchema>[]
 
 function ruleOf({ family, table, chain, handle, comment, expr }: NftRule): Rule {
   const said = comment === undefined ? '' : ` "${comment}"`;
-  const inFamily = (datagram: Datagram) =>
-    family === 'inet' ? 'yes' : sure(family === (isIPv6(datagram.address) ? 'ip6' : 'ip'));
   return {
     text: `nft rule ${family} ${table} ${chain} handle ${handle}${said}`,
-    matches: (datagram) =>
-      every([inFamily(datagram), ...expr.map((item) => matchOf(item, datagram))]),
+    matches: (datagram) => every(expr.map((item) => matchOf(item, datagram))),
     target: targetOf(expr, `${family} ${table}`),
   };
 }
@@ -201,17 +203,7 @@ function isWithin(value: unknown, port: number): boolean {
 function covers(value: unknown, address: string): boolean {
   if (value === address) return true;
   const { data } = prefixSchema.safeParse(value);
-  return data !== undefined && inPrefix(address, data.prefix.addr, data.prefix.len);
-}
-
-/** Whether an address lies in a prefix; not where the prefix is none. */
-export function inPrefix(address: string, prefix: string, length: number): boolean {
-  const family = isIPv4(prefix) ? 'ipv4' : 'ipv6';
-  const isPrefix = isIPv4(prefix) ? length <= 32 : isIPv6(prefix) && length <= 128;
-  if (!isPrefix || length < 0 || !Number.isInteger(length)) return false;
-  const list = new BlockList();
-  list.addSubnet(prefix, length, family);
-  return list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+  return data !== undefined && within(`${data.prefix.addr}/${data.prefix.len}`, address) === 'yes';
 }
 
 /** The right side as a list: a set's elements, a list's, or itself. */

@@ -17,7 +17,7 @@ export function underlayChecks(facts: Facts): readonly Check[] {
   return [
     ...('value' in probe && purpose.vtep !== undefined ? [addressCheck(link, purpose.vtep)] : []),
     ...readable(holders, { group: 'underlay', name: 'UDP port', why }, (found) =>
-      portChecks(found, facts),
+      udpPortChecks(found, facts),
     ),
     ...pathChecks(facts, link),
     ...rpFilterChecks(facts, link),
@@ -42,7 +42,7 @@ function addressCheck(link: Interface | undefined, vtep: string): Check {
 }
 
 /** One line for each port that is ours, and for others' that are held. */
-function portChecks(holders: readonly UdpHolder[], { probe, purpose }: Facts): Check[] {
+function udpPortChecks(holders: readonly UdpHolder[], { probe, purpose }: Facts): Check[] {
   const devices = 'value' in probe ? probe.value.vxlanDevices : [];
   const held = [...holders.map(({ port }) => port), ...devices.map(({ udpPort }) => udpPort)];
   return [...new Set([...purpose.udpPorts, ...held])].map((port) => {
@@ -129,7 +129,8 @@ function rpFilterChecks(
   return readable(rpFilter, finding, (values) => {
     const value = values.get(link.ifname) ?? 0;
     const detail = `${link.ifname}: ${['off', 'strict', 'loose'][value] ?? value}`;
-    const fix = `\`sysctl -w net.ipv4.conf.${link.ifname}.rp_filter=2\``;
+    // With slashes, because a name may have a dot.
+    const fix = `\`sysctl -w net/ipv4/conf/${link.ifname}/rp_filter=2\``;
     return [harmless(value !== STRICT, { ...finding, detail, fix })];
   });
 }

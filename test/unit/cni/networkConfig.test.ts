@@ -3,7 +3,7 @@ import { withPrefix } from '../../../src/cni/add.js';
 import { readNetworkConfig } from '../../../src/cni/networkConfig.js';
 import { refusalOf } from './refusals.js';
 
-const NONE = new Map<string, string>();
+const NONE = { command: 'ADD', args: new Map<string, string>() } as const;
 const read = (more: object) =>
   readNetworkConfig({ cniVersion: '1.1.0', type: 'vswitch-cni', ...more }, NONE);
 
@@ -35,15 +35,36 @@ describe('the network configuration', () => {
     }
   });
 
-  it.each([{}, [], 'net1', 7, null])('is refused as %j', (raw) => {
+  it.each(['DEL', 'GC'] as const)(
+    'says what %s needs, and nothing else of it matters',
+    (command) => {
+      const attachments = [{ containerID: 'c1', ifname: 'eth0' }];
+      const raw = {
+        ...{ name: 'net1', socket: '/run/v.sock', mtu: 1, vni: 'x', dns: 7, prevResult: {} },
+        ipam: { type: 'host-local', routes: 'all' },
+        runtimeConfig: { mac: '01:00:5e:00:00:01' },
+        'cni.dev/valid-attachments': attachments,
+      };
+      const args = new Map([['IP', '10.0.0.256']]);
+      expect(readNetworkConfig(raw, { command, args })).toMatchObject({
+        ...{ name: 'net1', socket: '/run/v.sock', wishes: {}, validAttachments: attachments },
+        ipam: { type: 'host-local' },
+      });
+      const nameless = { ...raw, name: '/' };
+      expect(refusalOf(() => readNetworkConfig(nameless, { command, args })).code).toBe(7);
+    },
+  );
+
+  it.each([{}, []])('is refused as %j', (raw) => {
     expect(refusalOf(() => readNetworkConfig(raw, NONE)).code).toBe(7);
   });
 
   it('takes wishes three ways, the newest first', () => {
-    const old = new Map([
+    const args = new Map([
       ['MAC', '02:00:00:00:00:01'],
       ['IP', '10.0.0.1/24'],
     ]);
+    const old = { ...NONE, args };
     const conventions = { name: 'n', args: { cni: { mac: '02:00:00:00:00:02' } } };
     expect(readNetworkConfig(conventions, old).wishes).toEqual({
       mac: '02:00:00:00:00:02',
@@ -54,7 +75,7 @@ describe('the network configuration', () => {
       mac: '02:00:00:00:00:03',
       ips: ['10.0.0.1/24'],
     });
-    const bad = new Map([['IP', '10.0.0.256']]);
+    const bad = { ...NONE, args: new Map([['IP', '10.0.0.256']]) };
     expect(refusalOf(() => readNetworkConfig({ name: 'n' }, bad)).code).toBe(7);
   });
 });

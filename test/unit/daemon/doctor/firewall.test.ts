@@ -97,6 +97,14 @@ describe('nftables', () => {
     expect(fateOf(nft('accept', circle), FROM_ANY).fate).toBe('passes');
   });
 
+  it('is of its own family', () => {
+    const at = { family: 'ip6', table: 'filter', name: 'input' };
+    const chain = { ...at, handle: 1, type: 'filter', hook: 'input', prio: 0, policy: 'drop' };
+    const chains = nftChains(JSON.stringify({ nftables: [{ chain }] }));
+    expect(fateOf(chains, FROM_ANY).fate).toBe('passes');
+    expect(fateOf(chains, { ...FROM_ANY, address: 'fd00::1' }).fate).toBe('drops');
+  });
+
   it('refuses what is no answer of nft', () => {
     expect(() => nftChains('{"nftables": [{"rule": {"expr": 1}}]}')).toThrow();
     expect(() => nftChains('Error: syntax')).toThrow();
@@ -110,8 +118,12 @@ describe('nftables', () => {
 
 /** What iptables-save 1.8.9 prints. */
 function saved(...rules: readonly string[]): string {
+  return savedWith('ACCEPT', rules);
+}
+
+function savedWith(policy: 'ACCEPT' | 'DROP', rules: readonly string[]): string {
   const chains = [
-    ':INPUT ACCEPT [0:0]',
+    `:INPUT ${policy} [0:0]`,
     ':FORWARD DROP [0:0]',
     ':OUTPUT ACCEPT [0:0]',
     ':F2B - [0:0]',
@@ -150,6 +162,9 @@ describe('iptables', () => {
     const chains = iptablesChains(saved('-A INPUT -p udp -j DROP'), 6);
     expect(fateOf(chains, FROM_ANY).fate).toBe('passes');
     expect(fateOf(chains, { ...FROM_ANY, address: 'fd00::1' }).fate).toBe('drops');
+    const policy = iptablesChains(savedWith('DROP', []), 6);
+    expect(fateOf(policy, FROM_ANY).fate).toBe('passes');
+    expect(fateOf(policy, { ...FROM_ANY, address: 'fd00::1' }).fate).toBe('drops');
   });
 
   it('names the rule', () => {
