@@ -1,7 +1,7 @@
 // The commands of vswitchctl: what the program, its help, its manual and the shells know of.
 
 import { Command, Option } from 'commander';
-import { DEFAULT_SOCKET } from '../model/socket.js';
+import { DEFAULT_SOCKET, DEFAULT_SOCKET_TEXT } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
 import { registerCapture } from './capture.js';
 import { registerCompletion } from './completion.js';
@@ -56,7 +56,7 @@ export function controlProgram(run: Runner): Command {
     .addOption(
       new Option('--socket <path>', 'control socket of vswitchd')
         .env('VSWITCHD_SOCKET')
-        .default(DEFAULT_SOCKET),
+        .default(DEFAULT_SOCKET, DEFAULT_SOCKET_TEXT),
     )
     .option('--json', "print the API's answer as JSON; a refusal too, on standard error");
   for (const register of commands) register(program, run);

@@ -76,8 +76,9 @@ interface Sockets {
 async function openTo(datapath: Datapath, { id }: CaptureStatus, { path, socket }: Sockets) {
   try {
     const [like, made] = await Promise.all([lstat(socket), lstat(path)]);
-    if (like.uid !== made.uid || like.gid !== made.gid) await chown(path, like.uid, like.gid);
+    // In this order, because the mode of a file that is no longer ours takes a capability more.
     if (like.mode !== made.mode) await chmod(path, like.mode & 0o777);
+    if (like.uid !== made.uid || like.gid !== made.gid) await chown(path, like.uid, like.gid);
   } catch (error) {
     datapath.endCapture(id);
     const { message } = error as Error;

@@ -9,7 +9,7 @@ import {
   socketSchema,
 } from '../config/fileSchema.js';
 import { type StoreSettings, storeSchema } from '../config/storeSchema.js';
-import { DEFAULT_SOCKET } from '../model/socket.js';
+import { DEFAULT_SOCKET, DEFAULT_SOCKET_TEXT } from '../model/socket.js';
 import { VERSION } from '../model/version.js';
 import { statePathOf } from '../store/stateFile.js';
 import type { DaemonOptions, Source } from './daemon.js';
@@ -70,7 +70,12 @@ export function daemonProgram(): Command {
       ).argParser((path) => resolve(path)),
     )
     .addOption(
-      new Option('--socket <path>', 'control socket').env('VSWITCHD_SOCKET').argParser(socketOf),
+      new Option(
+        '--socket <path>',
+        `control socket (default: the file's, or ${DEFAULT_SOCKET_TEXT})`,
+      )
+        .env('VSWITCHD_SOCKET')
+        .argParser(socketOf),
     )
     .addOption(
       new Option('--log-level <level>', 'least level logged').choices(LOG_LEVELS).default('info'),

@@ -64,11 +64,20 @@ export class ServiceManager {
    * runs shows that the event loop does.
    */
   look(): void {
-    const turns = this.#messenger.counters().workers.map((worker) => worker.turns);
     const before = this.#turns;
-    this.#turns = turns;
-    if (turns.length > 0 && turns.every((now, worker) => now !== before[worker]))
+    this.#turns = this.#turnsTaken();
+    if (this.#turns.length > 0 && this.#turns.every((now, worker) => now !== before[worker]))
       this.#tell('WATCHDOG=1');
+  }
+
+  /** None of a datapath that has ended. */
+  #turnsTaken(): readonly number[] {
+    try {
+      return this.#messenger.counters().workers.map((worker) => worker.turns);
+    } catch (error) {
+      if (!(error instanceof SwitchError)) throw error;
+      return [];
+    }
   }
 
   #tell(...lines: readonly string[]): void {

@@ -7,6 +7,10 @@ export function socketOf(uid: number | undefined, runtimeDirectory: string | und
 /** That of whoever runs this. */
 export const DEFAULT_SOCKET = socketOf(process.geteuid?.(), process.env.XDG_RUNTIME_DIR);
 
+/** The same for help and manuals, which say it for everybody. */
+export const DEFAULT_SOCKET_TEXT =
+  '/run/vswitchd/control.sock, without root $XDG_RUNTIME_DIR/vswitchd/control.sock';
+
 /** Where the daemon of a control socket takes TAPs that others made. */
 export function handoverSocketOf(socket: string): string {
   return `${socket}.handover`;
