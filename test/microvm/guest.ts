@@ -45,3 +45,25 @@ export async function proveNoVxlan(guest: Microvm): Promise<void> {
   expect(stdout).toContain('`ip link add type vxlan`: Error: Unknown device type.');
   expect(code).toBe(0);
 }
+
+/** What busybox is called with to be a TCP server on port 7000, for one client, whom it answers with the SHA-256 of all he sent. */
+export const SUM_SERVER = ['nc', '-l', '-p', '7000', '-e', 'sha256sum'] as const;
+
+/** Starts that server in one of the guest's namespaces. */
+export async function startSumServer(guest: Microvm, namespace: string): Promise<void> {
+  await guest.run(`
+    ip netns exec ${namespace} busybox ${SUM_SERVER.join(' ')} >/dev/null 2>&1 &
+    until ip netns exec ${namespace} ss -Hltn | grep -q :7000; do :; done`);
+}
+
+/** Sends 8 MiB of noise from one of the guest's namespaces to a `SUM_SERVER`; throws unless its answer is right. */
+export async function expectSameSum(guest: Microvm, from: string, to: string): Promise<string> {
+  const sums = await guest.run(`
+    head -c 8388608 /dev/urandom >/tmp/noise
+    ip netns exec ${from} nc ${to} 7000 </tmp/noise
+    sha256sum </tmp/noise`);
+  const [there, here] = sums.trim().split('\n');
+  expect(here).toMatch(/^[0-9a-f]{64} /);
+  expect(there).toBe(here);
+  return here!.slice(0, 64);
+}

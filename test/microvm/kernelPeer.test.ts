@@ -8,6 +8,7 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Capture } from '../support/capture.js';
+import { eventually } from '../support/eventually.js';
 import { GuestVswitchd } from '../support/guestVswitchd.js';
 import { createKernelVxlan } from '../support/kernelVxlan.js';
 import { Microvm } from '../support/microvm.js';
@@ -20,7 +21,7 @@ import {
   type Host,
   UNDERLAY_IFNAME,
 } from '../support/topology.js';
-import { guestContainer, proveNoVxlan } from './guest.js';
+import { expectSameSum, guestContainer, proveNoVxlan, SUM_SERVER } from './guest.js';
 
 const scope = fileScope();
 const inside = '10.200.0.2';
@@ -96,6 +97,14 @@ describe("between vswitchd without a kernel's vxlan and a kernel's vxlan", () =>
     expect(end.sum_sent.bytes).toBeGreaterThanOrEqual(8 << 20);
     expect(end.sum_received.bytes).toBeGreaterThan(1 << 20);
     await guest.evidence(`TCP ${direction} c1 -> c2: ${end.sum_received.bytes} bytes`);
+  });
+
+  it('what arrives by TCP is what was sent', async () => {
+    await c2.namespace.spawn(testScope(), { command: 'busybox', args: SUM_SERVER });
+    const isListening = () => c2.namespace.exec('ss', ['-Hltn', 'sport = 7000']);
+    await eventually('a listener', async () => (await isListening()) !== '');
+    const sum = await expectSameSum(guest, 'c1', c2.address[4]);
+    await guest.evidence(`8 MiB c1 -> c2 have there the SHA-256 that they have here: ${sum}`);
   });
 
   it('what is on the wire is VXLAN, as Wireshark sees it', async () => {

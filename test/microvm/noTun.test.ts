@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { GuestVswitchd } from '../support/guestVswitchd.js';
 import { Microvm } from '../support/microvm.js';
 import { fileScope } from '../support/testScope.js';
-import { guestContainer, proveNoVxlan } from './guest.js';
+import { expectSameSum, guestContainer, proveNoVxlan, startSumServer } from './guest.js';
 
 const scope = fileScope();
 const sides = [1, 2].map((n) => ({
@@ -95,11 +95,23 @@ describe('on a kernel without vxlan and without TAPs', () => {
     await guest.evidence(`TCP c1 -> c2 through packet ports: ${end.sum_received.bytes} bytes`);
   });
 
+  it('what arrives by TCP is what was sent', async () => {
+    await startSumServer(guest, 'c2');
+    const sum = await expectSameSum(guest, 'c1', c2.v4);
+    await guest.evidence(`8 MiB c1 -> c2 have there the SHA-256 that they have here: ${sum}`);
+  });
+
   it('every frame has left, was consumed, or was dropped with a name', async () => {
     for (const vswitchd of switches) {
       const ports = (await vswitchd.balanced()).networks.flatMap((network) => network.ports);
       expect(ports.filter(({ kind }) => kind === 'packet')).toHaveLength(1);
     }
     await guest.evidence(`vswitchctl status\n${await switches[0]!.ctl('status')}`);
+  });
+
+  it('the doctor calls that ready for packet ports', async () => {
+    const page = await switches[0]!.ctl('doctor');
+    await guest.evidence(`vswitchctl doctor\n${page}`);
+    expect(page).toContain('ready for packet ports');
   });
 });

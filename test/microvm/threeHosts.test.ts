@@ -11,7 +11,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { GuestVswitchd } from '../support/guestVswitchd.js';
 import { Microvm } from '../support/microvm.js';
 import { fileScope } from '../support/testScope.js';
-import { guestContainer, proveNoVxlan } from './guest.js';
+import { expectSameSum, guestContainer, proveNoVxlan, startSumServer } from './guest.js';
 
 const scope = fileScope();
 const hosts = [1, 2, 3].map((n) => ({ name: `h${n}`, address: `10.201.${n}.1`, n }));
@@ -122,6 +122,12 @@ describe('on a kernel without vxlan', () => {
     await guest.evidence(
       `TCP ${direction} c1 -> c2: ${end.sum_received.bytes} bytes, ${end.sum_sent.retransmits} retransmits`,
     );
+  });
+
+  it('what arrives by TCP is what was sent', async () => {
+    await startSumServer(guest, 'c3');
+    const sum = await expectSameSum(guest, 'c1', c[2]!.v4);
+    await guest.evidence(`8 MiB c1 -> c3 have there the SHA-256 that they have here: ${sum}`);
   });
 
   it('everything that can be seen is a TAP, a veth or a UDP socket of vswitchd', async () => {
