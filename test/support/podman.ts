@@ -66,7 +66,8 @@ events_logger = "none"
 `;
 }
 
-async function imageOf(folder: string): Promise<string> {
+/** Packs a tree of busybox, made below `folder`, as `podman import` takes it. */
+export async function imageOf(folder: string): Promise<string> {
   const tree = join(folder, 'tree');
   for (const part of ['bin', 'dev', 'etc', 'proc', 'sys', 'tmp']) {
     await mkdir(join(tree, part), { recursive: true });

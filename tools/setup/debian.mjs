@@ -36,6 +36,7 @@ const packageOf = {
   podman: 'podman',
   runc: 'runc',
   newuidmap: 'uidmap',
+  curl: 'curl',
   nsenter: 'util-linux',
   '/usr/lib/cni/host-local': 'containernetworking-plugins',
 };
@@ -66,7 +67,10 @@ export const microvmPrograms = [
   ...['qemu-system-x86_64', 'cpio', 'modinfo', 'busybox', 'tshark'],
 ];
 export const oldKernelPrograms = [...demoPrograms, 'ethtool', 'strace'];
-export const rootlessPrograms = [...demoPrograms, 'nsenter', 'curl'];
+export const rootlessPrograms = [
+  ...demoPrograms,
+  ...['nsenter', 'curl', 'etcd', 'podman', 'runc', 'newuidmap', 'busybox'],
+];
 export const cniPrograms = [
   ...demoPrograms,
   ...['etcd', 'podman', 'runc', 'nsenter', 'busybox', 'iptables'],
