@@ -9,36 +9,20 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { EndpointView } from '../../src/control/views.js';
 import { failureOf, runPlugin, VSWITCH_CNI } from '../support/cni.js';
 import { eventually } from '../support/eventually.js';
-import { type Namespace, temporaryDirectory } from '../support/netns.js';
 import { fileScope } from '../support/testScope.js';
 import { createUnderlay, type Host } from '../support/topology.js';
 import { Vswitchd } from '../support/vswitchd.js';
+import { STORE_URL, startWireEtcd } from '../support/wireEtcd.js';
 import { addressOf, container, Node, reach } from './node.js';
 
-const STORE = '10.200.0.200';
 const scope = fileScope();
 let a: Node;
 let b: Node;
 
-async function startEtcd(wire: Namespace): Promise<void> {
-  await wire.ip(`address add ${STORE}/24 dev wire`);
-  const client = `http://${STORE}:2379`;
-  const peer = `http://${STORE}:2380`;
-  await wire.spawn(scope, {
-    command: 'etcd',
-    args: [
-      ...['--data-dir', await temporaryDirectory(scope, 'etcd'), '--log-level', 'error'],
-      ...['--listen-client-urls', client, '--advertise-client-urls', client],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-      ...['--initial-cluster', `default=${peer}`],
-    ],
-  });
-}
-
 beforeAll(async () => {
   const { hosts, wire } = await createUnderlay(scope, { hosts: ['a', 'b'] });
-  await startEtcd(wire);
-  const spec = { networks: [], store: `etcd://${STORE}:2379/test` };
+  await startWireEtcd(scope, wire);
+  const spec = { networks: [], store: STORE_URL };
   const start = async (host: Host) => new Node(await Vswitchd.start(scope, host, spec));
   [a, b] = [await start(hosts[0] as Host), await start(hosts[1] as Host)];
   await a.vswitchd.ctl('network', 'add', 'net1', '--subnet', '10.30.0.0/24');

@@ -17,13 +17,13 @@ import type {
 import { disagreements } from '../support/agreement.js';
 import type { Child } from '../support/child.js';
 import { eventually } from '../support/eventually.js';
-import { type Namespace, temporaryDirectory } from '../support/netns.js';
+import type { Namespace } from '../support/netns.js';
 import { expectPing, ping } from '../support/ping.js';
 import { fileScope } from '../support/testScope.js';
 import { type Container, createContainer, createUnderlay } from '../support/topology.js';
 import { Vswitchd } from '../support/vswitchd.js';
+import { STORE_ADDRESS, STORE_URL, startWireEtcd } from '../support/wireEtcd.js';
 
-const STORE = '10.200.0.200';
 const PREFIX = 'test';
 const scope = fileScope();
 let a: Vswitchd;
@@ -32,21 +32,6 @@ let c1: Container;
 let c2: Container;
 let etcd: Child;
 let wire: Namespace;
-
-async function startEtcd(namespace: Namespace): Promise<Child> {
-  await namespace.ip(`address add ${STORE}/24 dev wire`);
-  const client = `http://${STORE}:2379`;
-  const peer = `http://${STORE}:2380`;
-  return await namespace.spawn(scope, {
-    command: 'etcd',
-    args: [
-      ...['--data-dir', await temporaryDirectory(scope, 'etcd'), '--log-level', 'error'],
-      ...['--listen-client-urls', client, '--advertise-client-urls', client],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-      ...['--initial-cluster', `default=${peer}`],
-    ],
-  });
-}
 
 /** Attaches the container; answers with the address that it got, without prefix length. */
 async function attach(host: Vswitchd, { name, namespace }: Container, ...more: string[]) {
@@ -59,7 +44,7 @@ async function attach(host: Vswitchd, { name, namespace }: Container, ...more: s
 async function contents(): Promise<Map<string, string>> {
   const args = [
     '--endpoints',
-    `http://${STORE}:2379`,
+    `http://${STORE_ADDRESS}:2379`,
     'get',
     '--prefix',
     `${PREFIX}/`,
@@ -99,10 +84,10 @@ const stateOf = async (host: Vswitchd, ip: string) =>
 beforeAll(async () => {
   const underlay = await createUnderlay(scope, { hosts: ['a', 'b'] });
   wire = underlay.wire;
-  etcd = await startEtcd(wire);
+  etcd = await startWireEtcd(scope, wire);
   const [hostA, hostB] = underlay.hosts;
   if (hostA === undefined || hostB === undefined) throw new Error('two hosts');
-  const spec = { networks: [], store: `etcd://${STORE}:2379/${PREFIX}` };
+  const spec = { networks: [], store: STORE_URL };
   a = await Vswitchd.start(scope, hostA, spec);
   b = await Vswitchd.start(scope, hostB, spec);
   c1 = await createContainer(scope, 'c1', 2);
