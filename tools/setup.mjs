@@ -20,6 +20,7 @@ import {
   screensPrograms,
   storePrograms,
   testPrograms,
+  unitPrograms,
 } from './setup/debian.mjs';
 import { debianKernel } from './setup/debianKernel.mjs';
 import { manual } from './setup/manual.mjs';
@@ -38,6 +39,7 @@ const goals = {
   control: [npmPackages, typescript],
   native: [() => debianPackages(nativePrograms)],
   build: [() => debianPackages(buildPrograms), npmPackages, ...addon, typescript, manual],
+  unit: [() => debianPackages(unitPrograms), npmPackages, ...addon, typescript, manual],
   store: [() => debianPackages(storePrograms), npmPackages, typescript],
   consul: [() => debianPackages(storePrograms), npmPackages, typescript, consulAgent],
   demo: [() => debianPackages(demoPrograms), npmPackages, ...addon, typescript],

@@ -21,7 +21,7 @@ import { main, requireRoot, setup } from './setup.mjs';
 const goalOf = {
   lint: 'packages',
   native: 'native',
-  unit: 'build',
+  unit: 'unit',
   property: 'build',
   store: 'store',
   consul: 'consul',

@@ -38,11 +38,19 @@ const packageOf = {
   newuidmap: 'uidmap',
   curl: 'curl',
   nsenter: 'util-linux',
+  mandoc: 'mandoc',
+  '/usr/share/bash-completion/bash_completion': 'bash-completion',
   '/usr/lib/cni/host-local': 'containernetworking-plugins',
 };
 
 /** What compiles: rustc links with the C compiler, raw-socket and pcap are built by node-gyp, a linker comes in xz. */
 export const buildPrograms = ['c++', 'make', 'python3', 'xz'];
+/** The manual is checked, and bash asks vswitchctl. */
+export const unitPrograms = [
+  ...buildPrograms,
+  'mandoc',
+  '/usr/share/bash-completion/bash_completion',
+];
 /** The datapath compiles capture filters with libpcap where there is one; its tests compare with it. */
 const filterLibraries = ['libpcap.so.0.8'];
 export const nativePrograms = ['c++', 'ip', ...filterLibraries];

@@ -1,13 +1,16 @@
 // The manual as built: it tells every command and option of the programs.
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { expect, it } from 'vitest';
 import { controlProgram } from '../../../src/cli/program.js';
 import { daemonProgram } from '../../../src/daemon/options.js';
 
-const pageOf = (name: string) =>
-  readFileSync(new URL(`../../../dist/man/${name}.8`, import.meta.url), 'utf8');
+const fileOf = (name: string) =>
+  fileURLToPath(new URL(`../../../dist/man/${name}.8`, import.meta.url));
+const pageOf = (name: string) => readFileSync(fileOf(name), 'utf8');
 
 /** Every option of the command and of those below it, as `PATH --OPTION`. */
 function optionsOf(command: Command, path: readonly string[]): string[] {
@@ -51,4 +54,10 @@ it('has every command', () => {
   )) {
     expect(page).toMatch(new RegExp(`^\\.It Cm ${path}( (Ar|Op) |$)`, 'm'));
   }
+});
+
+it.each(['vswitchd', 'vswitchctl'])('of %s is mdoc without a fault', (name) => {
+  // Exits with 2 and more from warnings on.
+  const said = execFileSync('mandoc', ['-T', 'lint', '-W', 'warning,stop', fileOf(name)]);
+  expect(String(said)).toBe('');
 });
