@@ -1,6 +1,7 @@
 // Arguments of commands that are checked before the daemon is asked (bad usage, exit code 2).
 
 import { InvalidArgumentError, Option } from 'commander';
+import { isIfname } from '../model/ifname.js';
 import { parseCidr, parseIp } from '../model/ip.js';
 import { parseMac } from '../model/mac.js';
 import { parseVni, VNI_MAX } from '../model/vni.js';
@@ -25,6 +26,12 @@ export function macArgument(text: string): string {
   if (mac === undefined)
     throw new InvalidArgumentError('Allowed: a MAC address such as 02:42:0a:00:00:01.');
   return mac;
+}
+
+export function ifnameArgument(text: string): string {
+  if (!isIfname(text))
+    throw new InvalidArgumentError('Allowed: 1-15 bytes without space, `/` and `:`.');
+  return text;
 }
 
 export function pidArgument(text: string): number {

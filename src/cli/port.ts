@@ -1,7 +1,14 @@
 // vswitchctl port ...
 
 import { type Command, Option } from 'commander';
-import { cidrArgument, listOption, macArgument, mtuArgument, pidArgument } from './arguments.js';
+import {
+  cidrArgument,
+  ifnameArgument,
+  listOption,
+  macArgument,
+  mtuArgument,
+  pidArgument,
+} from './arguments.js';
 import { type Register, type Runner, show } from './context.js';
 import { portReasons, portTable, removedText } from './portTable.js';
 import { addRootless } from './rootless.js';
@@ -58,6 +65,7 @@ function registerAdd(port: Command, run: Runner): void {
     .option(
       '--ifname <name>',
       'interface name there (default: eth0; in our own namespace the port name)',
+      ifnameArgument,
     )
     .addOption(
       listOption(

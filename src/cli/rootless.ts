@@ -10,6 +10,7 @@ import type { AddPortBody, PortView } from '../control/client.js';
 import { type ErrorFacts, SwitchError } from '../model/error.js';
 import type { ErrorCode } from '../model/sentences.js';
 import { handoverSocketOf } from '../model/socket.js';
+import { requireContainer } from './container.js';
 import type { Context } from './context.js';
 
 const PROGRAM = fileURLToPath(new URL('../bin/handover.js', import.meta.url));
@@ -26,8 +27,8 @@ interface Said {
 }
 
 /**
- * Adds a port whose TAP is in the namespaces of the process `pid`. When this throws there is no port. Throws
- * CONTAINER_CLOSED, HANDOVER_REFUSED and what making a TAP may; `Refused` as `addPort`.
+ * Adds a port whose TAP is in the namespaces of the process `pid`. When this throws there is no such port, and nothing
+ * in the container. Throws CONTAINER_CLOSED, HANDOVER_REFUSED and what making a TAP may; `Refused` as `addPort`.
  */
 export async function addRootless(
   { client, socket }: Pick<Context, 'client' | 'socket'>,
@@ -35,6 +36,9 @@ export async function addRootless(
   { pid, ...body }: AddPortBody & { readonly pid: number },
 ): Promise<PortView> {
   const ifname = body.ifname ?? 'eth0';
+  // Without vswitchd or the network there is nothing to go into the container for.
+  await client.network(network);
+  await requireContainer(pid);
   await using inside = new Inside(socket, pid, ifname);
   const { given } = await inside.hear();
   const added = await client.addPort(network, { ...body, ifname, handover: given?.ticket });
@@ -84,7 +88,7 @@ class Inside {
     const said = JSON.parse(value) as Said;
     if (said.refused === undefined) return said;
     const { code, subject, facts } = said.refused;
-    throw new SwitchError(code, subject, facts);
+    throw new SwitchError(code, subject, { ...facts, ...IN_A_CONTAINER[code] });
   }
 
   say(furniture: unknown): void {
@@ -98,3 +102,14 @@ class Inside {
       await once(this.#child, 'exit');
   }
 }
+
+/** What is said otherwise than when vswitchd itself makes a TAP. */
+const IN_A_CONTAINER: Partial<Record<ErrorCode, ErrorFacts>> = {
+  NO_TUN: {
+    fix: 'have root do `modprobe tun` and `chmod 666 /dev/net/tun`, which udev does elsewhere',
+  },
+  IFNAME_TAKEN: {
+    why: 'the container has an interface of that name',
+    fix: 'choose another name with --ifname, or remove the port that made it',
+  },
+};

@@ -3,6 +3,7 @@
 
 import { closest } from 'fastest-levenshtein';
 import * as z from 'zod';
+import { isIfname } from '../model/ifname.js';
 import {
   formatCidr,
   isHostAddress,
@@ -86,12 +87,9 @@ export const MAC_PATTERN = /^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$/;
 const CIDR_PATTERN = /^[0-9A-Fa-f:.]+\/[0-9]{1,3}$/;
 const ADDRESS_PATTERN = /^[0-9A-Fa-f:.]+$/;
 
-/** What the kernel takes as interface name (dev_valid_name). */
 export const ifname = () =>
   text('an interface name (1-15 bytes, no space, `/` or `:`)', (raw) =>
-    /^[^\s/:]+$/u.test(raw) && Buffer.byteLength(raw) <= 15 && raw !== '.' && raw !== '..'
-      ? raw
-      : undefined,
+    isIfname(raw) ? raw : undefined,
   );
 
 export const hostAddress = () =>

@@ -81,19 +81,19 @@ export const sentences = {
     status: 409,
     what: 'cannot hand a TAP over at {subject}',
     why: 'it was not taken',
-    fix: 'try again; see that vswitchctl and vswitchd are of one version',
+    fix: 'try again, or restart vswitchd; see that vswitchctl is of the same version',
   },
   HANDOVER_GONE: {
     status: 409,
     what: 'cannot attach {subject}',
     why: 'the TAP that was handed over for it is gone, as with an earlier run of vswitchd',
-    fix: 'remove the port, and attach the container again with `vswitchctl port add --rootless`',
+    fix: 'attach the container again with `vswitchctl port add NETWORK --rootless PID --name PORT`, which gives it the addresses that it had; or remove the port',
   },
   CONTAINER_CLOSED: {
     status: 409,
     what: 'cannot enter the container of process {subject}',
-    why: "it has ended, or is another user's",
-    fix: 'run this as the user who started the container',
+    why: 'its namespaces cannot be entered',
+    fix: 'run this as the user who started the container; nsenter comes with util-linux',
   },
   MTU_IMPOSSIBLE: {
     status: 409,

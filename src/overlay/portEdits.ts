@@ -9,7 +9,10 @@ import { addressesOf, withoutPrefix } from './endpoints.js';
 import type { Namespaces } from './namespaces.js';
 import type { ChangeReport, Overlay } from './overlay.js';
 
-/** A port to add; without name it is called after its namespace, a packet port after its interface. */
+/**
+ * A port to add. One that is handed over may have the name of a port whose TAP is gone, and takes its place. Without name it is
+ * called after its namespace, a packet port after its interface.
+ */
 export type PortRequest = Omit<Port, 'name' | 'sandbox'> & { readonly name?: string | undefined };
 
 export class PortEdits {
@@ -25,12 +28,13 @@ export class PortEdits {
   async add(network: string, request: PortRequest): Promise<Port> {
     const overlay = this.#overlay;
     overlay.network(network);
-    this.#requireFree(network, request);
+    const wish = await this.#inThePlaceOf(this.#abandoned(network, request), request);
+    this.#requireFree(network, wish);
     const shared = overlay.shared.get(network);
     const { port: wanted, reserved } =
       shared === undefined
-        ? { port: request, reserved: [] }
-        : await addressed(overlay.sharing, shared, request);
+        ? { port: wish, reserved: [] }
+        : await addressed(overlay.sharing, shared, wish);
     try {
       return await overlay.edit(async () => {
         overlay.network(network);
@@ -82,6 +86,23 @@ export class PortEdits {
       return { ...row, process: sight?.process };
     };
     return { ...next, ports: await Promise.all(next.ports.map(stamp)) };
+  }
+
+  /** The port that the request attaches again: an earlier run of ours had its TAP, and nothing brings that back. */
+  #abandoned(network: string, { name, handover }: PortRequest): Port | undefined {
+    const { runtime } = this.#overlay;
+    const row = runtime.ports.find((item) => item.network === network && item.port.name === name);
+    const condition = row && this.#overlay.portCondition(row.port.name);
+    const isGone = condition?.state === 'waiting' && condition.code === 'HANDOVER_GONE';
+    return handover !== undefined && isGone ? row?.port : undefined;
+  }
+
+  /** The request as it is without that port: what it does not say is as it was there. */
+  async #inThePlaceOf(before: Port | undefined, request: PortRequest): Promise<PortRequest> {
+    if (before === undefined) return request;
+    await this.remove(before.name);
+    const { addresses, mac = before.mac, mtu = before.mtu } = request;
+    return { ...request, mac, mtu, addresses: addresses.length > 0 ? addresses : before.addresses };
   }
 
   /** Throws PORT_EXISTS, ADDRESS_TAKEN. */

@@ -83,6 +83,13 @@ test('iperf3 runs between the two', async () => {
   await server.exited;
 }, 60_000);
 
+test('after a restart its container is attached again, with the address that it had', async () => {
+  await b.stop();
+  await b.start();
+  expect(await attach(u2, b, c2)).toBe('10.0.0.3');
+  await expectPing(c1, { to: c2.address[4] });
+}, 60_000);
+
 test('a container that ends is gone from the store, and its address is free', async () => {
   await c2.init.stop('SIGKILL');
   await eventually('end of c2 at host a', async () => {

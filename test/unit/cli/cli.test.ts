@@ -36,6 +36,7 @@ describe('exit codes', () => {
     [['network', 'add', 'n', '--peer', 'host']],
     [['port', 'add', 'n', '--mac', 'zz']],
     [['port', 'add', 'n', '--address', '10.0.0.1']],
+    [['port', 'add', 'n', '--ifname', 'much-too-long-for-linux']],
     [['fdb', 'add', 'n', '02:00:00:00:00:01', '--vtep', '10.0.0.2:0']],
     [['status', 'extra']],
     [['status', '--nope']],
@@ -180,7 +181,6 @@ describe('ports', () => {
       ['port', 'add', 'net1', '--name', 'x', '--netns', 'c1'],
       'an interface name of its own in the namespace (port c1 has it)',
     ],
-    [['port', 'add', 'net1', '--ifname', 'much-too-long-for-linux'], 'ifname'],
     [['port', 'rm', 'c1'], 'edit the file'],
     [['port', 'rm', 'x'], 'there is no port x'],
   ])('%j is refused and changes nothing', async (args, why) => {
