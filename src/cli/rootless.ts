@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { AddPortBody, PortView } from '../control/client.js';
+import { type AddPortBody, ControlClient, type PortView } from '../control/client.js';
 import { type ErrorFacts, SwitchError } from '../model/error.js';
 import type { ErrorCode } from '../model/sentences.js';
 import { handoverSocketOf } from '../model/socket.js';
@@ -48,10 +48,19 @@ export async function addRootless(
     await inside.hear();
     return added;
   } catch (error) {
-    await client.removePort(added.name);
+    await takeBack(socket, added.name);
     throw error;
   }
 }
+
+/** By a client of its own: the command's is deaf when it was interrupted. That it fails says less than why we are here. */
+async function takeBack(socket: string, port: string): Promise<void> {
+  const client = new ControlClient({ socket, signal: AbortSignal.timeout(TAKE_BACK_MS) });
+  await client.removePort(port).catch(() => {});
+  await client.close();
+}
+
+const TAKE_BACK_MS = 5_000;
 
 /** The program that runs inside. Disposed of, it has ended. */
 class Inside {
@@ -81,7 +90,7 @@ class Inside {
   async hear(): Promise<Said> {
     const { value, done } = await this.#lines.next();
     if (done === true) {
-      if (this.#child.exitCode === null && this.#child.pid) await once(this.#child, 'close');
+      if (this.#isRunning()) await once(this.#child, 'close');
       const detail = this.#complaint.split('\n', 1)[0];
       throw new SwitchError('CONTAINER_CLOSED', String(this.#pid), { detail });
     }
@@ -97,9 +106,12 @@ class Inside {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.stdin.end();
+    if (this.#isRunning()) await once(this.#child, 'exit');
+  }
+
+  #isRunning(): boolean {
     const { exitCode, signalCode, pid } = this.#child;
-    if (pid !== undefined && exitCode === null && signalCode === null)
-      await once(this.#child, 'exit');
+    return pid !== undefined && exitCode === null && signalCode === null;
   }
 }
 

@@ -132,6 +132,8 @@ test('what is no container of ours is refused in words, and left alone', async (
   expect(await attach(4_194_304)).toMatch(/^1 .*process 4194304: there is no such process; name/);
   expect(await attach(process.pid)).toMatch(/^1 .*: it is another user's; run this as the user/);
   expect(await attach(vswitchd.pid)).toMatch(/^1 .*: it is in no user namespace but our own; name/);
+  const root = await vswitchd.tryCtl('port', 'add', 'net', '--rootless', `${c1.init.pid}`);
+  expect(root.stderr).toContain('its owner could take over what root runs in there; run this as');
   const inside = ['--user', '--map-root-user', 'sh', '-c', 'echo ready; exec sleep infinity'];
   const [command = '', ...args] = u1.words('unshare', ...inside);
   const half = await vswitchd.host.namespace.spawn(testScope(), { command, args });
