@@ -207,7 +207,7 @@ impl Tap {
             return Err(Error::new(ErrorCode::BadValue, "queues"));
         };
         let device = first.as_fd();
-        let offloads = set_offloads(device, spec)
+        let offloads = set_offloads(device, spec, existing.is_none())
             .map_err(|e| e.into_error(ErrorCode::Io, &spec.ifname, "TUNSETOFFLOAD"))?;
         let link = present(&mut netlink, &spec.ifname)?;
         let link = configure(&mut netlink, &link, spec)?;
@@ -263,7 +263,10 @@ fn check_ours(link: &Link, spec: &TapSpec) -> Result<(), Error> {
 
 /// Asks for what `spec` wants and, step by step, for less. Always sets something: what an earlier process was granted
 /// stays with the device.
-fn set_offloads(device: BorrowedFd<'_>, spec: &TapSpec) -> Result<Offloads, Errno> {
+///
+/// Where nothing may be set at all a new device has none. One that was there before may have some: that does no harm
+/// where a header says of each frame what is left undone, and is an error where none does.
+fn set_offloads(device: BorrowedFd<'_>, spec: &TapSpec, is_new: bool) -> Result<Offloads, Errno> {
     let wanted = if spec.vnet_hdr {
         spec.offloads
     } else {
@@ -288,6 +291,9 @@ fn set_offloads(device: BorrowedFd<'_>, spec: &TapSpec) -> Result<Offloads, Errn
             Ok(()) => return Ok(offloads),
             Err(errno) => refused = errno,
         }
+    }
+    if is_new || spec.vnet_hdr {
+        return Ok(Offloads::default());
     }
     Err(refused)
 }

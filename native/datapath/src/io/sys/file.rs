@@ -128,6 +128,14 @@ pub(in crate::io) fn tun_set_vnet_header_len(tun: BorrowedFd<'_>, len: i32) -> R
     Ok(())
 }
 
+/// TUNGETVNETHDRSZ: the same, asked for.
+pub(in crate::io) fn tun_vnet_header_len(tun: BorrowedFd<'_>) -> Result<i32, Errno> {
+    let mut len: libc::c_int = 0;
+    // SAFETY: TUNGETVNETHDRSZ writes one int, which lives for the call.
+    check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNGETVNETHDRSZ as _, &raw mut len) })?;
+    Ok(len)
+}
+
 /// TUNSETVNETLE: the header before each frame is little endian, whatever the machine is.
 pub(in crate::io) fn tun_set_vnet_little_endian(tun: BorrowedFd<'_>) -> Result<(), Errno> {
     let yes: libc::c_int = 1;

@@ -66,7 +66,7 @@ impl Tap {
             vnet_hdr: handed.vnet_hdr,
             ..spec.clone()
         };
-        let offloads = set_offloads(device, &spec).map_err(failed("TUNSETOFFLOAD"))?;
+        let offloads = set_offloads(device, &spec, false).map_err(failed("TUNSETOFFLOAD"))?;
         file::tun_set_persist(device, false).map_err(failed("TUNSETPERSIST"))?;
         let mac = match spec.mac {
             Some(mac) => mac,

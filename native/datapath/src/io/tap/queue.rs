@@ -133,11 +133,15 @@ pub(in crate::io) fn knows(tun: BorrowedFd<'_>, flag: i32) -> bool {
     file::tun_features(tun).is_ok_and(|features| features & flag != 0)
 }
 
-/// Has each packet preceded by [`VNET_HEADER_LEN`] bytes, as it always is where that cannot be set (Linux before 2.6.34).
+/// Has each packet preceded by [`VNET_HEADER_LEN`] bytes, as it always is where that cannot be set (Linux before 2.6.34,
+/// and where a filter of system calls refuses it). Errors: what set it otherwise keeps us from setting it back.
 pub(in crate::io) fn use_short_header(tun: BorrowedFd<'_>) -> Result<(), Errno> {
     match file::tun_set_vnet_header_len(tun, VNET_HEADER_LEN as i32) {
-        Err(Errno(libc::EINVAL | libc::ENOTTY)) => Ok(()),
-        other => other,
+        Ok(()) => Ok(()),
+        Err(refused) => match file::tun_vnet_header_len(tun) {
+            Ok(len) if len != VNET_HEADER_LEN as i32 => Err(refused),
+            _ => Ok(()),
+        },
     }
 }
 

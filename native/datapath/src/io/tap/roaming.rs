@@ -77,7 +77,7 @@ pub(super) fn adopt(spec: &TapSpec, sandbox: &Path) -> Result<Tap, Error> {
                 Error::new(ErrorCode::TapBusy, &spec.ifname).with_detail("it is being moved")
             );
         }
-        let offloads = set_offloads(first.as_fd(), spec)
+        let offloads = set_offloads(first.as_fd(), spec, false)
             .map_err(|e| e.into_error(ErrorCode::Io, &spec.ifname, "TUNSETOFFLOAD"))?;
         size(netlink, &link, spec)?;
         Ok(Tap {
