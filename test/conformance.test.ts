@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { resultsOfCargo } from '../tools/conformance/cargoOutput.mjs';
+import { oldKernels } from '../tools/conformance/oldKernels.mjs';
 import { conformance } from '../tools/conformance/table.mjs';
 import { rowsOfRustTest, rowsOfTitle } from '../tools/conformance/titles.mjs';
 
@@ -108,5 +109,39 @@ describe('the table', () => {
     expect(problems[0]).toContain('names row A9');
     expect(problems[1]).toContain('Z1');
     expect(problems[2]).toContain('A2 has neither a test nor a note');
+  });
+});
+
+describe('the tables of old kernels', () => {
+  const ran = (file: string, title: string, more: object = {}) => ({
+    ...{ suite: 'old-kernel', file, title, outcome: 'passed' },
+    ...more,
+  });
+  const results = [
+    ran('b.test.ts', "at '3.2' > calls [S261]", { found: 'statx, rseq' }),
+    ran('a.test.ts', "at '2.6.32' > ports – needs setns"),
+    ran('a.test.ts', "at '3.2' > ports"),
+    ran('b.test.ts', "at '2.6.32' > calls [S261]", { outcome: 'failed' }),
+    ran('c.test.ts', 'no release'),
+    ran('a.test.ts', "at '3.2' > of another suite", { suite: 'unit' }),
+  ];
+
+  it('have a row for each title, by file, and what was found apart', () => {
+    const { page, table } = oldKernels(results) ?? { page: '', table: '' };
+    expect(table.split('\n')).toEqual([
+      '|  | 2.6.32 | 3.2 |',
+      '| --- | --- | --- |',
+      '| ports | – needs setns | ✓ |',
+      '| calls | ✗ | ✓ |',
+      '',
+    ]);
+    expect(page).toContain(table);
+    expect(page).toContain('| 3.2 | statx, rseq |');
+  });
+
+  it('are not made of a run that left one of them out, or had none', () => {
+    const skipped = ran('a.test.ts', "at '3.10' > ports", { outcome: 'skipped' });
+    expect(oldKernels([...results, skipped])).toBeUndefined();
+    expect(oldKernels(results.slice(4))).toBeUndefined();
   });
 });

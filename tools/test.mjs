@@ -68,7 +68,8 @@ await main(async () => {
       verdicts.push([project, !guilty(project) && !isEmpty(project)]);
     }
   }
-  writeOldKernels(results);
+  // Not of a part of the suite.
+  if (extra.length === 0) writeOldKernels(results);
   if (full) verdicts.push(['conformance', writeConformance(results)]);
   return summarise(verdicts, results);
 });
@@ -152,10 +153,16 @@ function writeConformance(results) {
   return complaints.length === 0;
 }
 
-/** Writes the table of old kernels, when the run had all of it. */
+/** Writes the page of old kernels, and its table into the README, when the run had all of it. */
 function writeOldKernels(results) {
-  const text = oldKernels(results);
-  if (text !== undefined) writeFileSync(join(root, 'docs/old-kernels.md'), text);
+  const found = oldKernels(results);
+  if (found === undefined) return;
+  writeFileSync(join(root, 'docs/old-kernels.md'), found.page);
+  const readme = join(root, 'README.md');
+  const [begin, end] = ['<!-- old-kernels -->', '<!-- /old-kernels -->'];
+  const [before, rest] = readFileSync(readme, 'utf8').split(begin);
+  const [, after] = rest.split(end);
+  writeFileSync(readme, `${before}${begin}\n${found.table}${end}${after}`);
 }
 
 function readJson(url) {

@@ -224,7 +224,7 @@ const PAIR_PORT = 4790;
 /** As `vswitchctl doctor` names them. */
 const FACILITIES = [
   ...['vnet_hdr', 'tso', 'uso', 'multi_queue', 'recvmmsg', 'sendmmsg', 'udp_gso', 'udp_gro'],
-  ...['rcvbuf_force', 'ring', 'tunnel_gso'],
+  ...['rcvbuf_force', 'ring', 'tunnel_gso', 'packet', 'packet_vnet_hdr', 'veth'],
 ];
 
 /** How a line of the log that says of a facility's absence begins. */

@@ -11,23 +11,30 @@ export interface Level {
   readonly sharesPorts: boolean;
   /** Whether a process can enter another's network namespace. */
   readonly hasSetns: boolean;
+  /** Whether ordinary users can make namespaces of their own. */
+  readonly hasUserNamespaces: boolean;
+  /** The first number that is no system call of x86_64 there (syscalls(2)). */
+  readonly callsEnd: number;
 }
 
 const UDP_OFFLOADS = ['udp_gso', 'udp_gro'];
 
-const SINCE_3_10 = { lacks: ['uso', ...UDP_OFFLOADS], sharesPorts: true, hasSetns: true };
+const SINCE_3_10 = {
+  lacks: ['uso', ...UDP_OFFLOADS],
+  ...{ sharesPorts: true, hasSetns: true, hasUserNamespaces: true },
+};
 
 export const LEVELS: readonly Level[] = [
   {
     release: '2.6.32',
-    lacks: ['uso', 'recvmmsg', 'sendmmsg', ...UDP_OFFLOADS],
-    sharesPorts: false,
-    hasSetns: false,
+    lacks: ['uso', 'recvmmsg', 'sendmmsg', ...UDP_OFFLOADS, 'packet_vnet_hdr'],
+    ...{ sharesPorts: false, hasSetns: false, hasUserNamespaces: false },
+    callsEnd: 299,
   },
-  { ...SINCE_3_10, release: '3.2', sharesPorts: false },
-  { ...SINCE_3_10, release: '3.10' },
-  { ...SINCE_3_10, release: '3.16' },
-  { ...SINCE_3_10, release: '4.14' },
+  { ...SINCE_3_10, release: '3.2', sharesPorts: false, hasUserNamespaces: false, callsEnd: 312 },
+  { ...SINCE_3_10, release: '3.10', callsEnd: 314 },
+  { ...SINCE_3_10, release: '3.16', callsEnd: 317 },
+  { ...SINCE_3_10, release: '4.14', callsEnd: 333 },
 ];
 
 const PROGRAM = fileURLToPath(

@@ -2,10 +2,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { rowsOfTitle } from './titles.mjs';
 
-/** Where the results of the last vitest run stand; a list of `{ suite, rows, file, title, outcome }`. */
+/** Where the results of the last vitest run stand; a list of `{ suite, rows, file, title, outcome, found }`. */
 export const vitestResults = new URL('../../dist/conformance/vitest.json', import.meta.url);
 
-/** `outcome` is `passed`, `failed` or `skipped`; a test that did not come to its end counts as failed. */
+/**
+ * `outcome` is `passed`, `failed` or `skipped`; a test that did not come to its end counts as failed. `found` is the text
+ * that a test left in `task.meta.found` for a table, if it did.
+ */
 export default class ConformanceReporter {
   onTestRunEnd(modules) {
     const results = modules.flatMap((module) =>
@@ -15,6 +18,7 @@ export default class ConformanceReporter {
         file: module.relativeModuleId,
         title: test.fullName,
         outcome: { passed: 'passed', skipped: 'skipped' }[test.result().state] ?? 'failed',
+        found: test.meta().found,
       })),
     );
     mkdirSync(new URL('./', vitestResults), { recursive: true });

@@ -51,14 +51,21 @@ const IOCTLS: [(&str, libc::Ioctl); 4] = [
     ("TUNSETVNETHDRSZ", libc::TUNSETVNETHDRSZ),
 ];
 
-const OPTIONS: [(&str, (i32, i32)); 6] = [
+const OPTIONS: [(&str, (i32, i32)); 7] = [
     ("UDP_SEGMENT", (libc::SOL_UDP, libc::UDP_SEGMENT)),
     ("UDP_GRO", (libc::SOL_UDP, libc::UDP_GRO)),
     ("SO_REUSEPORT", (libc::SOL_SOCKET, libc::SO_REUSEPORT)),
     ("SO_RXQ_OVFL", (libc::SOL_SOCKET, libc::SO_RXQ_OVFL)),
     ("SO_RCVBUFFORCE", (libc::SOL_SOCKET, libc::SO_RCVBUFFORCE)),
     ("PACKET_VNET_HDR", (libc::SOL_PACKET, libc::PACKET_VNET_HDR)),
+    (
+        "PACKET_IGNORE_OUTGOING",
+        (libc::SOL_PACKET, PACKET_IGNORE_OUTGOING),
+    ),
 ];
+
+/// linux/if_packet.h
+const PACKET_IGNORE_OUTGOING: i32 = 23;
 
 const ERRNOS: [(&str, i32); 6] = [
     ("ENOSYS", libc::ENOSYS),
