@@ -75,8 +75,11 @@ export default defineConfig({
         test: {
           name: 'package',
           include: ['test/package/**/*.test.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
+          globalSetup: 'test/package/globalSetup.ts',
+          fileParallelism: false,
+          // The addon may be compiled in these.
+          testTimeout: 1_200_000,
+          hookTimeout: 1_200_000,
         },
       },
       {

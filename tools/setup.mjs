@@ -15,6 +15,8 @@ import {
   microvmPrograms,
   nativePrograms,
   oldKernelPrograms,
+  packagePrograms,
+  packageTestPrograms,
   pagePrograms,
   rootlessPrograms,
   screensPrograms,
@@ -28,6 +30,7 @@ import { nativeAddon } from './setup/native.mjs';
 import { addonPackage, npmPackages } from './setup/npm.mjs';
 import { oldKernelLauncher } from './setup/oldKernel.mjs';
 import { step } from './setup/progress.mjs';
+import { releasedTargets, targetSteps } from './setup/released.mjs';
 import { fetchToolchain } from './setup/toolchain.mjs';
 import { typescript } from './setup/typescript.mjs';
 
@@ -39,6 +42,15 @@ const goals = {
   control: [npmPackages, typescript],
   native: [() => debianPackages(nativePrograms)],
   build: [() => debianPackages(buildPrograms), npmPackages, ...addon, typescript, manual],
+  package: [
+    () => debianPackages(packagePrograms),
+    npmPackages,
+    ...addon,
+    typescript,
+    manual,
+    ...releasedTargets().flatMap(targetSteps),
+  ],
+  'test-package': [() => debianPackages(packageTestPrograms), npmPackages],
   unit: [() => debianPackages(unitPrograms), npmPackages, ...addon, typescript, manual],
   store: [() => debianPackages(storePrograms), npmPackages, typescript],
   consul: [() => debianPackages(storePrograms), npmPackages, typescript, consulAgent],

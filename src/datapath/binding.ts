@@ -8,8 +8,10 @@ import { SwitchError } from '../model/error.js';
 import type { Addon } from './seam.js';
 
 const places = ['../native/vswitchd.node', '../../dist/native/vswitchd.node'];
+/** Of the program: a checkout, npm's package or the unpacked tarball. */
+const folder = fileURLToPath(new URL('../..', import.meta.url));
 /** npm installs it where processor and C library are right. */
-const platformPackage = `vswitchd-${process.platform}-${process.arch}-gnu`;
+const platformPackage = () => `vswitchd-${process.platform}-${process.arch}-${libc()}`;
 
 /**
  * Loads the addon: one that was built here, or else that of the platform's package. Main thread only: thread-safe
@@ -19,11 +21,18 @@ export function loadAddon(): Addon {
   const built = places
     .map((place) => fileURLToPath(new URL(place, import.meta.url)))
     .find((candidate) => existsSync(candidate));
-  const addon = built ?? platformPackage;
+  const addon = built ?? platformPackage();
   try {
     return createRequire(import.meta.url)(addon) as Addon;
   } catch (error) {
     const detail = (error as Error).message.split('\n', 1)[0];
-    throw new SwitchError('NO_ADDON', addon, { detail });
+    const fix = `build it, with Rust and a C compiler: \`npm run build --prefix ${folder}\``;
+    throw new SwitchError('NO_ADDON', addon, { detail, fix });
   }
+}
+
+/** Node's report tells the version of glibc, where it runs with glibc. */
+function libc(): 'gnu' | 'musl' {
+  const { header } = process.report.getReport() as { readonly header: object };
+  return 'glibcVersionRuntime' in header ? 'gnu' : 'musl';
 }

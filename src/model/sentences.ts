@@ -195,7 +195,7 @@ export const sentences = {
     status: 500,
     what: 'cannot load {subject}',
     why: 'the native part of vswitchd is missing or was built for another machine',
-    fix: 'build it: `npm run build` in a checkout, `npm explore vswitchd -- npm run build` where npm installed it (both need Rust and a C compiler)',
+    fix: 'build it, with Rust and a C compiler: `npm run build` in the folder of vswitchd',
   },
   // The daemon
   LOCKED: {

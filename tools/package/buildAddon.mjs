@@ -1,6 +1,6 @@
-// Builds the addon of an installed package where no package has it ready, as on musl. Needs Rust and a C compiler.
+// Builds the addon of an installed package where no package has it ready. Needs Rust and a C compiler.
 //
-//   npm explore vswitchd -- npm run build        (with -g where it is installed so)
+//   npm run build --prefix FOLDER        (of vswitchd; the daemon names it)
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';

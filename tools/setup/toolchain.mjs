@@ -31,8 +31,8 @@ const toolchains = {
 };
 
 /**
- * The toolchain for `processor` (as `process.arch` has it): `{ triple, folder, env, isThere() }`, `env` for cargo. Undefined where none
- * runs: on other machines than x64 with glibc, and for other processors than x64 and arm64. It lies in the user's
+ * The toolchain for `processor` (as `process.arch` has it): `{ triple, folder, env, strip, isThere() }`, `env` for cargo, `strip` the
+ * program. Undefined where none runs: on other machines than x64 with glibc, and for other processors than x64 and arm64. It lies in the user's
  * cache, so that every checkout has it.
  */
 export function glibcToolchain(processor) {
@@ -47,6 +47,7 @@ export function glibcToolchain(processor) {
     triple: made.triple,
     folder,
     env: { [`CARGO_TARGET_${made.triple.toUpperCase().replaceAll('-', '_')}_LINKER`]: linker },
+    strip: join(folder, 'bin', `${made.triple}-strip`),
     isThere: () => existsSync(linker),
   };
 }
@@ -58,7 +59,7 @@ export function glibcToolchain(processor) {
 export function fetchToolchain(processor = process.arch) {
   const toolchain = glibcToolchain(processor);
   return {
-    title: 'Fetching the linker for glibc 2.17 (50 MB, once)',
+    title: `Fetching the linker for ${processor} and glibc 2.17 (50 MB, once)`,
     isFresh: () => toolchain === undefined || toolchain.isThere(),
     work: async (command) => {
       try {
