@@ -5,13 +5,14 @@ import { startKernel } from './kernel.mjs';
 import { startOvs } from './ovs.mjs';
 import { startTinc } from './tinc.mjs';
 import { startVeth } from './veth.mjs';
-import { facilities, startMixed, startVswitchd } from './vswitchd.mjs';
+import { facilities, startMixed, startVswitchd, startWithPacketPorts } from './vswitchd.mjs';
 
 /** The contestant that all are compared with. */
 export const reference = 'kernel';
 
 /** One way from vswitchd to the kernel, the reverse way from the kernel to vswitchd. */
 const mixedWorks = ['tcp1', 'tcp1r', 'small', 'rtt-udp'];
+const packetWorks = ['tcp1', 'tcp1r', 'local', 'small', 'large', 'rtt-udp'];
 
 /**
  * In the order of the tables. `variant`: vswitchd without something; it is measured in less. `works`: what it is
@@ -28,19 +29,34 @@ export const contestants = [
   { name: 'tinc', title: 'tinc, no cipher', start: startTinc, present: hasTinc },
   { name: 'veth', title: 'bare veth', start: startVeth },
   { name: 'mixed', title: 'vswitchd to kernel', start: startMixed, works: mixedWorks },
+  throughPackets('vswitchd-packet', 'vswitchd, packet ports', []),
+  throughPackets('vswitchd-packet-bare', 'packet ports without vnet_hdr', ['vnet_hdr']),
   ...facilities.map((name) => without(`vswitchd-${name}`, `without ${name}`, [name])),
   without('vswitchd-all', 'without all of them', facilities),
 ].map((contestant) => ({ variant: false, present: () => true, ...contestant }));
 
 function throughUnderlay(underlay) {
-  const start = (lab, site) => startVswitchd(lab, site, { underlay });
+  const start = (lab, site) => startVswitchd(lab, site, { datapath: { underlay } });
   return { name: `vswitchd-${underlay}`, title: `vswitchd, ${underlay}`, start };
 }
 
+function throughPackets(name, title, off) {
+  const start = (lab, site) => startWithPacketPorts(lab, site, { features: switchedOff(off) });
+  return { name, title, start, works: packetWorks };
+}
+
 function without(name, title, off) {
-  const features = Object.fromEntries(off.map((facility) => [facility, 'off']));
-  const start = (lab, site) => startVswitchd(lab, site, { features });
-  return { name, title, variant: true, start };
+  const datapath = { features: switchedOff(off) };
+  return {
+    name,
+    title,
+    variant: true,
+    start: (lab, site) => startVswitchd(lab, site, { datapath }),
+  };
+}
+
+function switchedOff(names) {
+  return Object.fromEntries(names.map((facility) => [facility, 'off']));
 }
 
 /**
