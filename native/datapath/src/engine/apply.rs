@@ -22,6 +22,7 @@ use crate::config::{
 use crate::error::{Error, ErrorCode};
 use crate::io::packet::{PacketInterface, PacketSpec};
 use crate::io::tap::{Mark, Tap, TapSpec, remove};
+use crate::io::underlay::{has_recvmmsg, has_sendmmsg};
 use crate::switch::{Bridge, Fdb, Guard, Member, Neighbors, PortId};
 use crate::wire::mac::MacAddr;
 
@@ -466,10 +467,13 @@ impl Builder<'_> {
         spec: &PortSpec,
         place: &PacketPort,
     ) -> Result<PacketInterface, Error> {
+        let features = self.desired.engine.features;
         let wanted = PacketSpec {
             netns: place.netns.clone(),
             ifname: place.ifname.clone(),
-            vnet_hdr: self.desired.engine.features.vnet_hdr,
+            vnet_hdr: features.vnet_hdr,
+            recvmmsg: features.recvmmsg && has_recvmmsg(),
+            sendmmsg: features.sendmmsg && has_sendmmsg(),
             vtep: self.desired.vtep.address,
         };
         PacketInterface::open(&wanted).map_err(|e| match &e.detail {

@@ -1,6 +1,7 @@
 //! Out of the switch to a local port: an interface or a memory queue.
 
 use std::io::IoSlice;
+use std::slice::Chunks;
 
 use super::capture::{Fate, Leaving, Mark, Recorder};
 use super::dropping::{Dropping, source_of};
@@ -110,20 +111,19 @@ impl Delivery<'_> {
         let finish = std::mem::take(self.finish);
         let segments = finish[..run.len].chunks(run.stride);
         if departing.segments == run.count as u64 {
-            for frame in segments {
+            out.write_each(segments, |frame, outcome| {
                 let segment = Departing {
                     frame,
                     segments: 1,
                     ..*departing
                 };
-                self.conclude(port, &segment, out.write(frame));
-            }
+                self.conclude(port, &segment, outcome);
+            });
         } else {
             // One frame for the switch (a peer left it whole): one outcome, a loss if any part is lost.
-            let outcome = segments
-                .map(|segment| out.write(segment))
-                .fold(Ok(()), Result::and);
-            self.conclude(port, departing, outcome);
+            let mut whole = Ok(());
+            out.write_each(segments, |_, outcome| whole = whole.and(outcome));
+            self.conclude(port, departing, whole);
         }
         *self.finish = finish;
     }
@@ -196,6 +196,18 @@ impl Out<'_> {
             Self::Memory(queue) => queue
                 .push(frame.to_vec())
                 .map_err(|_| DropReason::PortQueue),
+        }
+    }
+
+    /// Writes finished frames in order; `done` is told of each what became of it.
+    fn write_each<'f>(
+        &self,
+        frames: Chunks<'f, u8>,
+        mut done: impl FnMut(&'f [u8], Result<(), DropReason>),
+    ) {
+        match self {
+            Self::Link(link) => link.send_each(frames, done),
+            Self::Memory(_) => frames.for_each(|frame| done(frame, self.write(frame))),
         }
     }
 }

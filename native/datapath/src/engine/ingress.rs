@@ -24,8 +24,14 @@ impl Worker {
             return;
         };
         self.recorder.begin_batch();
-        while !self.outbox.is_full() {
-            match read(port, self.index, self.outbox.room()) {
+        loop {
+            if self.outbox.is_full() {
+                if self.packets.is_empty() {
+                    break;
+                }
+                self.flush(&topology);
+            }
+            match self.read(port) {
                 Ok((vnet, len)) => self.frame_from_port(&topology, port, (vnet, len), now_secs),
                 Err(Refusal::WouldBlock) => break,
                 Err(Refusal::Lost) => self.lost((&topology, port), DropReason::ReadFailed, 1),
@@ -39,6 +45,24 @@ impl Worker {
             }
         }
         self.flush(&topology);
+    }
+
+    fn read(&mut self, port: &Port) -> Result<([u8; vnet::HEADER_LEN], usize), Refusal> {
+        let room = self.outbox.room();
+        if let Some(link) = port.io.link(self.index) {
+            return link.read(&mut self.packets, room);
+        }
+        let vnet = VnetHeader::NONE.emit();
+        match &port.io {
+            PortIo::Memory { queue, .. } => {
+                let frame = queue.inward.pop().ok_or(Refusal::WouldBlock)?;
+                let len = frame.len();
+                let room = room.get_mut(..len).ok_or(Refusal::TOO_LONG)?;
+                room.copy_from_slice(&frame);
+                Ok((vnet, len))
+            }
+            _ => Err(Refusal::WouldBlock),
+        }
     }
 
     /// A frame handed in by the control plane enters at a port.
@@ -383,26 +407,5 @@ impl Worker {
             port: port.name.to_string(),
             detail,
         });
-    }
-}
-
-fn read(
-    port: &Port,
-    worker: usize,
-    room: &mut [u8],
-) -> Result<([u8; vnet::HEADER_LEN], usize), Refusal> {
-    if let Some(link) = port.io.link(worker) {
-        return link.read(room);
-    }
-    let vnet = VnetHeader::NONE.emit();
-    match &port.io {
-        PortIo::Memory { queue, .. } => {
-            let frame = queue.inward.pop().ok_or(Refusal::WouldBlock)?;
-            let len = frame.len();
-            let room = room.get_mut(..len).ok_or(Refusal::TOO_LONG)?;
-            room.copy_from_slice(&frame);
-            Ok((vnet, len))
-        }
-        _ => Err(Refusal::WouldBlock),
     }
 }

@@ -1,11 +1,12 @@
 //! The interface of a local port as one worker reads and writes it, of whatever kind it is.
 
 use std::io::IoSlice;
+use std::slice::Chunks;
 
 use super::topology::PortIo;
 use crate::counter::DropReason;
 use crate::io::Refusal;
-use crate::io::packet::PacketSocket;
+use crate::io::packet::{PacketBatch, PacketSocket};
 use crate::io::tap::TapQueue;
 use crate::offload::carry;
 use crate::wire::vnet::{self, VnetHeader};
@@ -50,7 +51,13 @@ impl PortIo {
 
 impl Link<'_> {
     /// Reads one frame or superframe: its offload header and its length.
-    pub(super) fn read(&self, room: &mut [u8]) -> Result<([u8; vnet::HEADER_LEN], usize), Refusal> {
+    ///
+    /// A packet port's short frames come by `batch`, which is to be empty before another link is read.
+    pub(super) fn read(
+        &self,
+        batch: &mut PacketBatch,
+        room: &mut [u8],
+    ) -> Result<([u8; vnet::HEADER_LEN], usize), Refusal> {
         let mut vnet = VnetHeader::NONE.emit();
         match self.queue {
             Queue::Tap(queue) => {
@@ -58,7 +65,7 @@ impl Link<'_> {
                 Ok((vnet, len))
             }
             Queue::Packet(socket) => {
-                let read = socket.read(&mut vnet, room)?;
+                let read = socket.read(batch, (&mut vnet, room))?;
                 if read.is_unfinished {
                     // What its stack has left undone is told by the frame alone.
                     vnet = carry(&room[..read.len], self.mtu).emit();
@@ -74,12 +81,39 @@ impl Link<'_> {
             Queue::Tap(queue) => queue.write(&vnet.emit(), pieces),
             Queue::Packet(socket) => socket.write(&vnet.emit(), pieces),
         }
-        .map_err(|refusal| match refusal {
-            Refusal::WouldBlock => DropReason::PortQueue,
-            Refusal::Gone => DropReason::PortGone,
-            Refusal::Down => DropReason::PortDown,
-            Refusal::TOO_LONG => DropReason::PortMtu,
-            Refusal::Lost | Refusal::Other(_) => DropReason::PortRefused,
-        })
+        .map_err(reason)
+    }
+
+    /// Writes finished frames in order; `done` is told of each what became of it.
+    pub(super) fn send_each<'f>(
+        &self,
+        mut frames: Chunks<'f, u8>,
+        mut done: impl FnMut(&'f [u8], Result<(), DropReason>),
+    ) {
+        while let Some(first) = frames.clone().next() {
+            let sent = match self.queue {
+                Queue::Tap(_) => self
+                    .send(VnetHeader::NONE, &[IoSlice::new(first)])
+                    .map(|()| 1),
+                Queue::Packet(socket) => socket.write_some(frames.clone()).map_err(reason),
+            };
+            let (count, outcome) = match sent {
+                Ok(count) => (count, Ok(())),
+                Err(reason) => (1, Err(reason)),
+            };
+            for frame in frames.by_ref().take(count) {
+                done(frame, outcome);
+            }
+        }
+    }
+}
+
+fn reason(refusal: Refusal) -> DropReason {
+    match refusal {
+        Refusal::WouldBlock => DropReason::PortQueue,
+        Refusal::Gone => DropReason::PortGone,
+        Refusal::Down => DropReason::PortDown,
+        Refusal::TOO_LONG => DropReason::PortMtu,
+        Refusal::Lost | Refusal::Other(_) => DropReason::PortRefused,
     }
 }

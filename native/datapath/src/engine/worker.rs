@@ -22,6 +22,7 @@ use super::suppress::News;
 use super::topology::{PortCounters, PortIo, Topology, Underlay};
 use crate::counter::Counter;
 use crate::event::{Event, EventRing, unix_ms};
+use crate::io::packet::PacketBatch;
 use crate::io::poll::{Poller, Ready, Waker};
 use crate::io::underlay::{RxBatch, TxScratch};
 use crate::switch::PortId;
@@ -93,6 +94,8 @@ pub(crate) struct Worker {
     pub(super) outbox: Outbox,
     /// Taken out while its datagrams are being looked at.
     pub(super) received: Option<RxBatch>,
+    /// Frames of the packet port that is being read.
+    pub(super) packets: PacketBatch,
     pub(super) send_scratch: TxScratch,
     /// Where a frame is finished in software for a port without offloads.
     pub(super) finish: Vec<u8>,
@@ -142,6 +145,7 @@ impl Worker {
             topology,
             outbox: Outbox::new(),
             received: Some(RxBatch::new(BATCH_FRAMES, RECEIVE_LEN)),
+            packets: PacketBatch::new(),
             send_scratch: TxScratch::new(),
             finish: Vec::new(),
             merges: Merges::default(),

@@ -5,8 +5,10 @@
 //! MAC. Its own stack hears them too: the switch's end of a veth pair should have no addresses, and IPv6 and ARP off.
 
 mod auxdata;
+mod batch;
 mod socket;
 
+pub use batch::PacketBatch;
 pub use socket::{PacketRead, PacketSocket};
 
 use super::netlink::{InterfaceAddress, Netlink};
@@ -20,6 +22,7 @@ use crate::error::{Error, ErrorCode};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 /// Which interface, and how it is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,10 @@ pub struct PacketSpec {
     pub ifname: String,
     /// Each packet is to be preceded by a `virtio_net_hdr`, if the kernel can.
     pub vnet_hdr: bool,
+    /// Short packets may be received many at a time, which the kernel must be able to: `recvmmsg`, Linux 2.6.33.
+    pub recvmmsg: bool,
+    /// Frames may be sent many at a time, which the kernel must be able to: `sendmmsg`, Linux 3.0.
+    pub sendmmsg: bool,
     /// Our VTEP, whose interface in our own namespace is refused: its datagrams would be frames of the network that they
     /// carry, without end.
     pub vtep: IpAddr,
@@ -87,7 +94,13 @@ fn open_here(spec: &PacketSpec) -> Result<PacketInterface, Error> {
         .map_err(|e| to_error(e, "PACKET_ADD_MEMBERSHIP"))?;
     let vnet_hdr = header != Header::None;
     Ok(PacketInterface {
-        socket: PacketSocket { fd, vnet_hdr },
+        socket: PacketSocket {
+            fd,
+            vnet_hdr,
+            recvmmsg: spec.recvmmsg,
+            sendmmsg: spec.sendmmsg,
+            last_was_long: AtomicBool::new(false),
+        },
         ifindex: link.ifindex,
         vnet_hdr,
         offloads: Offloads {

@@ -1,14 +1,17 @@
 //! The socket of a packet port: moving packets.
 
 use super::super::Refusal;
-use super::super::sys::packet::{self, ControlRoom, Taken};
+use super::super::sys::packet::{self, ControlRoom};
 use super::super::sys::{Errno, file};
 use super::super::tap::VNET_HEADER_LEN;
 use super::auxdata::{self, Auxdata};
+use super::batch::PacketBatch;
 use crate::wire::ethernet::TAG_LEN;
 use crate::wire::vnet::VnetHeader;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::slice::Chunks;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An AF_PACKET socket on one interface. Non-blocking; any thread may use it, each packet is whole.
 #[derive(Debug)]
@@ -16,6 +19,22 @@ pub struct PacketSocket {
     pub(super) fd: OwnedFd,
     /// Packets are preceded by a `virtio_net_hdr` of [`VNET_HEADER_LEN`] bytes.
     pub(super) vnet_hdr: bool,
+    pub(super) recvmmsg: bool,
+    pub(super) sendmmsg: bool,
+    /// What came last was more than a packet: a superframe, and more of them are likely.
+    pub(super) last_was_long: AtomicBool,
+}
+
+/// A packet as it was received.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    /// Its bytes, the offload header among them.
+    pub(super) len: usize,
+    /// It was longer than the room for it.
+    pub(super) truncated: bool,
+    /// PACKET_HOST, PACKET_OUTGOING ...
+    pub(super) kind: u8,
+    pub(super) told: Auxdata,
 }
 
 /// What a read gave.
@@ -31,23 +50,22 @@ impl PacketSocket {
     /// Reads one frame or superframe, with its VLAN tag where that belongs, and its offload header (all zero when the
     /// socket has none). Give it 65536 bytes and room for a VLAN tag.
     ///
+    /// Short frames come by `batch`: many with one call, then given out one by one, so read until `batch` is empty.
+    /// Superframes come one by one into `frame`, because copying one costs more than a call.
+    ///
     /// `Gone` when the interface is no more, or in another namespace now; while it is down there is nothing to read.
     /// `Lost` for a frame that does not fit, or that the kernel has no offload header for.
     pub fn read(
         &self,
-        vnet: &mut [u8; VNET_HEADER_LEN],
-        frame: &mut [u8],
+        batch: &mut PacketBatch,
+        (vnet, frame): (&mut [u8; VNET_HEADER_LEN], &mut [u8]),
     ) -> Result<PacketRead, Refusal> {
-        let mut control = ControlRoom([0; _]);
         loop {
-            match self.receive(vnet, frame, &mut control) {
+            match self.receive(batch, vnet, frame) {
                 // What the host itself sends on the interface, where the kernel cannot keep that from us.
                 Ok(taken) if taken.kind == PACKET_OUTGOING => {}
                 Ok(taken) if taken.truncated => return Err(Refusal::Lost),
-                Ok(taken) => {
-                    let told = auxdata::read(control.0.get(..taken.control_len).unwrap_or(&[]));
-                    return self.complete((vnet, frame), taken, told);
-                }
+                Ok(taken) => return self.complete((vnet, frame), taken),
                 // Once per change; it hides what is queued.
                 Err(Errno(libc::ENETDOWN)) if !self.is_gone() => {}
                 Err(Errno(libc::ENETDOWN)) => return Err(Refusal::Gone),
@@ -70,11 +88,22 @@ impl PacketSocket {
         let head: &[u8] = if self.vnet_hdr { vnet } else { &[] };
         match file::write_packet(self.as_fd(), head, parts) {
             Ok(_) => Ok(()),
-            Err(Errno(libc::EAGAIN | libc::ENOBUFS)) => Err(Refusal::WouldBlock),
-            Err(Errno(libc::ENETDOWN)) => Err(Refusal::Down),
-            Err(Errno(libc::ENXIO | libc::ENODEV)) => Err(Refusal::Gone),
-            Err(Errno(errno)) => Err(Refusal::Other(errno)),
+            Err(errno) => Err(refusal(errno)),
         }
+    }
+
+    /// Writes a prefix of `frames`, for which nothing is left to do, and returns its length, which is at least one. An
+    /// error is that of the first, as of [`write`](Self::write). Nothing is written of no frames.
+    pub fn write_some(&self, mut frames: Chunks<'_, u8>) -> Result<usize, Refusal> {
+        let vnet = VnetHeader::NONE.emit();
+        if !self.sendmmsg {
+            let first = frames
+                .next()
+                .map(|frame| self.write(&vnet, &[IoSlice::new(frame)]));
+            return first.map_or(Ok(0), |written| written.map(|()| 1));
+        }
+        let head: &[u8] = if self.vnet_hdr { &vnet } else { &[] };
+        packet::send_some(self.as_fd(), head, frames).map_err(refusal)
     }
 
     /// Whether its interface is no more, or in another namespace now. It never comes back to this socket.
@@ -89,32 +118,62 @@ impl PacketSocket {
 
     fn receive(
         &self,
+        batch: &mut PacketBatch,
         vnet: &mut [u8; VNET_HEADER_LEN],
         frame: &mut [u8],
-        control: &mut ControlRoom,
     ) -> Result<Taken, Errno> {
-        if self.vnet_hdr {
-            return packet::receive(self.as_fd(), vnet, frame, control);
+        let head: &mut [u8] = match self.vnet_hdr {
+            true => vnet,
+            false => {
+                *vnet = VnetHeader::NONE.emit();
+                &mut []
+            }
+        };
+        let taken = self.receive_into(batch, head, frame)?;
+        let is_long = taken.len > SHORT;
+        if self.last_was_long.load(Ordering::Relaxed) != is_long {
+            self.last_was_long.store(is_long, Ordering::Relaxed);
         }
-        *vnet = VnetHeader::NONE.emit();
-        packet::receive(self.as_fd(), &mut [], frame, control)
+        Ok(taken)
+    }
+
+    fn receive_into(
+        &self,
+        batch: &mut PacketBatch,
+        head: &mut [u8],
+        frame: &mut [u8],
+    ) -> Result<Taken, Errno> {
+        if let Some(taken) = batch.take(head, frame) {
+            return Ok(taken);
+        }
+        if self.recvmmsg && !self.last_was_long.load(Ordering::Relaxed) {
+            batch.fill(self.as_fd())?;
+            return batch.take(head, frame).ok_or(Errno(libc::EAGAIN));
+        }
+        let mut control = ControlRoom([0; _]);
+        let received = packet::receive(self.as_fd(), head, frame, &mut control)?;
+        Ok(Taken {
+            len: received.len,
+            truncated: received.truncated,
+            kind: received.kind,
+            told: auxdata::read(control.0.get(..received.control_len).unwrap_or(&[])),
+        })
     }
 
     fn complete(
         &self,
         (vnet, frame): (&mut [u8; VNET_HEADER_LEN], &mut [u8]),
         taken: Taken,
-        told: Auxdata,
     ) -> Result<PacketRead, Refusal> {
         let head = if self.vnet_hdr { VNET_HEADER_LEN } else { 0 };
         let mut len = taken.len.saturating_sub(head);
-        if let Some(tag) = told.tag {
+        if let Some(tag) = taken.told.tag {
             len = put_back(tag, frame, len).ok_or(Refusal::Lost)?;
             move_back(vnet);
         }
         Ok(PacketRead {
             len,
-            is_unfinished: told.is_unfinished && !self.vnet_hdr,
+            is_unfinished: taken.told.is_unfinished && !self.vnet_hdr,
         })
     }
 }
@@ -122,6 +181,15 @@ impl PacketSocket {
 impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+fn refusal(errno: Errno) -> Refusal {
+    match errno.0 {
+        libc::EAGAIN | libc::ENOBUFS => Refusal::WouldBlock,
+        libc::ENETDOWN => Refusal::Down,
+        libc::ENXIO | libc::ENODEV => Refusal::Gone,
+        other => Refusal::Other(other),
     }
 }
 
@@ -151,6 +219,8 @@ fn move_back(vnet: &mut [u8; VNET_HEADER_LEN]) {
     }
 }
 
+/// Frames up to this are short: copying one costs next to nothing, and nobody's MTU but a data centre's is above it.
+const SHORT: usize = 2048;
 /// Two MACs.
 const ADDRESSES_LEN: usize = 12;
 // linux/if_packet.h

@@ -120,6 +120,38 @@ pub(in crate::io) fn receive(
     })
 }
 
+/// Sends packets, each `head` (which may be empty) and a frame, with one `sendmmsg`: the first of them, at most
+/// [`MAX_SENT`]; how many, at least one unless there are none. An error is that of the first.
+pub(in crate::io) fn send_some<'a>(
+    fd: BorrowedFd<'_>,
+    head: &'a [u8],
+    frames: impl Iterator<Item = &'a [u8]>,
+) -> Result<usize, Errno> {
+    let slice = |bytes: &[u8]| libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let mut slices = [[slice(head), slice(&[])]; MAX_SENT];
+    // SAFETY: mmsghdr is plain data for which all zeroes is a valid value.
+    let mut messages: [libc::mmsghdr; MAX_SENT] = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mut count = 0;
+    for ((message, slices), frame) in messages.iter_mut().zip(&mut slices).zip(frames) {
+        slices[1] = slice(frame);
+        message.msg_hdr.msg_iov = slices.as_mut_ptr();
+        message.msg_hdr.msg_iovlen = slices.len() as _;
+        count += 1;
+    }
+    if count == 0 {
+        return Ok(0);
+    }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the first `count` messages point to slices of `head` and of frames, all borrowed for the call. The kernel
+    // only reads them and writes msg_len.
+    let sent =
+        check(unsafe { libc::sendmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count, flags as _) })?;
+    Ok(sent as usize)
+}
+
 /// Asks for a receive ring of `blocks` blocks of `block_len` bytes, each cut into slots of `slot_len` bytes.
 pub(in crate::io) fn set_receive_ring(
     fd: BorrowedFd<'_>,
@@ -159,3 +191,6 @@ fn no_address() -> libc::sockaddr_ll {
     // SAFETY: sockaddr_ll is plain data for which all zeroes is a valid value.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
+
+/// Packets of one call at most: a superframe has that many segments, seldom more.
+const MAX_SENT: usize = 64;
