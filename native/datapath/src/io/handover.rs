@@ -293,3 +293,6 @@ const MODE: u32 = 0o600;
 const RANDOM: &str = "/dev/urandom";
 /// Major and minor of `/dev/net/tun` (Linux: admin-guide/devices.txt).
 const TUN_DEVICE: (u32, u32) = (10, 200);
+
+#[cfg(test)]
+mod tests;

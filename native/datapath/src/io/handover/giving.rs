@@ -5,7 +5,7 @@ use super::super::sys::{Errno, passing};
 use super::super::tap::Made;
 use super::{Answer, GREETING_LEN, MAGIC, OFFER_LEN, Process, TICKET_LEN, Ticket, start_of};
 use crate::error::{Error, ErrorCode};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -32,9 +32,14 @@ pub fn give(path: &Path, pid: u32, ifname: &str) -> Result<Given, Error> {
     };
     let (_folder, short) = shortened(path).map_err(failed("open"))?;
     let socket =
-        passing::connect(short.as_os_str().as_bytes(), PATIENCE_SECS).map_err(failed("connect"))?;
+        passing::connect(short.as_os_str().as_bytes(), PATIENCE_SECS).map_err(|errno| {
+            let subject = path.display().to_string();
+            errno
+                .into_error(ErrorCode::HandoverRefused, subject, "connect")
+                .with_detail("no vswitchd listens there, or it is another user's")
+        })?;
     let mut greeting = [0; GREETING_LEN];
-    let (len, _) = passing::receive(socket.as_fd(), &mut greeting).map_err(failed("recvmsg"))?;
+    let len = hear(socket.as_fd(), &mut greeting, path)?;
     if len == 1 {
         return Err(refused(path, greeting[0]));
     }
@@ -58,7 +63,7 @@ pub fn give(path: &Path, pid: u32, ifname: &str) -> Result<Given, Error> {
     }
     passing::send(socket.as_fd(), &offer, &passed).map_err(failed("sendmsg"))?;
     let mut answer = [0];
-    let (len, _) = passing::receive(socket.as_fd(), &mut answer).map_err(failed("recvmsg"))?;
+    let len = hear(socket.as_fd(), &mut answer, path)?;
     if len != 1 || answer[0] != Answer::Taken as u8 {
         return Err(refused(path, answer[0]));
     }
@@ -67,6 +72,18 @@ pub fn give(path: &Path, pid: u32, ifname: &str) -> Result<Given, Error> {
         ifindex: made.ifindex,
         connection: socket,
     })
+}
+
+/// The length of what is said to us. Errors: `HANDOVER_REFUSED` when it is longer than it may be, `IO`.
+fn hear(socket: BorrowedFd<'_>, words: &mut [u8], path: &Path) -> Result<usize, Error> {
+    match passing::receive(socket, words) {
+        Ok((len, _)) => Ok(len),
+        Err(Errno(libc::EMSGSIZE)) => Err(refused(path, Answer::Malformed as u8)),
+        Err(errno) => {
+            let subject = path.display().to_string();
+            Err(errno.into_error(ErrorCode::Io, subject, "recvmsg"))
+        }
+    }
 }
 
 /// The process, if it lives in our network namespace: its number may be another's by now.
