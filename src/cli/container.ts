@@ -46,7 +46,8 @@ async function obstacle(
     return theirs === ours ? shared : undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES' || code === 'EPERM') return { why: "it is another user's" };
+    if (code === 'EACCES' || code === 'EPERM')
+      return { why: "it is another user's", fix: 'run this as the user who started it' };
     const fix = 'name one that runs: `podman inspect -f "{{.State.Pid}}" NAME` tells it';
     return { why: 'there is no such process', fix };
   }

@@ -15,7 +15,7 @@ export const sentences = {
     status: 409,
     what: 'cannot make {subject}',
     why: 'vswitchd lacks the capability CAP_NET_ADMIN',
-    fix: 'run it as root, or give the container --cap-add NET_ADMIN',
+    fix: 'run it as root, or give the container --cap-add NET_ADMIN; an ordinary user attaches his containers with --rootless',
   },
   NO_TUN: {
     status: 409,

@@ -62,7 +62,10 @@ export async function release(
   await Promise.allSettled(addresses.map((address) => sharing.release(network, address)));
 }
 
-/** With a MAC: other hosts send nothing to this one, not even broadcast, unless they know of a MAC on it. */
+/**
+ * With a MAC. In a network of the store other hosts send nothing to this one, not even broadcast, unless they know of a
+ * MAC on it; and a TAP that was handed over, which a restart ends, would come back with another one.
+ */
 export function withMac<P extends Wanted>(port: P): P {
   const mac = hasInterface(port) ? (port.mac ?? macFor(port.addresses)) : undefined;
   return mac === undefined ? port : { ...port, mac };

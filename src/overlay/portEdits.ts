@@ -4,7 +4,7 @@ import { SwitchError } from '../model/error.js';
 import { netnsName, netnsPath, processIn } from '../model/netns.js';
 import type { Port } from '../model/network.js';
 import { type PortRow, type RuntimeState, withoutPort, withPort } from '../store/runtimeState.js';
-import { addressed, release } from './addresses.js';
+import { addressed, release, withMac } from './addresses.js';
 import { addressesOf, withoutPrefix } from './endpoints.js';
 import type { Namespaces } from './namespaces.js';
 import type { ChangeReport, Overlay } from './overlay.js';
@@ -33,7 +33,7 @@ export class PortEdits {
     const shared = overlay.shared.get(network);
     const { port: wanted, reserved } =
       shared === undefined
-        ? { port: wish, reserved: [] }
+        ? { port: wish.handover === undefined ? wish : withMac(wish), reserved: [] }
         : await addressed(overlay.sharing, shared, wish);
     try {
       return await overlay.edit(async () => {

@@ -50,6 +50,12 @@ describe('a port whose TAP is gone', () => {
   });
 });
 
+it('without a MAC a port gets one of its address, to have the same after a restart', async () => {
+  const fake = await FakeOverlay.started(NETWORKS);
+  await add(fake, 'a', { addresses: ['10.0.0.9/24'] });
+  expect(fake.saved.ports).toMatchObject([{ port: { mac: '02:42:0a:00:00:09' } }]);
+});
+
 it('a port whose TAP is there is nobody else to replace', async () => {
   const fake = await FakeOverlay.started(NETWORKS);
   await add(fake, 'a', PLACE);
