@@ -255,9 +255,7 @@ impl Desk {
         if items.values().filter(is_waiting).count() >= MAX_WAITING {
             return self.dismiss(&guest, Answer::Full);
         }
-        let Handed {
-            device, process, ..
-        } = handed;
+        let Handed { device, process } = handed;
         let token = self.token();
         if let Process::Watched(descriptor) = &process
             && self.poller.add(descriptor, token).is_err()

@@ -66,8 +66,6 @@ pub struct Handed {
     pub device: Device,
     /// The process whose end is the container's.
     pub process: Process,
-    /// Who handed it over.
-    pub uid: u32,
 }
 
 /// A TAP that somebody else has made.
@@ -146,7 +144,6 @@ impl Counter {
     /// for him.
     pub fn admit(&self, wanted: Wanted) -> Option<Guest> {
         let socket = stream::accept(self.socket.as_fd()).ok()?;
-        let uid = passing::peer_uid(socket.as_fd()).ok()?;
         let ticket = Ticket::draw().ok()?;
         let mut greeting = [0; GREETING_LEN];
         greeting[..3].copy_from_slice(&MAGIC);
@@ -158,7 +155,6 @@ impl Counter {
             socket,
             ticket,
             wanted,
-            uid,
         })
     }
 
@@ -190,7 +186,6 @@ pub struct Guest {
     /// By what his TAP will be known.
     pub ticket: Ticket,
     wanted: Wanted,
-    uid: u32,
 }
 
 impl Guest {
@@ -228,7 +223,6 @@ impl Guest {
                 vnet_hdr: self.wanted.vnet_hdr,
             },
             process,
-            uid: self.uid,
         })
     }
 

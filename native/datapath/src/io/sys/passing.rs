@@ -41,24 +41,6 @@ pub(in crate::io) fn connect(path: &[u8], patience_secs: i64) -> Result<OwnedFd,
     Ok(socket)
 }
 
-/// The user at the other end, as he was when he connected (SO_PEERCRED).
-pub(in crate::io) fn peer_uid(socket: BorrowedFd<'_>) -> Result<u32, Errno> {
-    // SAFETY: ucred is plain data for which all zeroes is a valid value.
-    let mut peer: libc::ucred = unsafe { MaybeUninit::zeroed().assume_init() };
-    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: the pointers describe `peer` and its length, which we hold exclusively during the call.
-    check(unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEERCRED,
-            (&raw mut peer).cast(),
-            &raw mut len,
-        )
-    })?;
-    Ok(peer.uid)
-}
-
 /// Sends one message with descriptors, which stay ours too. Errors: EINVAL for more than [`MAX_PASSED`], EPIPE.
 pub(in crate::io) fn send(
     socket: BorrowedFd<'_>,
