@@ -52,7 +52,7 @@ impl PortIo {
 impl Link<'_> {
     /// Reads one frame or superframe: its offload header and its length.
     ///
-    /// A packet port's short frames come by `batch`, which is to be empty before another link is read.
+    /// Short frames of a packet port without offload header come by `batch`, which is to be empty before another link is read.
     pub(super) fn read(
         &self,
         batch: &mut PacketBatch,

@@ -33,7 +33,7 @@ pub struct PacketSpec {
     pub ifname: String,
     /// Each packet is to be preceded by a `virtio_net_hdr`, if the kernel can.
     pub vnet_hdr: bool,
-    /// Short packets may be received many at a time, which the kernel must be able to: `recvmmsg`, Linux 2.6.33.
+    /// Short packets without that header may be received many at a time, which the kernel must be able to: `recvmmsg`, Linux 2.6.33.
     pub recvmmsg: bool,
     /// Frames may be sent many at a time, which the kernel must be able to: `sendmmsg`, Linux 3.0.
     pub sendmmsg: bool,

@@ -1,8 +1,7 @@
-//! Packets that one `recvmmsg` has brought, given out one by one.
+//! Packets without offload header that one `recvmmsg` has brought, given out one by one.
 
 use super::super::sys::Errno;
 use super::super::sys::receive::ReceiveRing;
-use super::super::tap::VNET_HEADER_LEN;
 use super::auxdata;
 use super::socket::Taken;
 use crate::wire::ethernet::{self, TAG_LEN};
@@ -38,22 +37,18 @@ impl PacketBatch {
         self.ring.receive_many(fd, PACKETS).map(drop)
     }
 
-    /// Gives out the next packet: its first bytes into `head`, the rest into `body`. `None` when it is empty.
-    pub(super) fn take(&mut self, head: &mut [u8], body: &mut [u8]) -> Option<Taken> {
+    /// Gives out the next packet: its bytes into `frame`. `None` when it is empty.
+    pub(super) fn take(&mut self, frame: &mut [u8]) -> Option<Taken> {
         if self.is_empty() {
             return None;
         }
         let packet = self.ring.get(self.next);
         self.next += 1;
-        let (into_head, rest) = packet
-            .payload
-            .split_at(head.len().min(packet.payload.len()));
-        let into_body = &rest[..rest.len().min(body.len())];
-        head[..into_head.len()].copy_from_slice(into_head);
-        body[..into_body.len()].copy_from_slice(into_body);
+        let len = packet.payload.len().min(frame.len());
+        frame[..len].copy_from_slice(&packet.payload[..len]);
         Some(Taken {
-            len: into_head.len() + into_body.len(),
-            truncated: packet.truncated || into_body.len() < rest.len(),
+            len,
+            truncated: packet.truncated || len < packet.payload.len(),
             kind: packet.name.get(KIND_AT).copied().unwrap_or_default(),
             told: auxdata::read(packet.control),
         })
@@ -68,8 +63,8 @@ impl Default for PacketBatch {
 
 /// More save next to nothing: the call itself is a fifth of what one packet costs.
 const PACKETS: usize = 32;
-/// The longest packet that IP has, in a frame with an offload header and a tag in front (an outer one comes beside it).
-const LONGEST: usize = VNET_HEADER_LEN + ethernet::HEADER_LEN + TAG_LEN + 65_535;
+/// The longest packet that IP has, in a frame with a tag (an outer one comes beside it).
+const LONGEST: usize = ethernet::HEADER_LEN + TAG_LEN + 65_535;
 /// Bytes between buffers, so that their starts do not compete for the same cache sets.
 const CACHE_SKEW: usize = 1600;
 /// `sll_pkttype` in `struct sockaddr_ll`.

@@ -50,8 +50,8 @@ impl PacketSocket {
     /// Reads one frame or superframe, with its VLAN tag where that belongs, and its offload header (all zero when the
     /// socket has none). Give it 65536 bytes and room for a VLAN tag.
     ///
-    /// Short frames come by `batch`: many with one call, then given out one by one, so read until `batch` is empty.
-    /// Superframes come one by one into `frame`, because copying one costs more than a call.
+    /// Short frames without offload header come by `batch`: many with one call, then given out one by one, so read until
+    /// `batch` is empty. Others come one by one into `frame`, because copying a superframe costs more than a call.
     ///
     /// `Gone` when the interface is no more, or in another namespace now; while it is down there is nothing to read.
     /// `Lost` for a frame that does not fit, or that the kernel has no offload header for.
@@ -122,34 +122,24 @@ impl PacketSocket {
         vnet: &mut [u8; VNET_HEADER_LEN],
         frame: &mut [u8],
     ) -> Result<Taken, Errno> {
-        let head: &mut [u8] = match self.vnet_hdr {
-            true => vnet,
-            false => {
-                *vnet = VnetHeader::NONE.emit();
-                &mut []
-            }
-        };
-        let taken = self.receive_into(batch, head, frame)?;
-        let is_long = taken.len > SHORT;
-        if self.last_was_long.load(Ordering::Relaxed) != is_long {
-            self.last_was_long.store(is_long, Ordering::Relaxed);
+        if self.vnet_hdr {
+            return self.receive_one(vnet, frame);
         }
+        *vnet = VnetHeader::NONE.emit();
+        let taken = if let Some(taken) = batch.take(frame) {
+            taken
+        } else if self.recvmmsg && !self.last_was_long.load(Ordering::Relaxed) {
+            batch.fill(self.as_fd())?;
+            batch.take(frame).ok_or(Errno(libc::EAGAIN))?
+        } else {
+            self.receive_one(&mut [], frame)?
+        };
+        self.last_was_long
+            .store(taken.len > SHORT, Ordering::Relaxed);
         Ok(taken)
     }
 
-    fn receive_into(
-        &self,
-        batch: &mut PacketBatch,
-        head: &mut [u8],
-        frame: &mut [u8],
-    ) -> Result<Taken, Errno> {
-        if let Some(taken) = batch.take(head, frame) {
-            return Ok(taken);
-        }
-        if self.recvmmsg && !self.last_was_long.load(Ordering::Relaxed) {
-            batch.fill(self.as_fd())?;
-            return batch.take(head, frame).ok_or(Errno(libc::EAGAIN));
-        }
+    fn receive_one(&self, head: &mut [u8], frame: &mut [u8]) -> Result<Taken, Errno> {
         let mut control = ControlRoom([0; _]);
         let received = packet::receive(self.as_fd(), head, frame, &mut control)?;
         Ok(Taken {
