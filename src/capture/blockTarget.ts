@@ -8,12 +8,12 @@ import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { SwitchError } from '../model/error.js';
-import type { PcapngBlock } from './pcapngBlocks.js';
+import type { PcapngRun } from './pcapngBlocks.js';
 
 /** open -> closed. One call at a time: who gives blocks waits for the answer, and so holds back the source. */
 export interface BlockTarget {
-  /** Written as soon as they come, in whole blocks. Resolves to false when nobody reads any more. */
-  write(blocks: readonly PcapngBlock[]): Promise<boolean>;
+  /** Written as soon as they come, in whole blocks; their bytes are good until then. Resolves to false when nobody reads any more. */
+  write(runs: readonly PcapngRun[]): Promise<boolean>;
   /** Any number of times. */
   close(): Promise<void>;
   /** Paths of what is kept, the oldest first. */
@@ -69,8 +69,8 @@ export class BlockFile implements BlockTarget {
     return this.#size;
   }
 
-  async write(blocks: readonly PcapngBlock[]): Promise<boolean> {
-    await this.append(together(blocks));
+  async write(runs: readonly PcapngRun[]): Promise<boolean> {
+    await this.append(together(runs));
     return true;
   }
 
@@ -122,10 +122,12 @@ export class BlockStream implements BlockTarget {
     stream.on('error', () => {});
   }
 
-  async write(blocks: readonly PcapngBlock[]): Promise<boolean> {
+  async write(runs: readonly PcapngRun[]): Promise<boolean> {
     try {
+      // A copy: a stream may keep what it was given for longer than the write takes.
+      const bytes = Buffer.concat(runs.map(({ bytes }) => bytes));
       await new Promise<void>((done, failed) => {
-        this.#stream.write(together(blocks), (error) => (error ? failed(error) : done()));
+        this.#stream.write(bytes, (error) => (error ? failed(error) : done()));
       });
       return true;
     } catch (error) {
@@ -159,14 +161,14 @@ async function openPipe(path: string): Promise<BlockStream> {
 }
 
 /** Blocks of one chunk lie behind each other: no copy. */
-function together(blocks: readonly PcapngBlock[]): Buffer {
-  const [first, last] = [blocks[0]?.bytes, blocks.at(-1)?.bytes];
-  const size = blocks.reduce((sum, { bytes }) => sum + bytes.length, 0);
+function together(runs: readonly PcapngRun[]): Buffer {
+  const [first, last] = [runs[0]?.bytes, runs.at(-1)?.bytes];
+  const size = runs.reduce((sum, { bytes }) => sum + bytes.length, 0);
   if (first && last && first.buffer === last.buffer) {
     const from = first.byteOffset;
     if (last.byteOffset + last.length - from === size) return Buffer.from(first.buffer, from, size);
   }
-  return Buffer.concat(blocks.map(({ bytes }) => bytes));
+  return Buffer.concat(runs.map(({ bytes }) => bytes));
 }
 
 /** CAPTURE_UNWRITABLE, of what a system call said. */

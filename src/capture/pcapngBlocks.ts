@@ -36,6 +36,21 @@ export interface PcapngProblem {
 
 export type PcapngStep = PcapngBlock | PcapngProblem;
 
+/** Whole blocks of packets that lie behind each other. */
+export interface PacketRun {
+  readonly ok: true;
+  readonly type: 'packets';
+  /** How many, at least one. */
+  readonly packets: number;
+  /** Byte order of their section. */
+  readonly order: ByteOrder;
+  /** As of a block, from the first to the last. */
+  readonly bytes: Buffer;
+}
+
+/** Packets as many as lie together, or one block of another kind. */
+export type PcapngRun = PacketRun | PcapngBlock;
+
 export type ByteOrder = 'little' | 'big';
 
 /** Largest block that is read; Wireshark's limit too. */
@@ -61,31 +76,62 @@ export class PcapngReader {
 
   /** The blocks that `chunk` completes, in their order, as views of it where it holds them whole. */
   *read(chunk: Uint8Array): Generator<PcapngStep, void> {
-    if (this.#broken) return;
-    this.#parts.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    this.#held += chunk.byteLength;
-    if (this.#held < this.#wanted) return;
-    const bytes = joined(this.#parts);
+    const bytes = this.#take(chunk);
+    if (bytes === undefined) return;
     let at = 0;
-    let wanted = HEAD;
     try {
       for (;;) {
-        const step = this.#next(bytes, at);
-        if (typeof step === 'number') {
-          wanted = step;
+        const length = this.#measure(bytes, at);
+        if (length === 0) return;
+        if (typeof length === 'string') {
+          yield this.#fail(length);
           return;
         }
-        if (typeof step === 'string') {
-          yield this.#fail(step);
-          return;
-        }
-        at += step.bytes.length;
-        this.#at += step.bytes.length;
-        yield step;
+        const block = this.#block(bytes, at, at + length);
+        at += length;
+        this.#at += length;
+        yield block;
       }
     } finally {
       // Also when whoever reads has stopped at a block, and will go on with the next chunk.
-      this.#hold(this.#broken ? NOTHING : bytes.subarray(at), wanted);
+      this.#hold(this.#broken ? NOTHING : bytes.subarray(at), this.#wanted);
+    }
+  }
+
+  /** The same, packets together: for whoever only passes them on, at little cost for each. To be read to its end. */
+  *readRuns(chunk: Uint8Array): Generator<PcapngRun | PcapngProblem, void> {
+    for (let rest = chunk; rest.length > 0; ) {
+      // Of what lies in two chunks only the block that does is copied.
+      const length = this.#held === 0 ? rest.length : this.#wanted - this.#held;
+      const bytes = this.#take(rest.subarray(0, length));
+      if (bytes === undefined) return;
+      yield* this.#runs(bytes);
+      rest = rest.subarray(length);
+    }
+  }
+
+  *#runs(bytes: Buffer): Generator<PcapngRun | PcapngProblem, void> {
+    let [from, at, packets] = [0, 0, 0];
+    for (;;) {
+      const length = this.#measure(bytes, at);
+      const order = this.#order ?? 'little';
+      const isBlock = typeof length === 'number' && length > 0;
+      if (isBlock && isPacketType(u32(bytes, at, order))) {
+        at += length;
+        packets += 1;
+        continue;
+      }
+      if (packets > 0) yield runOf(bytes.subarray(from, at), packets, order);
+      this.#at += at - from;
+      if (!isBlock) {
+        if (typeof length === 'string') yield this.#fail(length);
+        else this.#hold(bytes.subarray(at), this.#wanted);
+        return;
+      }
+      yield this.#block(bytes, at, at + length);
+      at += length;
+      this.#at += length;
+      [from, packets] = [at, 0];
     }
   }
 
@@ -96,13 +142,26 @@ export class PcapngReader {
     return this.#order === undefined ? this.#fail('is empty') : undefined;
   }
 
-  /** The block at `at`; or how many bytes are needed to say more; or what is wrong. */
-  #next(bytes: Buffer, at: number): PcapngBlock | number | string {
+  /** All that is held and `chunk`, if that is enough to go on with. */
+  #take(chunk: Uint8Array): Buffer | undefined {
+    if (this.#broken) return undefined;
+    const view = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const held = this.#held + chunk.byteLength;
+    if (held >= this.#wanted) return joined([...this.#parts, view]);
+    this.#parts.push(Buffer.from(view));
+    this.#held = held;
+    return undefined;
+  }
+
+  /** Length of the whole block at `at`; or 0, and `#wanted` says how many bytes it takes; or what is wrong. */
+  #measure(bytes: Buffer, at: number): number | string {
     const there = bytes.length - at;
-    if (there < HEAD) return HEAD;
+    this.#wanted = HEAD;
+    if (there < HEAD) return 0;
     const isSection = bytes.readUInt32LE(at) === BLOCK.section;
     if (isSection) {
-      if (there < SECTION_HEAD) return SECTION_HEAD;
+      this.#wanted = SECTION_HEAD;
+      if (there < SECTION_HEAD) return 0;
       const order = orderOf(bytes.readUInt32LE(at + 8));
       if (order === undefined) return 'has a section of unknown byte order';
       this.#order = order;
@@ -114,14 +173,21 @@ export class PcapngReader {
     if (length % 4 !== 0 || length < (isSection ? SECTION_MIN : BLOCK_MIN)) {
       return `has a block of the impossible length ${length}`;
     }
-    if (there < length) return length;
+    this.#wanted = length;
+    if (there < length) return 0;
     if (u32(bytes, at + length - 4, order) !== length)
       return 'has a block whose two lengths differ';
-    return new Block(u32(bytes, at, order), order, bytes.subarray(at, at + length));
+    return length;
+  }
+
+  #block(bytes: Buffer, from: number, to: number): PcapngBlock {
+    const order = this.#order ?? 'little';
+    return new Block(u32(bytes, from, order), order, bytes.subarray(from, to));
   }
 
   #hold(rest: Buffer, wanted: number): void {
-    this.#parts = rest.length === 0 ? [] : [rest];
+    // A copy: the chunk is the caller's.
+    this.#parts = rest.length === 0 ? [] : [Buffer.from(rest)];
     this.#held = rest.length;
     this.#wanted = wanted;
   }
@@ -190,7 +256,30 @@ export function* pcapngOptions(block: PcapngBlock, from: number): Generator<Pcap
   }
 }
 
-export function isPacket({ type }: PcapngBlock): boolean {
+export type SplitRun = readonly [fitting: PacketRun | undefined, rest: PacketRun | undefined];
+
+/** The packets of a run that fit into `room` bytes, `least` of them in any case, and those that do not. */
+export function splitRun(run: PacketRun, room: number, least: number): SplitRun {
+  const { bytes, packets, order } = run;
+  if (bytes.length <= room) return [run, undefined];
+  let [at, fitting] = [0, 0];
+  while (at < bytes.length) {
+    const end = at + u32(bytes, at + 4, order);
+    if (end > room && fitting >= least) break;
+    at = end;
+    fitting += 1;
+  }
+  return [
+    fitting > 0 ? runOf(bytes.subarray(0, at), fitting, order) : undefined,
+    fitting < packets ? runOf(bytes.subarray(at), packets - fitting, order) : undefined,
+  ];
+}
+
+function runOf(bytes: Buffer, packets: number, order: ByteOrder): PacketRun {
+  return { ok: true, type: 'packets', packets, order, bytes };
+}
+
+function isPacketType(type: number): boolean {
   return type === BLOCK.enhancedPacket || type === BLOCK.simplePacket || type === BLOCK.packet;
 }
 

@@ -4,9 +4,9 @@ import { SwitchError } from '../model/error.js';
 import type { BlockTarget } from './blockTarget.js';
 import {
   BLOCK,
-  isPacket,
   type PcapngBlock,
   PcapngReader,
+  type PcapngRun,
   pcapngOptions,
   u32,
 } from './pcapngBlocks.js';
@@ -29,7 +29,7 @@ export type RecordingEnd =
 
 /**
  * Copies the stream to `target` until one of them ends; never rejects. It reads no faster than the target takes, and
- * holds one chunk and the part of one block. `begun` is called when the first bytes have come: from then on packets
+ * holds one chunk, which it needs until the next one is asked for, and the part of one block. `begun` is called when the first bytes have come: from then on packets
  * are taken.
  */
 export async function record(
@@ -42,15 +42,15 @@ export async function record(
   let isFirst = true;
   try {
     for await (const chunk of chunksOf(stream)) {
-      const blocks: PcapngBlock[] = [];
+      const runs: PcapngRun[] = [];
       let broken: SwitchError | undefined;
-      for (const step of reader.read(chunk)) {
-        if (step.ok) blocks.push(step);
+      for (const step of reader.readRuns(chunk)) {
+        if (step.ok) runs.push(step);
         else broken = new SwitchError('INTERNAL', 'capture', { detail: `pcapng ${step.what}` });
       }
-      if (blocks.length > 0) {
-        if (!(await target.write(blocks))) return tally.ended({ by: 'reader' });
-        for (const block of blocks) tally.add(block);
+      if (runs.length > 0) {
+        if (!(await target.write(runs))) return tally.ended({ by: 'reader' });
+        for (const run of runs) tally.add(run);
         if (isFirst) begun();
         isFirst = false;
       }
@@ -89,17 +89,17 @@ class Tally {
     return this.#packetsSinceStatistics === 0;
   }
 
-  add(block: PcapngBlock): void {
-    this.#bytes += block.bytes.length;
-    if (isPacket(block)) {
-      this.#packets += 1;
-      this.#packetsSinceStatistics += 1;
-    } else if (block.type === BLOCK.section) {
+  add(run: PcapngRun): void {
+    this.#bytes += run.bytes.length;
+    if (run.type === 'packets') {
+      this.#packets += run.packets;
+      this.#packetsSinceStatistics += run.packets;
+    } else if (run.type === BLOCK.section) {
       this.#lostBefore = this.#sum();
       this.#lost.clear();
-    } else if (block.type === BLOCK.interfaceStatistics && block.body.length >= STATISTICS_FIXED) {
+    } else if (run.type === BLOCK.interfaceStatistics && run.body.length >= STATISTICS_FIXED) {
       this.#packetsSinceStatistics = 0;
-      this.#lost.set(u32(block.body, 0, block.order), lostOf(block));
+      this.#lost.set(u32(run.body, 0, run.order), lostOf(run));
     }
   }
 

@@ -4,7 +4,14 @@
 import { rm } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import { BlockFile, type BlockTarget, unwritable } from './blockTarget.js';
-import { BLOCK, isPacket, type PcapngBlock } from './pcapngBlocks.js';
+import {
+  BLOCK,
+  type PacketRun,
+  type PcapngBlock,
+  type PcapngRun,
+  type SplitRun,
+  splitRun,
+} from './pcapngBlocks.js';
 
 export interface Rotation {
   /** Bytes that a file has at most, unless one packet alone needs more. */
@@ -34,30 +41,35 @@ export class RotatingFiles implements BlockTarget {
     return this.#kept;
   }
 
-  async write(blocks: readonly PcapngBlock[]): Promise<boolean> {
-    let file = this.#file ?? (await this.#next());
-    let run: PcapngBlock[] = [];
-    let size = file.size;
-    for (const block of blocks) {
-      if (isPacket(block)) {
-        if (this.#hasPackets && size + block.bytes.length > this.#rotation.size) {
-          await file.write(run);
-          file = await this.#next();
-          run = [];
-          size = file.size;
-        }
-        this.#hasPackets = true;
+  async write(runs: readonly PcapngRun[]): Promise<boolean> {
+    for (const run of runs) {
+      const file = this.#file ?? (await this.#next());
+      if (run.type === 'packets') {
+        await this.#writePackets(run);
       } else {
-        this.#remember(block);
+        this.#remember(run);
+        await file.write([run]);
       }
-      run.push(block);
-      size += block.bytes.length;
     }
-    return await file.write(run);
+    return true;
   }
 
   async close(): Promise<void> {
     await this.#file?.close();
+  }
+
+  async #writePackets(run: PacketRun): Promise<void> {
+    for (let left: PacketRun | undefined = run; left !== undefined; ) {
+      const file = this.#file ?? (await this.#next());
+      const room = this.#rotation.size - file.size;
+      const [fitting, rest]: SplitRun = splitRun(left, room, this.#hasPackets ? 0 : 1);
+      if (fitting !== undefined) {
+        await file.write([fitting]);
+        this.#hasPackets = true;
+      }
+      if (rest !== undefined) await this.#next();
+      left = rest;
+    }
   }
 
   async #next(): Promise<BlockFile> {

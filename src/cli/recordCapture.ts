@@ -4,9 +4,9 @@ import type { BlockTarget } from '../capture/blockTarget.js';
 import { type Recording, record } from '../capture/recording.js';
 import {
   type CaptureBody,
+  CaptureChunks,
   type CapturingView,
   type ControlClient,
-  connectToCapture,
 } from '../control/client.js';
 import { SwitchError } from '../model/error.js';
 import type { Context } from './context.js';
@@ -36,9 +36,8 @@ export async function recordCapture(
   { subject, open, begun }: Wanted,
 ): Promise<Recorded> {
   const capturing = await client.capture(body);
-  const stream = await connectToCapture(capturing.socket);
-  // Only our side: the statistics come after that.
-  const finish = () => stream.end();
+  const stream = await CaptureChunks.open(capturing.socket);
+  const finish = () => stream.finish();
   try {
     const target = await open();
     signal.addEventListener('abort', finish);

@@ -15,7 +15,7 @@ import type { TraceBody, TraceView } from './traceApi.js';
 import type * as view from './views.js';
 
 export type { CaptureBody, CaptureView, CapturingView } from './captureApi.js';
-export { connectToCapture } from './captureSocket.js';
+export { CaptureChunks } from './captureSocket.js';
 export { errorBody } from './errorBody.js';
 export type { HistoryView } from './historyApi.js';
 export type { TraceBody, TraceView } from './traceApi.js';

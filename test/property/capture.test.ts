@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type ByteOrder,
   type PcapngBlock,
+  PcapngReader,
   pcapngBlocks,
   pcapngBlocksFrom,
   pcapngOptions,
@@ -45,6 +46,34 @@ describe('pcapng', () => {
           }
           expect(found).toEqual([...pcapngBlocks(bytes)].map((step) => step.ok && step.bytes));
           expect(found).toHaveLength(2 + frames.length);
+        },
+      ),
+    ));
+
+  it('is the same in runs of packets, from memory that is used again', () =>
+    fc.assert(
+      fc.property(
+        order,
+        fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1 }),
+        (order, frames, cuts) => {
+          const bytes = Buffer.concat([section(order, frames), section(order, frames)]);
+          const reader = new PcapngReader();
+          const memory = Buffer.alloc(700);
+          const found: Buffer[] = [];
+          let packets = 0;
+          for (let at = 0, n = 0; at < bytes.length; n += 1) {
+            const chunk = bytes.subarray(at, at + (cuts[n % cuts.length] ?? 1));
+            chunk.copy(memory.fill(0xff));
+            for (const run of reader.readRuns(memory.subarray(0, chunk.length))) {
+              if (!run.ok) throw new Error(run.what);
+              if (run.type === 'packets') packets += run.packets;
+              found.push(Buffer.from(run.bytes));
+            }
+            at += chunk.length;
+          }
+          expect([Buffer.concat(found), packets]).toEqual([bytes, 2 * frames.length]);
+          expect(reader.held).toBe(0);
         },
       ),
     ));
