@@ -56,6 +56,20 @@ impl Error {
         self.subject = subject.into();
         self
     }
+
+    /// The same error about something of which its subject is a part: that goes before the detail, unless it is in the
+    /// new subject, `PART in PART`, as it is.
+    #[must_use]
+    pub fn within(mut self, subject: impl Into<String>) -> Self {
+        let part = std::mem::replace(&mut self.subject, subject.into());
+        if !part.is_empty() && !self.subject.split(" in ").any(|known| known == part) {
+            self.detail = Some(match self.detail {
+                Some(detail) => format!("{part}: {detail}"),
+                None => part,
+            });
+        }
+        self
+    }
 }
 
 impl fmt::Display for Error {

@@ -476,13 +476,7 @@ impl Builder<'_> {
             sendmmsg: features.sendmmsg && has_sendmmsg(),
             vtep: self.desired.vtep.address,
         };
-        PacketInterface::open(&wanted).map_err(|e| match &e.detail {
-            Some(_) => e.about(format!("port {}", spec.name)),
-            None => {
-                let detail = e.subject.clone();
-                e.with_detail(detail).about(format!("port {}", spec.name))
-            }
-        })
+        PacketInterface::open(&wanted).map_err(|e| e.within(format!("port {}", spec.name)))
     }
 
     /// Takes back what this apply has done to the outside.

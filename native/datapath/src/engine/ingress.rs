@@ -4,9 +4,10 @@ use super::capture::Fate;
 use super::dropping::source_of;
 use super::history::{Happening, Place};
 use super::outbox::Held;
+use super::port_end;
 use super::too_big::{is_oversize, longest};
 use super::topology::{Port, PortIo, Topology};
-use super::worker::{EventKind, Worker};
+use super::worker::{EventKind, Shared, Worker};
 use crate::counter::DropReason;
 use crate::event::{Event, unix_ms};
 use crate::io::Refusal;
@@ -389,23 +390,15 @@ impl Worker {
         if !port.health.mark_gone() {
             return;
         }
-        topology.networks[port.network]
-            .bridge
-            .fdb()
-            .flush(|entry| entry.port == port.id);
         let detail = match refusal {
             Refusal::Other(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
             Refusal::Gone | Refusal::Down | Refusal::Lost | Refusal::WouldBlock => {
                 "device disappeared".into()
             }
         };
-        let happening = Happening::PortDown {
-            detail: Some(detail.clone()),
-        };
-        self.record(topology, port, happening);
-        self.shared.events.push(Event::PortGone {
-            port: port.name.to_string(),
-            detail,
-        });
+        let Shared {
+            history, events, ..
+        } = &*self.shared;
+        port_end::tell((topology, port), detail, (history, events));
     }
 }

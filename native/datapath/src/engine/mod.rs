@@ -34,6 +34,7 @@ mod outbox;
 mod outer;
 mod path_mtu;
 mod paths;
+mod port_end;
 mod report;
 mod running;
 mod spin;
@@ -265,24 +266,23 @@ impl Datapath {
     }
 
     /// From now on takes TAPs that others made and hand over at the unix socket `path`, for ports with their tickets.
-    /// Errors: `BAD_VALUE` before the first apply, `STOPPED`, `IO`, `NO_FILES`.
+    /// Errors: `BAD_VALUE` before the first apply, or if called before; `STOPPED`, `IO`, `NO_FILES`.
     pub fn receive_handovers(&self, path: &Path) -> Result<(), Error> {
-        let wanted = {
-            let state = self.0.lock();
-            let (false, Some(desired), Some(view)) =
-                (state.is_stopped, &state.desired, self.0.view.load_full())
-            else {
-                let code = if state.is_stopped {
-                    ErrorCode::Stopped
-                } else {
-                    ErrorCode::BadValue
-                };
-                return Err(Error::new(code, "datapath").with_detail("nothing applied"));
-            };
-            handover::wanted(&desired.engine, view.workers())
+        let refused = |code, detail: &str| Err(Error::new(code, "handovers").with_detail(detail));
+        let state = self.0.lock();
+        if state.is_stopped {
+            return refused(ErrorCode::Stopped, "the datapath was stopped");
+        }
+        let (Some(desired), Some(view)) = (&state.desired, self.0.view.load_full()) else {
+            return refused(ErrorCode::BadValue, "nothing applied");
         };
-        let reception = Reception::open(path, wanted, Arc::downgrade(&self.0))?;
-        *self.0.reception() = Some(reception);
+        let mut reception = self.0.reception();
+        if reception.is_some() {
+            // The end of the first would take the path of the second away.
+            return refused(ErrorCode::BadValue, "they are received already");
+        }
+        let wanted = handover::wanted(&desired.engine, view.workers());
+        *reception = Some(Reception::open(path, wanted, &self.0)?);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! One turn: wait -> for each port or socket that has something, read a batch -> ask the switch once per superframe ->
 //! write its datagrams into the arena -> send the runs -> release the arena -> if a tick is due, age.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -169,11 +170,7 @@ impl Worker {
         let events = self.shared.clone();
         let index = self.index;
         if let Err(panic) = catch_unwind(AssertUnwindSafe(move || self.work())) {
-            let what = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("panic");
+            let what = words_of(&*panic);
             events.events.push(Event::Fatal {
                 detail: format!("worker {index}: {what}"),
             });
@@ -477,6 +474,15 @@ pub(crate) enum EventKind {
     Refused,
     /// A question is answered.
     Answered,
+}
+
+/// What a panic says.
+pub(super) fn words_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("panic")
 }
 
 /// Descriptors reported per wait.

@@ -11,6 +11,7 @@
 pub mod echo;
 pub mod handover;
 pub mod libpcap;
+mod listening;
 pub mod lock;
 pub mod memory;
 pub mod netlink;

@@ -24,6 +24,15 @@ pub fn identity(path: &Path) -> Result<Identity, Error> {
     })
 }
 
+/// That of the calling thread. Errors: as [`identity`], so where there is no `/proc` too, and with Linux before 3.0, which
+/// does not show namespaces.
+pub fn own() -> Result<Identity, Error> {
+    identity(Path::new("/proc/thread-self/ns/net")).or_else(|_| {
+        // Linux before 3.17. Our own number means something else in the `/proc` of another PID namespace, so second.
+        identity(&Path::new("/proc/self/task").join(format!("{}/ns/net", file::thread_id())))
+    })
+}
+
 /// Runs `work` inside the namespace at `path`, on a thread of its own, and waits for it; `None` = here and now.
 ///
 /// Sockets and TAPs opened by `work` belong to that namespace for their whole life.

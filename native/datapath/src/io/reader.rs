@@ -1,46 +1,24 @@
 //! Somebody outside who reads a stream of bytes that we write: awaited at a unix socket, never waited for for ever.
 
 use super::Refusal;
+use super::listening::Listening;
 use super::poll::Waker;
 use super::sys::{Errno, file, stream};
-use crate::error::{Error, ErrorCode};
-use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use crate::error::Error;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A place where one reader may connect. Dropped, its path is gone.
 #[derive(Debug)]
-pub struct ReaderSocket {
-    socket: OwnedFd,
-    path: PathBuf,
-}
+pub struct ReaderSocket(Listening);
 
 impl ReaderSocket {
     /// Makes the socket at `path`, for our own user alone (mode 0600). The path may be longer than a socket's address.
     ///
     /// Errors: `IO` when there is something at `path`, or its folder is not there; `NO_FILES`.
     pub fn bind(path: &Path) -> Result<Self, Error> {
-        let failed = |syscall| {
-            let subject = path.display().to_string();
-            move |errno: Errno| errno.into_error(ErrorCode::Io, subject, syscall)
-        };
-        let socket = stream::unix_socket(libc::SOCK_STREAM, MODE).map_err(failed("socket"))?;
-        let at = |address: &Path| stream::listen_at(socket.as_fd(), address.as_os_str().as_bytes());
-        match at(path) {
-            Err(Errno(libc::ENAMETOOLONG)) => {
-                // The folder's descriptor must live until the call is over.
-                let (_folder, short) = shortened(path).map_err(failed("open"))?;
-                at(&short).map_err(failed("bind"))?;
-            }
-            other => other.map_err(failed("bind"))?,
-        }
-        Ok(Self {
-            socket,
-            path: path.to_owned(),
-        })
+        Listening::bind(libc::SOCK_STREAM, path).map(Self)
     }
 
     /// Waits for the one who connects, `limit` at most, or until `end` is woken: `None` then. The path is gone after it.
@@ -48,16 +26,13 @@ impl ReaderSocket {
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let asked = [
-                (self.socket.as_fd(), libc::POLLIN),
-                (end.as_fd(), libc::POLLIN),
-            ];
+            let asked = [(self.0.as_fd(), libc::POLLIN), (end.as_fd(), libc::POLLIN)];
             let [caller, ended] = stream::poll(asked, millis(left)).ok()?;
             if ended != 0 {
                 return None;
             }
             if caller != 0
-                && let Ok(socket) = stream::accept(self.socket.as_fd())
+                && let Ok(socket) = stream::accept(self.0.as_fd())
             {
                 return Some(Reader(socket));
             }
@@ -69,13 +44,6 @@ impl ReaderSocket {
                 stream::poll([(end.as_fd(), libc::POLLIN)], millis(RETRY)).ok()?;
             }
         }
-    }
-}
-
-impl Drop for ReaderSocket {
-    fn drop(&mut self) {
-        // Somebody else may have taken it away.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -139,23 +107,9 @@ impl Reader {
     }
 }
 
-/// The same path by way of its open folder, which fits into a socket's address unless the name itself does not.
-pub(super) fn shortened(path: &Path) -> Result<(File, PathBuf), Errno> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Errno(libc::ENAMETOOLONG));
-    };
-    let folder = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-        .open(folder)?;
-    let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string());
-    Ok((folder, short.join(name)))
-}
-
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
-const MODE: u32 = 0o600;
 /// Until a reader whom we could not let in is tried again.
 const RETRY: Duration = Duration::from_millis(20);

@@ -390,12 +390,7 @@ fn named(error: Error, spec: &TapSpec) -> Error {
         .as_deref()
         .or(spec.sandbox.as_deref())
         .map_or(String::new(), |path| format!(" in {}", path.display()));
-    let subject = format!("{}{place}", spec.ifname);
-    if error.detail.is_some() || error.subject.is_empty() || error.subject == spec.ifname {
-        return error.about(subject);
-    }
-    let detail = error.subject.clone();
-    error.with_detail(detail).about(subject)
+    error.within(format!("{}{place}", spec.ifname))
 }
 
 const IPV6_CONF: &str = "/proc/sys/net/ipv6/conf";

@@ -1,176 +1,411 @@
+//! What strangers may send, by a socket pair; and both sides with a real TAP (root).
+
+use super::super::listening::Listening;
+use super::super::sys::seccomp::{Denied, deny};
 use super::super::sys::{passing, stream};
+use super::super::{netns, tap};
+use super::process::start_in;
 use super::*;
+use crate::error::ErrorCode;
 use proptest::prelude::*;
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
-const WANTED: Wanted = Wanted {
-    queues: 2,
-    vnet_hdr: true,
-};
+/// A path of this test's own, whose files are gone with it.
+struct Folder(PathBuf);
 
-/// A path that nothing else has.
-fn fresh_path() -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("vs-handover-{}-{number}", std::process::id()))
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vswitchd-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("s")
+    }
 }
 
-/// Somebody at the counter: his end, and ours. He has heard the greeting.
-fn visit(counter: &Counter, wanted: Wanted) -> (OwnedFd, Guest) {
-    let he = passing::connect(counter.path.as_os_str().as_bytes(), 5).unwrap();
-    let guest = counter.admit(wanted).unwrap();
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A process that does nothing until it is dropped.
+struct Idler(Child);
+
+impl Idler {
+    fn start() -> Self {
+        Self(Command::new("cat").stdin(Stdio::piped()).spawn().unwrap())
+    }
+}
+
+impl Drop for Idler {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Somebody who was greeted, and his end.
+fn guest(folder: &Folder, queues: u8) -> (Guest, OwnedFd) {
+    let wanted = Wanted { queues, ..WANTED };
+    let counter = Counter::open(&folder.socket()).unwrap();
+    let caller = passing::connect(folder.socket().as_os_str().as_encoded_bytes(), 10).unwrap();
+    let guest = counter.accept(wanted).unwrap().unwrap();
+    guest.greet();
     let mut greeting = [0; GREETING_LEN];
-    let (len, _) = passing::receive(he.as_fd(), &mut greeting).unwrap();
-    assert_eq!(len, GREETING_LEN);
-    (he, guest)
+    let (len, _) = passing::receive(caller.as_fd(), &mut greeting).unwrap();
+    assert_eq!((len, greeting[3]), (GREETING_LEN, queues));
+    assert_eq!(greeting[5..], guest.ticket.0);
+    (guest, caller)
 }
 
-/// What comes of a message with so many descriptors, each an end of a pair; and whether all of those are closed then.
-fn outcome(wanted: Wanted, message: &[u8], descriptors: usize) -> (Result<Handed, Answer>, bool) {
-    let counter = Counter::open(&fresh_path()).unwrap();
-    let (he, guest) = visit(&counter, wanted);
-    let (kept, passed): (Vec<_>, Vec<_>) = (0..descriptors)
-        .map(|_| UnixStream::pair().unwrap())
-        .unzip();
-    let ends: Vec<_> = passed.iter().map(AsFd::as_fd).collect();
-    passing::send(he.as_fd(), message, &ends).unwrap();
-    drop(passed);
-    let outcome = guest.receive();
-    let are_closed = kept.into_iter().all(|mut end| {
-        end.set_nonblocking(true).unwrap();
-        end.read(&mut [0]).is_ok_and(|len| len == 0)
+fn offer(queues: u8) -> Vec<u8> {
+    [&MAGIC[..], &[queues], &[0; OFFER_LEN - 4]].concat()
+}
+
+/// The answer to one message.
+fn answer(folder: &Folder, message: &[u8], passed: &[BorrowedFd<'_>]) -> Answer {
+    let (guest, caller) = guest(folder, 4);
+    passing::send(caller.as_fd(), message, passed).unwrap();
+    guest.receive().unwrap_err()
+}
+
+fn open_copies(pipe: &std::io::PipeReader) -> bool {
+    let mut byte = [0];
+    (&*pipe).read(&mut byte).map_or(true, |len| len > 0)
+}
+
+#[test]
+fn what_is_no_offer_is_malformed() {
+    let folder = Folder::new("malformed");
+    let null = File::open("/dev/null").unwrap();
+    let null = null.as_fd();
+    let long = [offer(1), vec![0]].concat();
+    for (message, passed) in [
+        (&b"GET / HTTP/1.1\r\n\r\n.."[..], &[][..]),
+        (b"x", &[]),
+        (&long, &[null, null]),
+        // Fewer descriptors than queues, two more, and more queues than were wanted.
+        (&offer(2), &[null]),
+        (&offer(1), &[null, null, null]),
+        (&offer(5), &[null; 6]),
+    ] {
+        assert_eq!(
+            answer(&folder, message, passed),
+            Answer::Malformed,
+            "{message:?}"
+        );
+    }
+    let (guest, caller) = guest(&folder, 4);
+    drop(caller);
+    assert_eq!(guest.receive().unwrap_err(), Answer::Malformed);
+}
+
+#[test]
+fn what_is_no_tap_is_told_so_and_closed() {
+    let folder = Folder::new("notap");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    assert_eq!(answer(&folder, &offer(0), &[null.as_fd()]), Answer::NoTap);
+    for passed in [&[writer.as_fd()][..], &[writer.as_fd(), writer.as_fd()]] {
+        assert_eq!(answer(&folder, &offer(1), passed), Answer::NoTap);
+    }
+    drop(writer);
+    assert!(!open_copies(&reader), "every copy is closed");
+}
+
+#[test]
+fn only_a_process_tells_the_end_of_a_process() {
+    let own = passing::process(std::process::id()).unwrap();
+    assert!(matches!(
+        Process::of_descriptor(own),
+        Some(Process::Watched(_))
+    ));
+    let event = super::super::poll::Waker::new().unwrap();
+    let event = event.as_fd().try_clone_to_owned().unwrap();
+    assert!(Process::of_descriptor(event).is_none());
+    let null = File::open("/dev/null").unwrap();
+    assert!(Process::of_descriptor(null.into()).is_none());
+}
+
+#[test]
+fn a_process_without_descriptor_is_known_by_its_start() {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let mut idler = Idler::start();
+        let pid = idler.0.id();
+        let found = without_pidfd(errno, move || Process::here(pid)).unwrap();
+        let Process::Named { pid: same, start } = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(same, pid);
+        assert!(!found.is_missing());
+        let another = Process::Named {
+            pid,
+            start: start + 1,
+        };
+        assert!(another.is_missing(), "one that got the number later");
+        idler.0.kill().unwrap();
+        idler.0.wait().unwrap();
+        assert!(found.is_missing());
+    }
+}
+
+/// Does it on a thread where `pidfd_open` fails.
+fn without_pidfd<T: Send + 'static>(errno: i32, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = std::thread::spawn(move || {
+        deny_pidfd(errno);
+        work()
     });
-    (outcome, are_closed)
+    thread.join().unwrap()
 }
 
-fn offer(rest: [u8; OFFER_LEN - 3]) -> Vec<u8> {
-    [&MAGIC[..], &rest].concat()
+fn deny_pidfd(errno: i32) {
+    let denied = Denied {
+        syscall: libc::SYS_pidfd_open,
+        errno,
+        third_argument: None,
+    };
+    deny(denied).unwrap();
 }
 
-/// Messages of any kind, many of which are nearly right.
-fn messages() -> impl Strategy<Value = Vec<u8>> {
-    let anything = proptest::collection::vec(any::<u8>(), 1..64);
-    let right = any::<[u8; OFFER_LEN - 3]>().prop_map(offer);
-    let longer = (right.clone(), anything.clone()).prop_map(|(a, b)| [a, b].concat());
-    let shorter = (right.clone(), 1..OFFER_LEN).prop_map(|(a, len)| a[..len].to_vec());
-    prop_oneof![anything, right, longer, shorter]
+#[test]
+fn a_process_that_is_gone_is_no_process_here() {
+    let mut idler = Idler::start();
+    idler.0.kill().unwrap();
+    idler.0.wait().unwrap();
+    let pid = idler.0.id();
+    assert_eq!(Process::here(pid).unwrap_err().code, ErrorCode::NetnsGone);
+    let named = without_pidfd(libc::EPERM, move || Process::here(pid));
+    assert_eq!(named.unwrap_err().code, ErrorCode::NetnsGone);
+}
+
+#[test]
+fn whoever_finds_nobody_is_told_so() {
+    let folder = Folder::new("nobody");
+    let refused = give(&folder.socket(), std::process::id(), "t0").unwrap_err();
+    assert_eq!(refused.code, ErrorCode::HandoverRefused);
+    assert_eq!(refused.errno, Some(libc::ENOENT));
+    assert!(
+        refused
+            .detail
+            .unwrap()
+            .contains("no vswitchd listens there")
+    );
+    let listening = Counter::open(&folder.socket()).unwrap();
+    for (last, detail) in [
+        (None, "ended the connection"),
+        (Some(Answer::Full), "as many TAPs as may"),
+        (Some(Answer::NoResources), "too many files"),
+        (Some(Answer::Taken), "different versions"),
+    ] {
+        let path = folder.socket();
+        let giving = std::thread::spawn(move || give(&path, std::process::id(), "t0").unwrap_err());
+        let guest = loop {
+            match listening.accept(WANTED).unwrap() {
+                Some(guest) => break guest,
+                None => std::thread::yield_now(),
+            }
+        };
+        if let Some(answer) = last {
+            guest.answer(answer);
+        }
+        drop(guest);
+        let refused = giving.join().unwrap();
+        assert_eq!(refused.code, ErrorCode::HandoverRefused);
+        assert!(
+            refused.detail.clone().unwrap().contains(detail),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_counter_takes_the_place_of_a_dead_one_and_of_nothing_else() {
+    let folder = Folder::new("counter");
+    std::fs::write(folder.socket(), "somebody's").unwrap();
+    assert_eq!(
+        Counter::open(&folder.socket()).unwrap_err().code,
+        ErrorCode::Io
+    );
+    assert_eq!(std::fs::read(folder.socket()).unwrap(), b"somebody's");
+    std::fs::remove_file(folder.socket()).unwrap();
+    std::mem::forget(Counter::open(&folder.socket()).unwrap());
+    let counter = Counter::open(&folder.socket()).unwrap();
+    // As it was asked for, not by way of a descriptor's number.
+    let sockets = std::fs::read_to_string("/proc/self/net/unix").unwrap();
+    assert!(sockets.contains(folder.socket().to_str().unwrap()));
+    drop(counter);
+    assert!(!folder.socket().exists());
+    let long = folder.0.join("x".repeat(90));
+    drop(Counter::open(&long).unwrap());
+    assert!(!long.exists());
+}
+
+#[test]
+fn a_counter_without_a_free_descriptor_says_so() {
+    let folder = Folder::new("files");
+    let counter = Counter::open(&folder.socket()).unwrap();
+    let path = folder.socket();
+    let _caller = passing::connect(path.as_os_str().as_encoded_bytes(), 10).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let denied = Denied {
+                syscall: libc::SYS_accept4,
+                errno: libc::EMFILE,
+                third_argument: None,
+            };
+            deny(denied).unwrap();
+            assert_eq!(counter.accept(WANTED).unwrap_err().code, ErrorCode::NoFiles);
+        });
+    });
+    assert!(counter.accept(WANTED).unwrap().is_some(), "he waited");
+    assert!(counter.accept(WANTED).unwrap().is_none());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
-    fn what_is_no_tap_is_answered_and_closed(message in messages(), descriptors in 0_usize..6) {
-        let (outcome, are_closed) = outcome(WANTED, &message, descriptors);
-        let is_offer = message.len() == OFFER_LEN && message.starts_with(&MAGIC);
-        // Two queues and a process are what may come.
-        let expected = if is_offer && descriptors <= 3 { Answer::NoTap } else { Answer::Malformed };
-        prop_assert_eq!(outcome.unwrap_err(), expected);
-        prop_assert!(are_closed);
+    fn any_message_is_answered(
+        message in proptest::collection::vec(any::<u8>(), 0..40),
+        keeps_magic: bool,
+        count in 0usize..5,
+    ) {
+        let folder = Folder::new("any");
+        let null = File::open("/dev/null").unwrap();
+        let mut message = message;
+        if keeps_magic {
+            message.resize(OFFER_LEN, 0);
+            message[..3].copy_from_slice(&MAGIC);
+        }
+        let passed = vec![null.as_fd(); count];
+        let said = answer(&folder, &message, &passed);
+        prop_assert!(matches!(said, Answer::Malformed | Answer::NoTap), "{said:?}");
     }
 
     #[test]
     fn a_greeting_that_is_none_is_refused(greeting in proptest::collection::vec(any::<u8>(), 1..64)) {
         prop_assume!(greeting.len() != GREETING_LEN || !greeting.starts_with(&MAGIC));
-        let path = fresh_path();
-        let socket = stream::unix_socket(libc::SOCK_SEQPACKET, MODE).unwrap();
-        stream::listen_at(socket.as_fd(), path.as_os_str().as_bytes()).unwrap();
+        let folder = Folder::new("greeting");
+        let path = folder.socket();
+        let listening = Listening::bind(libc::SOCK_SEQPACKET, &path).unwrap();
         let given = std::thread::scope(|scope| {
-            let giving = scope.spawn(|| give(&path, std::process::id(), "vs-none"));
-            stream::poll([(socket.as_fd(), libc::POLLIN)], 5_000).unwrap();
-            let there = stream::accept(socket.as_fd()).unwrap();
+            let giving = scope.spawn(|| give(&path, std::process::id(), "t0"));
+            stream::poll([(listening.as_fd(), libc::POLLIN)], 5_000).unwrap();
+            let there = stream::accept(listening.as_fd()).unwrap();
             stream::send(there.as_fd(), &greeting).unwrap();
             giving.join().unwrap()
         });
-        std::fs::remove_file(&path).unwrap();
         let error = given.unwrap_err();
         prop_assert_eq!(error.code, ErrorCode::HandoverRefused);
         prop_assert_eq!(error.subject, path.display().to_string());
     }
-}
 
-#[test]
-fn as_many_descriptors_as_a_message_may_have_are_closed() {
-    let wanted = Wanted {
-        queues: 64,
-        ..WANTED
-    };
-    let (outcome, are_closed) = outcome(wanted, &offer([0; _]), 65);
-    assert_eq!(outcome.unwrap_err(), Answer::NoTap);
-    assert!(are_closed);
-}
+    #[test]
+    fn parse_undoes_a_tickets_text(bits: [u8; TICKET_LEN]) {
+        let ticket = Ticket(bits);
+        prop_assert_eq!(Ticket::parse(&ticket.to_string()), Some(ticket));
+    }
 
-#[test]
-fn who_leaves_without_a_word_is_malformed() {
-    let counter = Counter::open(&fresh_path()).unwrap();
-    let (he, guest) = visit(&counter, WANTED);
-    drop(he);
-    assert_eq!(guest.receive().unwrap_err(), Answer::Malformed);
-    guest.answer(Answer::Malformed);
-}
+    #[test]
+    fn no_text_panics(text in ".{0,60}") {
+        let _ = start_in(&text);
+        let is_ticket = text.len() == 32 && text.bytes().all(|c| c.is_ascii_hexdigit());
+        prop_assert_eq!(Ticket::parse(&text).is_some(), is_ticket);
+    }
 
-#[test]
-fn without_a_listener_it_is_said_what_is_missing() {
-    let error = give(&fresh_path(), std::process::id(), "vs-none").unwrap_err();
-    assert_eq!(error.code, ErrorCode::HandoverRefused);
-    assert_eq!(error.errno, Some(libc::ENOENT));
-}
-
-#[test]
-fn a_counter_takes_the_place_of_a_socket_but_of_nothing_else() {
-    let path = fresh_path();
-    let left = stream::unix_socket(libc::SOCK_SEQPACKET, MODE).unwrap();
-    stream::listen_at(left.as_fd(), path.as_os_str().as_bytes()).unwrap();
-    drop(Counter::open(&path).unwrap());
-    assert!(!path.exists());
-    std::fs::write(&path, "mine").unwrap();
-    let refused = Counter::open(&path);
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
-    std::fs::remove_file(&path).unwrap();
-    assert_eq!(refused.unwrap_err().code, ErrorCode::Io);
-}
-
-/// As from a kernel without descriptors of processes.
-fn named(pid: u32) -> Process {
-    let start = start_of(pid).unwrap();
-    Process::Named { pid, start }
-}
-
-#[test]
-fn a_process_that_is_known_by_its_start_is_missing_once_it_has_ended() {
-    // What is behind the name in /proc/PID/stat must be found, whatever the name holds.
-    let program = fresh_path().with_extension(") 1 (");
-    std::fs::copy("/bin/cat", &program).unwrap();
-    let spawned = Command::new(&program).stdin(Stdio::piped()).spawn();
-    std::fs::remove_file(&program).unwrap();
-    let mut child = spawned.unwrap();
-    let process = named(child.id());
-    assert!(!process.is_missing());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(process.is_missing());
-}
-
-#[test]
-fn another_process_with_the_same_number_is_not_the_one() {
-    let Process::Named { pid, start } = named(std::process::id()) else {
-        unreachable!()
-    };
-    let other = Process::Named {
-        pid,
-        start: start - 1,
-    };
-    assert!(other.is_missing());
-}
-
-#[test]
-fn tickets_are_read_as_they_are_written() {
-    let ticket = Ticket::draw().unwrap();
-    assert_eq!(Ticket::parse(&ticket.to_string()), Some(ticket));
-    for text in ["", "0", &"0".repeat(33), &format!("+{}", "0".repeat(31))] {
-        assert_eq!(Ticket::parse(text), None, "{text}");
+    #[test]
+    fn start_is_field_22_whatever_the_name_is(name in "[ ()a-z0-9]{0,15}", start: u64) {
+        let zeroes = "0 ".repeat(18);
+        let text = format!("7 ({name}) S {zeroes}{start} 0 0\n");
+        prop_assert_eq!(start_in(&text), Some(start));
     }
 }
+
+/// What is taken of a TAP that was given inside a new namespace, by whose side `pidfd_open` fails with `errno` if there is
+/// one. The process that was named is gone by then.
+fn handed(folder: &Folder, errno: Option<i32>) -> (Handed, Given) {
+    let counter = Counter::open(&folder.socket()).unwrap();
+    std::thread::scope(|scope| {
+        let giving = scope.spawn(|| {
+            netns::within_new(|| {
+                let idler = Idler::start();
+                if let Some(errno) = errno {
+                    deny_pidfd(errno);
+                }
+                give(&folder.socket(), idler.0.id(), "t0")
+            })
+        });
+        let guest = loop {
+            match counter.accept(WANTED).unwrap() {
+                Some(guest) => break guest,
+                None => std::thread::yield_now(),
+            }
+        };
+        guest.greet();
+        let handed = loop {
+            match guest.receive() {
+                Ok(handed) => break handed,
+                // Nothing yet.
+                Err(answer) => assert!(!giving.is_finished(), "{answer:?}"),
+            }
+        };
+        guest.answer(Answer::Taken);
+        (handed, giving.join().unwrap().unwrap())
+    })
+}
+
+#[test]
+fn root_a_tap_is_handed_over_with_its_queues_and_its_process() {
+    let folder = Folder::new("whole");
+    let (handed, given) = handed(&folder, None);
+    assert_eq!(handed.device.queues.len(), 4);
+    assert_eq!(handed.device.ifindex, given.ifindex);
+    assert!(matches!(handed.process, Process::Watched(_)));
+}
+
+#[test]
+fn root_a_tap_is_handed_over_where_processes_have_no_descriptors() {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let folder = Folder::new("named");
+        let (handed, _given) = handed(&folder, Some(errno));
+        assert_eq!(handed.device.queues.len(), 4);
+        assert!(matches!(handed.process, Process::Named { .. }));
+        assert!(handed.process.is_missing());
+    }
+}
+
+#[test]
+fn root_a_tap_with_fewer_queues_than_wanted_is_taken() {
+    let folder = Folder::new("fewer");
+    let made = netns::within_new(|| tap::Made::new("t0", 1, true)).unwrap();
+    let queue = made.queues[0].as_fd();
+    let own = passing::process(std::process::id()).unwrap();
+    let (guest, caller) = guest(&folder, 4);
+    passing::send(caller.as_fd(), &offer(1), &[queue, own.as_fd()]).unwrap();
+    let handed = guest.receive().unwrap();
+    assert_eq!(handed.device.queues.len(), 1);
+    assert!(matches!(handed.process, Process::Watched(_)));
+    // A descriptor that tells nothing is not taken for one.
+    let event = super::super::poll::Waker::new().unwrap();
+    passing::send(caller.as_fd(), &offer(1), &[queue, event.as_fd()]).unwrap();
+    assert_eq!(guest.receive().unwrap_err(), Answer::NoProcess);
+    // Nor is one without the header that was wanted.
+    let made = netns::within_new(|| tap::Made::new("t0", 1, false)).unwrap();
+    passing::send(
+        caller.as_fd(),
+        &offer(1),
+        &[made.queues[0].as_fd(), own.as_fd()],
+    )
+    .unwrap();
+    assert_eq!(guest.receive().unwrap_err(), Answer::NoTap);
+}
+
+const WANTED: Wanted = Wanted {
+    queues: 4,
+    vnet_hdr: true,
+};

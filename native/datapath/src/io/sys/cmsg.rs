@@ -29,7 +29,7 @@ impl<const N: usize> Control<N> {
             debug_assert!(false, "no room for a control message");
             return;
         };
-        slot[..ALIGN].copy_from_slice(&(HEADER_LEN + data.len()).to_ne_bytes());
+        slot[..ALIGN].copy_from_slice(&len(data.len()).to_ne_bytes());
         slot[ALIGN..ALIGN + 4].copy_from_slice(&level.to_ne_bytes());
         slot[ALIGN + 4..HEADER_LEN].copy_from_slice(&kind.to_ne_bytes());
         slot[HEADER_LEN..HEADER_LEN + data.len()].copy_from_slice(data);
@@ -44,6 +44,11 @@ impl<const N: usize> Control<N> {
 /// Bytes that a message with `data_len` bytes of data takes.
 pub(in crate::io) const fn space(data_len: usize) -> usize {
     HEADER_LEN + data_len.next_multiple_of(ALIGN)
+}
+
+/// The same without the padding behind it.
+pub(in crate::io) const fn len(data_len: usize) -> usize {
+    HEADER_LEN + data_len
 }
 
 /// One control message.

@@ -250,6 +250,12 @@ pub(in crate::io) fn new_net_namespace() -> Result<(), Errno> {
     Ok(())
 }
 
+/// The calling thread's number, as `/proc/self/task` has it.
+pub(in crate::io) fn thread_id() -> i32 {
+    // SAFETY: no arguments, and it never fails.
+    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+}
+
 /// The index of an interface of the calling thread's namespace.
 pub(in crate::io) fn interface_index(ifname: &str) -> Result<u32, Errno> {
     let name = std::ffi::CString::new(ifname).map_err(|_| Errno(libc::EINVAL))?;

@@ -50,6 +50,11 @@ pub(in crate::io) fn send(
     if passed.len() > MAX_PASSED {
         return Err(Errno(libc::EINVAL));
     }
+    transmit(socket, bytes, passed)
+}
+
+/// The same for one descriptor more, too.
+fn transmit(socket: BorrowedFd<'_>, bytes: &[u8], passed: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let mut control = cmsg::Control::<CONTROL_LEN>::EMPTY;
     if !passed.is_empty() {
         let numbers = passed.iter().flat_map(|fd| fd.as_raw_fd().to_ne_bytes());
@@ -76,8 +81,11 @@ pub(in crate::io) fn send(
     Ok(())
 }
 
-/// Receives one message and the descriptors in it, which are ours from then on. Errors: EAGAIN, EMSGSIZE when it does
-/// not fit into `buffer` or has more than [`MAX_PASSED`] descriptors, all of which are closed then.
+/// Receives one message and the descriptors in it, which are ours from then on; 0 bytes at the end of the connection.
+///
+/// Errors: EAGAIN; EMSGSIZE when it does not fit into `buffer` or has more than [`MAX_PASSED`] descriptors; EMFILE when not
+/// all of them could be taken, for which a security module may be the reason too. All are closed then, which can take
+/// as long as whoever sent them likes.
 pub(in crate::io) fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -94,10 +102,16 @@ pub(in crate::io) fn receive(
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = CONTROL_LEN as _;
+    // Not the padding too, into which one more would fit.
+    message.msg_controllen = cmsg::len(4 * MAX_PASSED) as _;
     let flags = libc::MSG_CMSG_CLOEXEC;
-    // SAFETY: all that `message` points to is valid for writing and held exclusively during the call.
-    let len = check_len(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) })?;
+    let len = loop {
+        // SAFETY: all that `message` points to is valid for writing and held exclusively during the call.
+        match check_len(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) }) {
+            Err(Errno(libc::EINTR)) => {}
+            other => break other?,
+        }
+    };
     let written: usize = message.msg_controllen as _;
     let mut passed = Vec::new();
     for found in cmsg::messages(control.0.get(..written).unwrap_or_default()) {
@@ -108,7 +122,11 @@ pub(in crate::io) fn receive(
             }
         }
     }
-    if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
+    let is_cut = message.msg_flags & libc::MSG_CTRUNC != 0;
+    if is_cut && passed.len() < MAX_PASSED {
+        return Err(Errno(libc::EMFILE));
+    }
+    if is_cut || message.msg_flags & libc::MSG_TRUNC != 0 {
         return Err(Errno(libc::EMSGSIZE));
     }
     Ok((len, passed))
@@ -128,3 +146,66 @@ pub(in crate::io) fn process(pid: u32) -> Result<OwnedFd, Errno> {
 }
 
 const CONTROL_LEN: usize = cmsg::space(4 * MAX_PASSED);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixDatagram;
+    use std::process::Command;
+
+    /// What is received of a message with so many descriptors, and whether copies of them are left.
+    fn received(count: usize, room: usize) -> (Result<(usize, usize), Errno>, bool) {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        transmit(theirs.as_fd(), b"four", &vec![writer.as_fd(); count]).unwrap();
+        drop(writer);
+        let mut buffer = vec![0; room];
+        let found = receive(ours.as_fd(), &mut buffer).map(|(len, passed)| (len, passed.len()));
+        let mut list = [libc::pollfd {
+            fd: reader.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        }];
+        // SAFETY: the pointer describes `list`, which we hold exclusively during the call.
+        check(unsafe { libc::poll(list.as_mut_ptr(), 1, 0) }).unwrap();
+        (found, list[0].revents & libc::POLLHUP == 0)
+    }
+
+    #[test]
+    fn as_many_descriptors_arrive_as_may() {
+        assert_eq!(received(0, 9), (Ok((4, 0)), false));
+        assert_eq!(received(MAX_PASSED, 9), (Ok((4, MAX_PASSED)), false));
+        assert_eq!(
+            received(MAX_PASSED + 1, 9),
+            (Err(Errno(libc::EMSGSIZE)), false)
+        );
+        assert_eq!(received(2, 3), (Err(Errno(libc::EMSGSIZE)), false));
+        let (ours, _theirs) = UnixDatagram::pair().unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let refused = send(ours.as_fd(), b"", &vec![null.as_fd(); MAX_PASSED + 1]);
+        assert_eq!(refused, Err(Errno(libc::EINVAL)));
+    }
+
+    /// In a process of its own: how many files may be open is one number for all threads.
+    #[test]
+    fn without_room_for_all_descriptors_none_is_kept() {
+        const INSIDE: &str = "VSWITCHD_TEST_WITH_FEW_FILES";
+        if std::env::var_os(INSIDE).is_some() {
+            assert_eq!(received(60, 9), (Err(Errno(libc::EMFILE)), false));
+            return;
+        }
+        let own = std::thread::current().name().unwrap().to_owned();
+        let program = std::env::current_exe().unwrap();
+        let inside = Command::new("sh")
+            .args(["-c", "ulimit -n 40 && exec \"$@\"", "sh"])
+            .arg(program)
+            .args(["--exact", &own])
+            .env(INSIDE, "yes")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&inside.stdout);
+        assert!(said.contains("1 passed"), "{said}");
+    }
+}

@@ -64,9 +64,7 @@ pub fn remove(netns: Option<&Path>, ifname: &str, mark: Mark<'_>) -> Result<bool
 /// even our own cannot be read.
 pub fn owned(owner: &str) -> Result<Vec<OwnedTap>, Error> {
     let mut taps = owned_in(None, owner)?;
-    let mut seen: HashSet<_> = netns::identity(Path::new(OWN_NAMESPACE))
-        .into_iter()
-        .collect();
+    let mut seen: HashSet<_> = netns::own().into_iter().collect();
     for path in namespace_paths() {
         let Ok(identity) = netns::identity(&path) else {
             continue;
@@ -112,7 +110,6 @@ fn entries(folder: &str) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 const PREFIX: &str = "vswitchd ";
-const OWN_NAMESPACE: &str = "/proc/thread-self/ns/net";
 const NAMED_NAMESPACES: [&str; 2] = ["/run/netns", "/run/docker/netns"];
 
 #[cfg(test)]
