@@ -131,7 +131,7 @@ async function open(opening: Opening): Promise<Daemon> {
   );
   closers.push(() => pump.stop());
   datapath.start(() => pump.wake());
-  datapath.receiveHandovers(handoverSocketOf(socket));
+  receiveHandovers(parts, socket);
   closers.push(watchUnderlay(datapath, overlay, log));
 
   const counterViews = new CounterViews(datapath.dropReasons());
@@ -178,6 +178,15 @@ async function open(opening: Opening): Promise<Daemon> {
       return stopping;
     },
   };
+}
+
+/** Where that cannot be, containers cannot be attached without root, and everything else works. */
+function receiveHandovers({ datapath, log }: DaemonParts, socket: string): void {
+  try {
+    datapath.receiveHandovers(handoverSocketOf(socket));
+  } catch (error) {
+    log.warn({ error: (error as Error).message }, 'no rootless ports');
+  }
 }
 
 /** What the switch follows from, and the switch. `broken`: what was wrong with the state file. */

@@ -50,7 +50,7 @@ export class FakeHost {
   readonly namespaces = new Map<string, string>();
   readonly taps: FakeTap[] = [];
   readonly locks = new Set<string>();
-  /** Port name to the code with which opening it fails. */
+  /** Name of a port, or path of a socket, to the code with which opening it fails. */
   readonly broken = new Map<string, string>();
   /** UDP ports that somebody else holds. */
   readonly heldUdpPorts = new Set<number>();
@@ -226,7 +226,10 @@ export class FakeDatapath implements NativeDatapath {
   }
 
   /** Nobody hands anything over to a fake. */
-  receiveHandovers(): void {}
+  receiveHandovers(path: string): void {
+    const code = this.#host.broken.get(path);
+    if (code !== undefined) throw nativeError(code, { subject: path });
+  }
 
   async makeTap(tap: NewTap): Promise<void> {
     if (this.desired === undefined) throw nativeError('BAD_VALUE', { subject: 'datapath' });

@@ -70,6 +70,15 @@ describe('a start', () => {
     expect((await first.ctl('status')).code).toBe(0);
   });
 
+  it('goes on where nothing can be handed over, and says so', async () => {
+    const fake = await FakeDaemon.create(hostWith('c1'));
+    fake.host.broken.set(`${fake.socket}.handover`, 'IO');
+    await fake.configure(NET1);
+    await fake.start();
+    expect(fake.messages()).toContain('no rootless ports');
+    expect(fake.host.taps).toMatchObject([{ port: 'c1' }]);
+  });
+
   it('replaces the socket that a dead daemon left', async () => {
     const fake = await FakeDaemon.create();
     await fake.configure(NET1);
