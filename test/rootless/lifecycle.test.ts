@@ -209,8 +209,8 @@ test('one switch has containers of two users, each of whom attaches his own', as
   await vswitchd.ctl('port', 'rm', 'c1');
 }, 60_000);
 
-/** As a helper would say it, of interface 0 and process 0. */
-const OFFER = `vh\x01${'0'.repeat(17)}`;
+/** As a helper would say it of one queue. */
+const OFFER = `vh\x01\x01${'0'.repeat(16)}`;
 
 /** Sends one message, with as many descriptors, which are no TAP's, as asked; prints how long the greeting is, and the answer. */
 const SAY = `
