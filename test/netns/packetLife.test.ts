@@ -139,6 +139,33 @@ describe('with vswitchctl', () => {
     );
   });
 
+  test('datagrams of the VTEP must not pass it, wherever its address is', async () => {
+    const own = host.namespace.name;
+    const byName = await add('--ifname', UNDERLAY_IFNAME, '--netns', own);
+    expect(byName.stderr).toMatch(/carry themselves/);
+    const byPid = `/proc/${vswitchd.pid}/ns/net`;
+    expect((await add('--ifname', UNDERLAY_IFNAME, '--netns', byPid)).stderr).toMatch(
+      /carry themselves/,
+    );
+    // A bridge that has the address too, its member, and what is at the other end of that.
+    await host.namespace.ip(`
+      link add name bridge0 type bridge
+      link add name member0 type veth peer name far0
+      link set dev member0 master bridge0
+      address add ${host.address[4]}/32 dev bridge0
+    `);
+    for (const ifname of ['bridge0', 'member0', 'far0']) {
+      expect((await add('--ifname', ifname)).stderr).toMatch(/carry themselves/);
+    }
+    await host.namespace.ip('link del dev bridge0\nlink del dev member0');
+  });
+
+  test('one interface is one port, however its namespace is named', async () => {
+    const again = await add('--ifname', 'p-c1', '--name', 'again', '--netns', host.namespace.name);
+    expect(again.stderr).toMatch(/it is the interface of port c1/);
+    expect(await port('again')).toBeUndefined();
+  });
+
   test('addresses are told, not set: of which station they are must be said', async () => {
     const refused = await add('--ifname', 'p-c1', '--address', '10.0.0.9/24');
     expect(refused.stderr).toMatch(/needs the MAC of the station/);

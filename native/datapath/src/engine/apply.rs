@@ -332,6 +332,7 @@ impl Builder<'_> {
                 spec: spec.clone(),
             },
         };
+        self.refuse_twice(spec, &io)?;
         let mac = match (&io, &spec.kind) {
             (PortIo::Tap { .. }, PortKind::Tap(TapPort { mac: Some(mac), .. })) => Some(*mac),
             (PortIo::Tap { tap, .. }, _) => Some(MacAddr(tap.mac())),
@@ -477,6 +478,23 @@ impl Builder<'_> {
             vtep: self.desired.vtep.address,
         };
         PacketInterface::open(&wanted).map_err(|e| e.within(format!("port {}", spec.name)))
+    }
+
+    /// Refuses a packet port on the interface of another; names do not tell, for a namespace has many.
+    fn refuse_twice(&self, spec: &PortSpec, io: &PortIo) -> Result<(), Error> {
+        let PortIo::Packet { interface, .. } = io else {
+            return Ok(());
+        };
+        let taken = self.ports.iter().flatten().find(|port| {
+            matches!(&port.io, PortIo::Packet { interface: other, .. } if other.is_same(interface))
+        });
+        match taken {
+            None => Ok(()),
+            Some(port) => Err(
+                Error::new(ErrorCode::InterfaceUnfit, format!("port {}", spec.name))
+                    .with_detail(format!("it is the interface of port {}", port.name)),
+            ),
+        }
     }
 
     /// Takes back what this apply has done to the outside.

@@ -40,9 +40,9 @@ impl PortIo {
             }),
             Self::Packet { interface, spec } => Some(Link {
                 queue: Queue::Packet(&interface.socket),
-                vnet_hdr: interface.vnet_hdr,
-                uso: interface.offloads.uso,
-                mtu: spec.mtu as usize,
+                vnet_hdr: interface.socket.vnet_hdr(),
+                uso: interface.uso,
+                mtu: spec.mtu.min(interface.mtu) as usize,
             }),
             Self::Memory { .. } | Self::Tunnel(_) => None,
         }

@@ -42,6 +42,10 @@ pub struct Link {
     pub up: bool,
     /// What somebody wrote on it (IFLA_IFALIAS).
     pub alias: Option<String>,
+    /// What it is made on, an interface of the same namespace: of a VLAN or macvlan; of a veth its other end.
+    pub base: Option<u32>,
+    /// The bridge, bond or VRF that it belongs to.
+    pub master: Option<u32>,
     /// Its driver as rtnetlink names it: `tun`, `veth`, `vxlan` ... Hardware has none.
     pub kind: Option<String>,
     /// Of a `vxlan` device.
@@ -323,8 +327,12 @@ fn to_link(message: LinkMessage) -> Link {
         up: message.header.flags.contains(LinkFlags::Up),
         ..Link::default()
     };
+    let mut base_is_elsewhere = false;
     for attribute in message.attributes {
         match attribute {
+            LinkAttribute::Link(ifindex) => link.base = Some(ifindex),
+            LinkAttribute::LinkNetNsId(_) => base_is_elsewhere = true,
+            LinkAttribute::Controller(ifindex) => link.master = Some(ifindex),
             LinkAttribute::IfName(name) => link.ifname = name,
             LinkAttribute::Address(mac) => link.mac = mac.try_into().ok(),
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
@@ -333,6 +341,7 @@ fn to_link(message: LinkMessage) -> Link {
             _ => {}
         }
     }
+    link.base = link.base.filter(|_| !base_is_elsewhere);
     link
 }
 

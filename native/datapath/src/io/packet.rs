@@ -6,17 +6,18 @@
 
 mod auxdata;
 mod batch;
+mod beneath;
 mod socket;
 
 pub use batch::PacketBatch;
 pub use socket::{PacketRead, PacketSocket};
 
-use super::netlink::{InterfaceAddress, Netlink};
-use super::netns;
+use super::netlink::Netlink;
+use super::netns::{self, Identity};
 use super::sys::Errno;
 use super::sys::packet;
 use super::sys::socket::{self as options, SocketOption};
-use super::tap::{Offloads, VNET_HEADER_LEN};
+use super::tap::VNET_HEADER_LEN;
 use super::underlay::set_buffer;
 use crate::error::{Error, ErrorCode};
 use std::net::IpAddr;
@@ -37,8 +38,8 @@ pub struct PacketSpec {
     pub recvmmsg: bool,
     /// Frames may be sent many at a time, which the kernel must be able to: `sendmmsg`, Linux 3.0.
     pub sendmmsg: bool,
-    /// Our VTEP, whose interface in our own namespace is refused: its datagrams would be frames of the network that they
-    /// carry, without end.
+    /// Our VTEP. Interfaces of our own namespace that its datagrams pass are refused, because those would be frames of the
+    /// network that they carry, without end: the one that has the address, and what that is made on or of.
     pub vtep: IpAddr,
 }
 
@@ -49,36 +50,57 @@ pub struct PacketInterface {
     pub socket: PacketSocket,
     /// Interface index in its namespace.
     pub ifindex: u32,
-    /// Frames are preceded by an offload header.
-    pub vnet_hdr: bool,
-    /// Which superframes may be written.
-    pub offloads: Offloads,
+    /// Its MTU when it was opened, bytes.
+    pub mtu: u32,
+    /// Superframes of UDP may be written, and are told of when read: Linux 6.6. Some kernels before tell of them too
+    /// (6.2), without saying that they can.
+    pub uso: bool,
     /// What it was opened with.
     pub spec: PacketSpec,
+    /// `None` where the kernel does not tell namespaces apart.
+    namespace: Option<Identity>,
 }
 
 impl PacketInterface {
     /// Opens a socket on an interface that exists; whether it is up does not matter.
     ///
     /// Errors: `NO_INTERFACE` when there is none of that name; `NETNS_GONE`; `NO_NET_ADMIN` when CAP_NET_RAW is missing;
-    /// `INTERFACE_UNFIT` for one without Ethernet headers, or with the VTEP's address; `NO_FILES`, `IO`.
+    /// `INTERFACE_UNFIT` for one without Ethernet headers, or that datagrams of the VTEP pass; `NO_FILES`, `IO`.
     pub fn open(spec: &PacketSpec) -> Result<Self, Error> {
-        netns::within(spec.netns.as_deref(), || open_here(spec)).map_err(|e| match &spec.netns {
-            Some(path) => e.about(format!("{} in {}", spec.ifname, path.display())),
-            None => e.about(&spec.ifname),
-        })
+        let own = netns::own().ok();
+        let namespace = match &spec.netns {
+            Some(path) => netns::identity(path).ok(),
+            None => own,
+        };
+        let is_own = spec.netns.is_none() || (own.is_some() && own == namespace);
+        let opened = netns::within(spec.netns.as_deref(), || open_here(spec, is_own));
+        match (opened, &spec.netns) {
+            (Ok(interface), _) => Ok(Self {
+                namespace,
+                ..interface
+            }),
+            (Err(e), Some(path)) => Err(e.about(format!("{} in {}", spec.ifname, path.display()))),
+            (Err(e), None) => Err(e.about(&spec.ifname)),
+        }
+    }
+
+    /// Whether both are sockets on one interface, however its namespace was named.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.ifindex == other.ifindex
+            && self.namespace.is_some()
+            && self.namespace == other.namespace
     }
 }
 
-fn open_here(spec: &PacketSpec) -> Result<PacketInterface, Error> {
+/// Opens it in the calling thread's namespace, which may be that of the VTEP.
+fn open_here(spec: &PacketSpec, is_own: bool) -> Result<PacketInterface, Error> {
     let mut netlink = Netlink::open()?;
     let link = netlink
         .link(&spec.ifname)?
         .ok_or_else(|| Error::new(ErrorCode::NoInterface, ""))?;
-    let has_vtep = |on: &InterfaceAddress| (on.ifindex, on.ip) == (link.ifindex, spec.vtep);
-    if spec.netns.is_none() && netlink.addresses()?.iter().any(has_vtep) {
+    if is_own && carries(&mut netlink, spec.vtep, link.ifindex)? {
         return Err(Error::new(ErrorCode::InterfaceUnfit, "").with_detail(
-            "the interface has the VTEP's address, so tunnels would carry themselves",
+            "datagrams of the VTEP pass the interface, so tunnels would carry themselves",
         ));
     }
     let fd = packet::packet_socket().map_err(|e| to_error(e, "socket"))?;
@@ -102,14 +124,22 @@ fn open_here(spec: &PacketSpec) -> Result<PacketInterface, Error> {
             last_was_long: AtomicBool::new(false),
         },
         ifindex: link.ifindex,
-        vnet_hdr,
-        offloads: Offloads {
-            checksum: vnet_hdr,
-            tso: vnet_hdr,
-            uso: header == Header::Sized,
-        },
+        mtu: link.mtu,
+        uso: header == Header::Sized,
         spec: spec.clone(),
+        namespace: None,
     })
+}
+
+/// Whether datagrams of the VTEP pass an interface.
+fn carries(netlink: &mut Netlink, vtep: IpAddr, ifindex: u32) -> Result<bool, Error> {
+    let mut tops = netlink.addresses()?;
+    tops.retain(|on| on.ip == vtep);
+    if tops.is_empty() {
+        return Ok(false);
+    }
+    let tops = tops.iter().map(|on| on.ifindex);
+    Ok(beneath::is_beneath(&netlink.links()?, tops, ifindex))
 }
 
 /// Which offload header the kernel gave.

@@ -106,12 +106,18 @@ impl PacketSocket {
         packet::send_some(self.as_fd(), head, frames).map_err(refusal)
     }
 
+    /// Frames are preceded by an offload header.
+    pub fn vnet_hdr(&self) -> bool {
+        self.vnet_hdr
+    }
+
     /// Whether its interface is no more, or in another namespace now. It never comes back to this socket.
     pub fn is_gone(&self) -> bool {
         packet::bound_to(self.as_fd()).is_ok_and(|to| to.ifindex < 0)
     }
 
-    /// Frames that its queue had no room for since this was last asked, superframes as one.
+    /// Frames that its queue had no room for since this was last asked, superframes as one. Before Linux 4.20 what the host
+    /// itself sends there is among them: it takes room in the queue until it is read and left out.
     pub fn take_drops(&self) -> u32 {
         packet::take_drops(self.as_fd()).unwrap_or(0)
     }
