@@ -156,6 +156,7 @@ const DROP_REASONS = [
   ...['src_mac_mcast', 'src_mac_zero', 'src_mac_local', 'src_eq_dst', 'dst_mac_zero'],
   ...['l2ctrl_filtered', 'inner_vlan', 'inner_vlan_denied', 'inner_prio_tag'],
   ...['fdb_static_conflict', 'read_failed', 'port_oversize', 'port_overrun'],
+  'offload_unknown',
 ]
   .map((name) => `rx.${name}`)
   .concat(

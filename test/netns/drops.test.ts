@@ -118,6 +118,14 @@ function datagram({ one, two }: Pick<Bed, 'one' | 'two'>, spec: DatagramSpec = {
   return ipv4({ ...ends, protocol: PROTOCOL.udp, ...spec.ip }, udp(ends, ports, payload));
 }
 
+/** Gives c1 a second interface, `eth1`, whose other end is a packet port. */
+async function addPacketPort({ one, c1, vswitchd }: Bed): Promise<void> {
+  const end = { namespace: one.namespace, ifname: 'p-c1' };
+  await connect({ namespace: c1.namespace, ifname: 'eth1', mtu: 1450 }, end);
+  await silence(one, end.ifname);
+  await vswitchd.ctl('port', 'add', 'net', '--kind', 'packet', '--ifname', end.ifname);
+}
+
 /** Many datagrams while vswitchd stands still. */
 async function overwhelm(bed: Bed, packet: Buffer, count: number): Promise<void> {
   const where = { namespace: bed.two.namespace, ifname: UNDERLAY_IFNAME };
@@ -230,6 +238,22 @@ const producers: Readonly<Record<Reason, Producer>> = {
         transportAt: 34,
       }),
   },
+  'rx.offload_unknown': {
+    before: async (bed) => {
+      await addPacketPort(bed);
+      // A tunnel of the container's own, to nobody.
+      await bed.c1.namespace.ip(`
+        address add 10.7.0.1/24 dev eth1
+        neighbor add 10.7.0.2 lladdr ${numberedMac(7)} dev eth1
+        link add name inner0 type vxlan id 77 dstport 4790 remote 10.7.0.2 dev eth1
+        link set dev inner0 mtu 1380 up
+        address add 10.8.0.1/24 dev inner0
+        neighbor add 10.8.0.2 lladdr ${numberedMac(8)} dev inner0
+      `);
+    },
+    commit: ({ c1 }) =>
+      sendUdpSegments(c1.namespace, { address: '10.8.0.2', segment: 1000, bytes: 9000 }),
+  },
   'rx.src_mac_local': {
     commit: ({ c1, c2 }) => sendFrames(c2, [markedFrame(BROADCAST, c1.mac, 'I am c1')]),
   },
@@ -278,12 +302,7 @@ const producers: Readonly<Record<Reason, Producer>> = {
     unseen: true,
   },
   'rx.port_overrun': {
-    before: async ({ one, c1, vswitchd }) => {
-      const end = { namespace: one.namespace, ifname: 'p-c1' };
-      await connect({ namespace: c1.namespace, ifname: 'eth1', mtu: 1450 }, end);
-      await silence(one, end.ifname);
-      await vswitchd.ctl('port', 'add', 'net', '--kind', 'packet', '--ifname', end.ifname);
-    },
+    before: addPacketPort,
     // Its queue has 16 MB, and each frame takes more than 2 kB of them.
     commit: async ({ scope, c1, vswitchd }) => {
       const file = join(await temporaryDirectory(scope, 'flood'), 'flood.pcap');

@@ -8,6 +8,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { PortView } from '../../src/control/client.js';
 import { eventually } from '../support/eventually.js';
+import { injectFault } from '../support/fault.js';
 import { sendFrames } from '../support/forge.js';
 import { BROADCAST } from '../support/frames.js';
 import { markedFrame } from '../support/marked.js';
@@ -23,7 +24,7 @@ import {
   type Host,
   UNDERLAY_IFNAME,
 } from '../support/topology.js';
-import { Vswitchd } from '../support/vswitchd.js';
+import { portArguments, Vswitchd } from '../support/vswitchd.js';
 
 const scope = fileScope();
 let host: Host;
@@ -98,6 +99,24 @@ describe('an interface that is no more', () => {
     await becomes('c1', 'up');
     await expectPing(c1, { to: c2.address[4] });
   });
+});
+
+test('a port whose reads all fail keeps nobody waiting', async () => {
+  const taps = [await createContainer(scope, 'c5', 5), await createContainer(scope, 'c6', 6)];
+  const [c5, c6] = taps as [Container, Container];
+  for (const tap of taps) {
+    await vswitchd.ctl('port', 'add', 'net', ...portArguments(tap));
+  }
+  await expectPing(c5, { to: c6.address[4] });
+  const calls = ['recvmsg', 'recvmmsg'];
+  const strace = await injectFault(scope, vswitchd.pid, { calls, errno: 'EINVAL' });
+  await sendFrames(c1, [markedFrame(BROADCAST, c1.mac, 'never read')]);
+  await eventually('reads fail', () => strace.stderr.includes('(INJECTED)'));
+  await expectPing(c5, { to: c6.address[4], count: 1 });
+  await strace.stop('SIGINT');
+  await expectPing(c1, { to: c2.address[4] });
+  expect(await vswitchd.drops('rx.offload_unknown')).toBeGreaterThan(0);
+  await vswitchd.balanced();
 });
 
 test('a frame that is longer than the MTU of the interface is dropped by name', async () => {

@@ -11,6 +11,7 @@ export const madeInNamespaces = [
   'rx.group_mismatch',
   'rx.gro_ambiguous',
   'rx.vnet_hdr_bad',
+  'rx.offload_unknown',
   'rx.src_mac_local',
   'tx.port_gone',
   'tx.port_down',

@@ -10,8 +10,8 @@ export interface Fault {
   readonly path?: string;
   /** Its name, as `EIO`. */
   readonly errno: string;
-  /** How often in a row, in each thread. */
-  readonly times: number;
+  /** How often in a row, in each thread; always unless given. */
+  readonly times?: number;
 }
 
 /**
@@ -21,7 +21,8 @@ export interface Fault {
 export async function injectFault(scope: Scope, pid: number, fault: Fault): Promise<Child> {
   const { calls, path, errno, times } = fault;
   const args = ['-f', '-p', `${pid}`, '-e', `trace=${calls.join(',')}`];
-  args.push('-e', `inject=${calls.join(',')}:error=${errno}:when=1..${times}`);
+  const when = times === undefined ? '1+' : `1..${times}`;
+  args.push('-e', `inject=${calls.join(',')}:error=${errno}:when=${when}`);
   if (path !== undefined) args.push('-P', path);
   const strace = await Child.start(scope, { command: 'strace', args });
   await strace.waitForLine(/^strace: Process \d+ attached/);

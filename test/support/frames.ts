@@ -180,6 +180,27 @@ export function tcp(ends: Ends, fields: TcpFields, payload: Uint8Array): Buffer 
   return segment;
 }
 
+export interface SctpFields {
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly tag?: number;
+  /** Overrides the right value. */
+  readonly checksum?: number;
+}
+
+/** RFC 9260 §3.1; `chunks` are not looked at. */
+export function sctp(fields: SctpFields, chunks: Uint8Array): Buffer {
+  const packet = Buffer.concat([
+    u16(fields.sourcePort),
+    u16(fields.destinationPort),
+    u32(fields.tag ?? 0),
+    u32(0),
+    chunks,
+  ]);
+  packet.writeUInt32LE(fields.checksum ?? crc32c(packet), 8);
+  return packet;
+}
+
 export interface EchoFields {
   readonly type: 'request' | 'reply';
   readonly id?: number;
@@ -254,6 +275,16 @@ export function vxlan(fields: VxlanFields, frame: Uint8Array): Buffer {
   return Buffer.concat([u32(word0), u32(word1), frame]);
 }
 
+/** CRC32c, bit by bit (RFC 9260 appendix A). */
+export function crc32c(bytes: Uint8Array): number {
+  let crc = 0xffff_ffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f6_3b78 : 0);
+  }
+  return ~crc >>> 0;
+}
+
 /** RFC 1071; over a region whose checksum field is zero it is the value to write there. */
 export function internetChecksum(bytes: Uint8Array): number {
   let sum = 0;
@@ -318,6 +349,6 @@ export const ETHERTYPE = {
 } as const;
 
 /** IANA protocol numbers. */
-export const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const;
+export const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, gre: 47, icmpv6: 58, sctp: 132 } as const;
 
 export const BROADCAST = 'ff:ff:ff:ff:ff:ff';

@@ -15,10 +15,35 @@ export async function sendSuperframe(
   where: { readonly namespace: Namespace; readonly ifname: string },
   { frame, segment, transportAt }: SuperframeSpec,
 ): Promise<void> {
-  const input = JSON.stringify({
-    ...{ ifname: where.ifname, segment, transportAt },
-    frame: Buffer.from(frame).toString('hex'),
-  });
+  const superframe = { type: GSO_TCPV4, segment };
+  await sendWithHeader(where, frame, { ...superframe, start: transportAt, offset: TCP_CHECKSUM });
+}
+
+/** Sends a frame whose checksum, at `checksumAt` bytes of its transport header, is left to whoever gets it. */
+export async function sendUnfinished(
+  where: { readonly namespace: Namespace; readonly ifname: string },
+  spec: { readonly frame: Uint8Array; readonly transportAt: number; readonly checksumAt: number },
+): Promise<void> {
+  const { frame, transportAt: start, checksumAt: offset } = spec;
+  await sendWithHeader(where, frame, { type: GSO_NONE, segment: 0, start, offset });
+}
+
+interface OffloadHeader {
+  readonly type: number;
+  readonly segment: number;
+  /** Where the sum begins. */
+  readonly start: number;
+  /** Where its field is, from there. */
+  readonly offset: number;
+}
+
+async function sendWithHeader(
+  where: { readonly namespace: Namespace; readonly ifname: string },
+  frame: Uint8Array,
+  header: OffloadHeader,
+): Promise<void> {
+  const hex = Buffer.from(frame).toString('hex');
+  const input = JSON.stringify({ ifname: where.ifname, frame: hex, ...header });
   await where.namespace.exec('python3', ['-c', SEND], { input });
 }
 
@@ -32,7 +57,7 @@ export async function sendUdpSegments(
 
 /**
  * PACKET_VNET_HDR (packet(7)): a virtio_net_hdr of the machine's byte order before the frame. Node has no such
- * sockets. 263 is SOL_PACKET, 15 PACKET_VNET_HDR; flag 1 NEEDS_CSUM, type 1 TCPV4; TCP has its checksum at 16.
+ * sockets. 263 is SOL_PACKET, 15 PACKET_VNET_HDR; flag 1 NEEDS_CSUM.
  */
 const SEND = `
 import json, socket, struct, sys
@@ -40,7 +65,8 @@ spec = json.load(sys.stdin)
 out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 out.bind((spec['ifname'], 0))
 out.setsockopt(263, 15, 1)
-header = struct.pack('=BBHHHH', 1, 1, 0, spec['segment'], spec['transportAt'], 16)
+fields = [spec[name] for name in ('type', 'segment', 'start', 'offset')]
+header = struct.pack('=BBHHHH', 1, fields[0], 0, *fields[1:])
 out.send(header + bytes.fromhex(spec['frame']))
 `;
 
@@ -52,3 +78,8 @@ out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 out.setsockopt(17, 103, to['segment'])
 out.sendto(b'.' * to['bytes'], (to['address'], 5000))
 `;
+
+const GSO_NONE = 0;
+const GSO_TCPV4 = 1;
+/** Where TCP has its checksum. */
+const TCP_CHECKSUM = 16;

@@ -88,6 +88,7 @@ drop_reasons! {
     GroAmbiguous, "rx.gro_ambiguous", Underlay, "The kernel gave several datagrams as one, or one as several: which, cannot be told.";
     PortOversize, "rx.port_oversize", Ingress, "The frame is longer than the MTU of the port where it came in.";
     PortOverrun, "rx.port_overrun", Ingress, "The queue of the port where it came in was full; a superframe counts as one frame.";
+    OffloadUnknown, "rx.offload_unknown", Ingress, "Its sender left to the interface what a packet port cannot do: a superframe of SCTP, of UDP before Linux 6.2, one inside a tunnel of its own, or a checksum of which nothing says where. Switch that off where it is sent (ethtool -K).";
     NetworkDown, "rx.network_down", Ingress, "The network of the port is administratively down.";
     ReadFailed, "rx.read_failed", Ingress, "The kernel had a frame at the port but could not hand it over.";
     VxlanRsvdDrop, "rx.vxlan_rsvd_drop", Ingress, "A reserved bit of the VXLAN header is set and this network drops those.";

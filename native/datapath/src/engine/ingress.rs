@@ -1,9 +1,11 @@
 //! Into the switch from an interface or a memory queue; and what is done with a decision, whencesoever the frame came.
 
+use std::sync::Arc;
+
 use super::capture::Fate;
 use super::dropping::source_of;
 use super::history::{Happening, Place};
-use super::outbox::Held;
+use super::outbox::{BATCH_FRAMES, Held};
 use super::port_end;
 use super::too_big::{is_oversize, longest};
 use super::topology::{Port, PortIo, Topology};
@@ -11,7 +13,8 @@ use super::worker::{EventKind, Shared, Worker};
 use crate::counter::DropReason;
 use crate::event::{Event, unix_ms};
 use crate::io::Refusal;
-use crate::offload::{Superframe, completable};
+use crate::io::packet::PacketInterface;
+use crate::offload::{Superframe, completable, complete, is_left_crc};
 use crate::switch::{Admission, Learn, Neighbors, PortId, Verdict};
 use crate::wire::ethernet::{self, Ethernet};
 use crate::wire::mac::MacAddr;
@@ -25,17 +28,23 @@ impl Worker {
             return;
         };
         self.recorder.begin_batch();
-        loop {
+        // What is lost fills nothing, so reads are counted too; what has been received is given out all the same.
+        let mut reads = 0;
+        while reads < BATCH_FRAMES || !self.packets.is_empty() {
             if self.outbox.is_full() {
                 if self.packets.is_empty() {
                     break;
                 }
                 self.flush(&topology);
             }
+            reads += 1;
             match self.read(port) {
                 Ok((vnet, len)) => self.frame_from_port(&topology, port, (vnet, len), now_secs),
                 Err(Refusal::WouldBlock) => break,
                 Err(Refusal::Lost) => self.lost((&topology, port), DropReason::ReadFailed, 1),
+                Err(Refusal::Unfinished) => {
+                    self.lost((&topology, port), DropReason::OffloadUnknown, 1);
+                }
                 Err(Refusal::Other(_)) if port.health.bears_another_fault() => {
                     self.lost((&topology, port), DropReason::ReadFailed, 1);
                 }
@@ -87,12 +96,8 @@ impl Worker {
         read: ([u8; vnet::HEADER_LEN], usize),
         now_secs: u32,
     ) {
-        let (mut held, is_sound) = self.take_in(port, read);
-        let admitted = match is_sound {
-            true => self.admit((topology, port), &mut held),
-            false => Err(DropReason::VnetHdrBad),
-        };
-        match admitted {
+        let (mut held, examined) = self.take_in(port, read);
+        match examined.and_then(|()| self.admit((topology, port), &mut held)) {
             Ok(()) => self.send_on(topology, port, held, now_secs),
             Err(reason) => self.refuse_held((topology, port), reason, &held),
         }
@@ -136,21 +141,24 @@ impl Worker {
             .at_port((topology, port), (reason, frames), || source);
     }
 
-    /// Counts a frame that has been read; what it is, and whether its offload header fits it.
+    /// Counts a frame that has been read; what it is, and why its offload header does not do, if so.
     fn take_in(
         &mut self,
         port: &Port,
         (vnet, len): ([u8; vnet::HEADER_LEN], usize),
-    ) -> (Held, bool) {
+    ) -> (Held, Result<(), DropReason>) {
         let counters = &port.counters[self.index];
         let vnet = VnetHeader::read(&vnet).ok();
         let mut held = self.outbox.hold(len, vnet.unwrap_or(VnetHeader::NONE));
         self.source = source_of(self.outbox.frame(&held));
         held.mark = self.recorder.frame_enters(port, self.outbox.frame(&held));
-        let sound = vnet.is_some() && self.examine(&mut held);
+        let examined = match vnet {
+            Some(_) => self.examine(&mut held),
+            None => Err(DropReason::VnetHdrBad),
+        };
         counters.rx_frames.add(held.segments);
         counters.rx_bytes.add(len as u64);
-        (held, sound)
+        (held, examined)
     }
 
     /// Makes a frame what goes on, or says why it does not.
@@ -170,9 +178,7 @@ impl Worker {
                 self.recorder.secure(self.outbox.frame(held));
                 ethernet::strip_tag(self.outbox.frame_mut(held));
                 self.outbox.shorten_front(held, ethernet::TAG_LEN);
-                if !self.examine(held) {
-                    return Err(DropReason::VnetHdrBad);
-                }
+                self.examine(held)?;
             }
         }
         let ethernet = Ethernet::new(self.outbox.frame(held)).ok_or(DropReason::TooShortInner)?;
@@ -220,20 +226,29 @@ impl Worker {
         }
     }
 
-    /// Checks a frame's offload header against the frame; false if it does not fit.
-    fn examine(&self, held: &mut Held) -> bool {
+    /// Checks a frame's offload header against the frame, and does at once what no other header could ask for.
+    fn examine(&mut self, held: &mut Held) -> Result<(), DropReason> {
         let frame = self.outbox.frame(held);
         if held.vnet.gso == Gso::None {
-            return completable(frame, &held.vnet);
-        }
-        match Superframe::parse(frame, &held.vnet) {
-            Ok(superframe) => {
-                held.segments = u64::from(superframe.segments());
-                held.superframe = Some(superframe);
-                true
+            if !completable(frame, &held.vnet) {
+                return Err(DropReason::VnetHdrBad);
             }
-            Err(_) => false,
+            if is_left_crc(frame, &held.vnet) {
+                self.recorder.secure(frame);
+                let done = complete(self.outbox.frame_mut(held), &held.vnet);
+                done.map_err(|_| DropReason::VnetHdrBad)?;
+                held.vnet = VnetHeader::NONE;
+            }
+            return Ok(());
         }
+        if Superframe::is_tunneled(frame, &held.vnet) {
+            return Err(DropReason::OffloadUnknown);
+        }
+        let superframe =
+            Superframe::parse(frame, &held.vnet).map_err(|_| DropReason::VnetHdrBad)?;
+        held.segments = u64::from(superframe.segments());
+        held.superframe = Some(superframe);
+        Ok(())
     }
 
     /// Carries out a verdict and counts it; `emit` sends one copy out of a port.
@@ -371,20 +386,44 @@ impl Worker {
             if !self.owns(port.id) || port.health.is_gone() {
                 continue;
             }
-            match interface.socket.take_drops() {
-                0 => {}
-                frames => self.lost((&topology, port), DropReason::PortOverrun, frames.into()),
-            }
+            self.take_overrun((&topology, port), interface);
             if interface.socket.is_gone() {
                 self.port_gone(&topology, port, Refusal::Gone);
             }
         }
     }
 
+    /// Counts what packet ports of this worker that `next` has no more have lost since they were last asked: who closes
+    /// their sockets asks nothing.
+    pub(super) fn leave_packet_ports(&self, next: &Topology) {
+        for port in self.topology.present_ports() {
+            let PortIo::Packet { interface, .. } = &port.io else {
+                continue;
+            };
+            let stays = next.present_ports().any(|p| {
+                matches!(&p.io, PortIo::Packet { interface: same, .. } if Arc::ptr_eq(same, interface))
+            });
+            if !stays && self.owns(port.id) && !port.health.is_gone() {
+                self.take_overrun((&*self.topology, port), interface);
+            }
+        }
+    }
+
+    /// Counts what the queue of a packet port had no room for since it was last asked.
+    fn take_overrun(&self, place: (&Topology, &Port), interface: &PacketInterface) {
+        match interface.socket.take_drops() {
+            0 => {}
+            frames => self.lost(place, DropReason::PortOverrun, frames.into()),
+        }
+    }
+
     fn port_gone(&mut self, topology: &Topology, port: &Port, refusal: Refusal) {
         match &port.io {
             PortIo::Tap { tap, .. } => tap.queues.iter().for_each(|q| self.stop_watching(q)),
-            PortIo::Packet { interface, .. } => self.stop_watching(&interface.socket),
+            PortIo::Packet { interface, .. } => {
+                self.stop_watching(&interface.socket);
+                self.take_overrun((topology, port), interface);
+            }
             PortIo::Memory { .. } | PortIo::Tunnel(_) => {}
         }
         if !port.health.mark_gone() {
@@ -392,9 +431,11 @@ impl Worker {
         }
         let detail = match refusal {
             Refusal::Other(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
-            Refusal::Gone | Refusal::Down | Refusal::Lost | Refusal::WouldBlock => {
-                "device disappeared".into()
-            }
+            Refusal::Gone
+            | Refusal::Down
+            | Refusal::Lost
+            | Refusal::Unfinished
+            | Refusal::WouldBlock => "device disappeared".into(),
         };
         let Shared {
             history, events, ..

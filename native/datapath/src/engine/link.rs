@@ -8,7 +8,7 @@ use crate::counter::DropReason;
 use crate::io::Refusal;
 use crate::io::packet::{PacketBatch, PacketSocket};
 use crate::io::tap::TapQueue;
-use crate::offload::carry;
+use crate::offload::{carry, left_crc};
 use crate::wire::vnet::{self, VnetHeader};
 
 /// A queue of an interface, and what it takes.
@@ -19,6 +19,7 @@ pub(super) struct Link<'a> {
     pub(super) vnet_hdr: bool,
     /// Superframes of UDP do, too.
     pub(super) uso: bool,
+    /// Longest packet of the stack behind it, as far as is known.
     mtu: usize,
 }
 
@@ -67,8 +68,9 @@ impl Link<'_> {
             Queue::Packet(socket) => {
                 let read = socket.read(batch, (&mut vnet, room))?;
                 if read.is_unfinished {
-                    // What its stack has left undone is told by the frame alone.
-                    vnet = carry(&room[..read.len], self.mtu).emit();
+                    vnet = undone(&room[..read.len], self.mtu)
+                        .ok_or(Refusal::Unfinished)?
+                        .emit();
                 }
                 Ok((vnet, read.len))
             }
@@ -114,6 +116,14 @@ fn reason(refusal: Refusal) -> DropReason {
         Refusal::Gone => DropReason::PortGone,
         Refusal::Down => DropReason::PortDown,
         Refusal::TOO_LONG => DropReason::PortMtu,
-        Refusal::Lost | Refusal::Other(_) => DropReason::PortRefused,
+        Refusal::Lost | Refusal::Unfinished | Refusal::Other(_) => DropReason::PortRefused,
     }
+}
+
+/// What the sender of an unfinished frame without offload header has left undone, which the frame alone tells; `None` if
+/// it does not: the checksum of another protocol, or of a packet inside a tunnel.
+fn undone(frame: &[u8], mtu: usize) -> Option<VnetHeader> {
+    Some(carry(frame, mtu))
+        .filter(|vnet| vnet.needs_csum)
+        .or_else(|| left_crc(frame))
 }

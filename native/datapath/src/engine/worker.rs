@@ -261,6 +261,7 @@ impl Worker {
         loop {
             match self.posts.commands.try_recv() {
                 Ok(Command::Swap { topology, done }) => {
+                    self.leave_packet_ports(&topology);
                     self.topology = topology;
                     self.recorder.look_at(&self.topology);
                     if let Err(error) = self.watch_sources() {

@@ -36,6 +36,9 @@ pub enum Refusal {
     Down,
     /// There was a frame that cannot be handed over, and it is lost; the next one may do.
     Lost,
+    /// There was a frame of which its sender left something undone that cannot be told or done here, and it is lost; the
+    /// next one may do.
+    Unfinished,
     /// Any other errno.
     Other(i32),
 }

@@ -3,14 +3,16 @@
 use crate::wire::Malformed;
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::Ethernet;
-use crate::wire::ip::Ip;
+use crate::wire::ip::{Ip, PROTOCOL_SCTP};
+use crate::wire::sctp;
 use crate::wire::udp;
 use crate::wire::vnet::VnetHeader;
 
 /// Stores in `frame` the checksum that `header` asks for, if it asks for one; the frame then needs no offload header.
 /// For frames that are no superframes: [`Superframe::split`](super::Superframe::split) sees to the others itself.
 ///
-/// The field already holds the sum of the pseudo header. Ethernet padding behind an IP packet is not summed.
+/// The field already holds the sum of the pseudo header. Ethernet padding behind an IP packet is not summed. SCTP's is
+/// CRC32c, which the kernel asks for in the same words ([`left_crc`]).
 ///
 /// # Errors
 /// [`Malformed`] if the field or the start of the sum is beyond the frame or in its padding. The frame is unchanged.
@@ -19,10 +21,36 @@ pub fn complete(frame: &mut [u8], header: &VnetHeader) -> Result<(), Malformed> 
         return Ok(());
     }
     let (start, field, end) = place(frame, header).ok_or(Malformed)?;
+    if is_left_crc(frame, header) {
+        sctp::fill_checksum(&mut frame[start..end]);
+        return Ok(());
+    }
     // 0 becomes 0xffff whatever the protocol, as in Linux (skb_checksum_help): UDP needs it, to the others both are 0
     let checksum = udp::transmitted(Sum::of(&frame[start..end]).checksum());
     frame[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
     Ok(())
+}
+
+/// The offload header with which the checksum of `frame` would be left to us if it is one of SCTP, and no fragment.
+///
+/// Who makes a packet says beside its bytes that its checksum is no sum, and an offload header has no place for that: whoever
+/// reads such a one sums. So what is read with it must be [`complete`]d before it goes anywhere.
+pub fn left_crc(frame: &[u8]) -> Option<VnetHeader> {
+    let (ip, ip_offset) = Ip::carried_by(&Ethernet::new(frame)?)?;
+    let transport = ip.transport().filter(|t| !t.is_fragment)?;
+    let is_whole = transport.offset + sctp::HEADER_LEN <= ip.packet_len()?;
+    (transport.protocol == PROTOCOL_SCTP && is_whole).then_some(VnetHeader {
+        needs_csum: true,
+        csum_start: u16::try_from(ip_offset + transport.offset).ok()?,
+        csum_offset: sctp::CHECKSUM as u16,
+        ..VnetHeader::NONE
+    })
+}
+
+/// Whether `header` asks for the CRC of `frame`.
+pub fn is_left_crc(frame: &[u8], header: &VnetHeader) -> bool {
+    let asks = header.needs_csum && usize::from(header.csum_offset) == sctp::CHECKSUM;
+    asks && left_crc(frame).is_some_and(|left| left.csum_start == header.csum_start)
 }
 
 /// Whether [`complete`] would succeed.
@@ -125,6 +153,45 @@ mod tests {
         };
         assert_eq!(complete(&mut frame, &header), Ok(()));
         assert_eq!(naive_sum(&frame[34..]), 0xffff);
+    }
+
+    #[test]
+    fn sctp_gets_its_crc_and_no_sum() {
+        let mut sctp = Sample::udp_v4(&[0x31; 40]);
+        sctp.transport = Transport::Other(132);
+        for sample in [
+            sctp.clone(),
+            sctp.clone().on_v6(&[]),
+            sctp.clone().tagged(&[(0x8100, 7)]),
+        ] {
+            let mut frame = sample.frame();
+            let start = sample.transport_offset();
+            let mut expected = frame.clone();
+            sctp::fill_checksum(&mut expected[start..]);
+            frame.extend([0xa5; 17]);
+            let header = left_crc(&frame).unwrap();
+            assert_eq!(usize::from(header.csum_start), start);
+            assert!(is_left_crc(&frame, &header));
+            assert_eq!(complete(&mut frame, &header), Ok(()));
+            assert_eq!(frame[..expected.len()], expected);
+            assert_eq!(frame[expected.len()..], [0xa5; 17]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_sctp_has_no_crc() {
+        assert_eq!(left_crc(&Sample::udp_v4(&[0; 40]).frame()), None);
+        let mut short = Sample::udp_v4(&[0; 11]);
+        short.transport = Transport::Other(132);
+        assert_eq!(left_crc(&short.frame()), None);
+        let mut other_field = Sample::udp_v4(&[0; 40]);
+        other_field.transport = Transport::Other(132);
+        let frame = other_field.frame();
+        let elsewhere = VnetHeader {
+            csum_start: 35,
+            ..left_crc(&frame).unwrap()
+        };
+        assert!(!is_left_crc(&frame, &elsewhere));
     }
 
     #[test]

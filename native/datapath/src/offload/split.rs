@@ -97,6 +97,18 @@ impl Superframe {
         Ok(superframe)
     }
 
+    /// Whether `frame` carries a tunnel of its sender's own (VXLAN, GRE, IP in IP) and is a superframe of what is inside.
+    /// The kernel gives it out under the name of that, and does not say what is around it: only the sum begins further in
+    /// than the transport header of the outer packet.
+    pub fn is_tunneled(frame: &[u8], header: &VnetHeader) -> bool {
+        let outer = Ethernet::new(frame)
+            .and_then(|ethernet| Ip::carried_by(&ethernet))
+            .and_then(|(ip, offset)| Some(offset + ip.transport()?.offset));
+        header.gso != Gso::None
+            && header.needs_csum
+            && outer.is_some_and(|transport| usize::from(header.csum_start) > transport)
+    }
+
     /// How many frames it becomes, at least 1.
     pub fn segments(&self) -> u32 {
         // at most 2^32 bytes of payload: memory of one read

@@ -137,6 +137,9 @@ pub const PROTOCOL_UDP: u8 = 17;
 /// Protocol number of ICMP for IPv6.
 pub const PROTOCOL_ICMPV6: u8 = 58;
 
+/// SCTP.
+pub const PROTOCOL_SCTP: u8 = 132;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,7 @@ pub mod nd;
 pub mod pcapng;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod sctp;
 pub mod tcp;
 pub mod udp;
 pub mod vnet;

@@ -98,7 +98,7 @@ impl VnetHeader {
         if self.ecn { kind | GSO_ECN } else { kind }
     }
 
-    /// The header for the same frame after its link header grew by `bytes` (a stripped tag: -4). Positions that are not
+    /// The header for the same frame after its link header grew by `bytes` (a tag: 4, a stripped one: -4). Positions that are not
     /// used (0) stay so; none leaves its 16 bits.
     #[must_use]
     pub fn shifted(self, bytes: i16) -> Self {

@@ -323,6 +323,33 @@ fn h135_a_checksum_field_beyond_the_frame_is_malformed() {
 }
 
 #[test]
+fn what_is_inside_a_tunnel_of_the_sender_is_told_by_where_the_sum_begins() {
+    let options: &[u8] = &[0, 0, 1, 4, 0, 0, 0, 0];
+    for inside in [tcp_sample(ACK, 3500), Sample::udp_v4(&[0x5a; 3000])] {
+        for own in [
+            inside.clone(),
+            inside.clone().on_v6(&[(60, options)]),
+            inside.clone().tagged(&[(0x8100, 7)]),
+        ] {
+            let header = gso_header(&own, 1000);
+            assert!(!Superframe::is_tunneled(&own.partial_frame(), &header));
+        }
+        let header = gso_header(&inside, 1000);
+        let mut gre = Sample::udp_v4(&[&[0, 0, 8, 0], &inside.partial_frame()[14..]].concat());
+        gre.transport = Transport::Other(47);
+        let vxlan =
+            Sample::udp_v4(&[&[8, 0, 0, 0, 0, 1, 0, 0], &inside.partial_frame()[..]].concat());
+        for (outer, around) in [(gre, 24), (vxlan, 50)] {
+            let tunneled = VnetHeader {
+                csum_start: header.csum_start + around,
+                ..header
+            };
+            assert!(Superframe::is_tunneled(&outer.frame(), &tunneled));
+        }
+    }
+}
+
+#[test]
 fn h136_a_segment_size_of_zero_is_malformed() {
     let sample = tcp_sample(ACK, 3500);
     let parsed = Superframe::parse(&sample.partial_frame(), &gso_header(&sample, 0));
