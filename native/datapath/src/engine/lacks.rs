@@ -1,6 +1,6 @@
 //! What the kernel lacks of what was asked for, and how an engine does without.
 
-use super::topology::Underlay;
+use super::topology::{PortIo, Topology, Underlay};
 use crate::config::Desired;
 use crate::io::underlay::{has_recvmmsg, has_reuse_port, has_sendmmsg};
 
@@ -43,6 +43,15 @@ pub(super) fn sentences(desired: &Desired, underlay: &Underlay) -> Vec<&'static 
     lacks.map(|(_, sentence)| sentence).collect()
 }
 
+/// The same of packet ports, if there are any that it concerns.
+pub(super) fn of_packet_ports(topology: &Topology) -> Option<&'static str> {
+    let is_untold = |io: &PortIo| matches!(io, PortIo::Packet { interface, .. } if interface.socket.vnet_hdr() && !interface.uso);
+    topology
+        .present_ports()
+        .any(|port| is_untold(&port.io))
+        .then_some(PACKET_VNET_HDR_SZ)
+}
+
 fn wanted_workers(wanted: usize) -> usize {
     if wanted > 0 {
         return wanted.min(MAX_WORKERS);
@@ -64,3 +73,4 @@ const SO_REUSEPORT: &str = "SO_REUSEPORT: the kernel has none, so there is one w
 const UDP_SEGMENT: &str = "UDP_SEGMENT: the kernel has none, so runs are sent datagram by datagram";
 const UDP_GRO: &str = "UDP_GRO: the kernel has none, so runs are received datagram by datagram";
 const IP_TOS: &str = "IP_TOS: the kernel takes none with a datagram, so outer headers carry no ECN and no DSCP, and an inner TTL is not copied";
+const PACKET_VNET_HDR_SZ: &str = "PACKET_VNET_HDR_SZ: the kernel has none (Linux 6.6), and before 6.2 it tells packet ports of no superframes of UDP: if rx.offload_unknown or rx.vnet_hdr_bad rises, switch them off where they are sent (ethtool -K IFNAME tx-udp-segmentation off; before 4.14 also: ufo off)";

@@ -205,6 +205,13 @@ impl Datapath {
                 self.0.events.push(Event::Downgraded { detail });
             }
         }
+        let lacked_before = old
+            .as_ref()
+            .and_then(|v| lacks::of_packet_ports(&v.topology));
+        if let (Some(lack), None) = (lacks::of_packet_ports(&topology), lacked_before) {
+            let detail = lack.into();
+            self.0.events.push(Event::Downgraded { detail });
+        }
         *learned = still_learned;
         *current = Some(Arc::new(desired.clone()));
         self.0.publish(
