@@ -10,7 +10,7 @@ import { attachment, namespaceFreed, OrdinaryUser } from '../support/ordinaryUse
 import { expectPing } from '../support/ping.js';
 import { fileScope, testScope } from '../support/testScope.js';
 import { createUnderlay, type Host } from '../support/topology.js';
-import { Vswitchd } from '../support/vswitchd.js';
+import { PROGRAMS, Vswitchd } from '../support/vswitchd.js';
 
 const scope = fileScope();
 const [u1, u2] = [new OrdinaryUser(21_503), new OrdinaryUser(21_504)];
@@ -21,7 +21,7 @@ beforeAll(async () => {
   const [one] = hosts as [Host];
   const networks = [{ name: 'net', vni: 256 }];
   vswitchd = await Vswitchd.start(scope, one, { user: u1, networks });
-}, 60_000);
+}, 120_000);
 
 const ports = async () => (await vswitchd.ctl<PortView[]>('port', 'ls')).map(({ name }) => name);
 const descriptors = async () =>
@@ -41,7 +41,7 @@ test('a container that ends takes its port along, and its namespace is freed', a
   const { stdout } = await vswitchd.tryCtl('history');
   expect(stdout).toContain('its container has ended');
   await eventually('descriptors closed', async () => (await descriptors()) <= before);
-}, 60_000);
+}, 120_000);
 
 test('a port that is removed leaves nothing in the container, which can be attached again', async () => {
   const scope = testScope();
@@ -56,7 +56,7 @@ test('a port that is removed leaves nothing in the container, which can be attac
   await expectPing(c1, { to: c2.address[4] });
   await vswitchd.ctl('port', 'rm', 'c1');
   await vswitchd.ctl('port', 'rm', 'c2');
-}, 60_000);
+}, 120_000);
 
 test('a port that is refused leaves nothing in the container', async () => {
   const c1 = await u1.container(testScope(), 'c1', 1);
@@ -68,7 +68,7 @@ test('a port that is refused leaves nothing in the container', async () => {
     const links = await c1.namespace.ipJson<{ ifname: string }[]>('link', 'show');
     return links.length === 1;
   });
-}, 60_000);
+}, 120_000);
 
 test("another user's container, and another user's switch, are closed", async () => {
   const theirs = await u2.container(testScope(), 'c2', 2);
@@ -80,7 +80,7 @@ test("another user's container, and another user's switch, are closed", async ()
   expect(using.exitCode).toBe(1);
   expect(using.stderr).toContain('only its owner may use the control socket');
   expect(await ports()).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test('a ticket that nobody has is refused', async () => {
   const ask = execa('curl', [
@@ -109,7 +109,7 @@ test('garbage at the handover socket is answered and closed, and costs no descri
   expect(many.stdout.trim()).toMatch(/^16 of 21, 8 of 1$/);
   await eventually('descriptors closed', async () => (await descriptors()) <= before);
   await vswitchd.balanced();
-}, 60_000);
+}, 120_000);
 
 test("the handover socket is its owner's alone", async () => {
   const { stdout } = await execa('stat', ['-c', '%a %u', `${vswitchd.socket}.handover`]);
@@ -132,7 +132,8 @@ test('what is no container of ours is refused in words, and left alone', async (
   expect(await attach(4_194_304)).toMatch(/^1 .*process 4194304: there is no such process; name/);
   expect(await attach(process.pid)).toMatch(/^1 .*: it is another user's; run this as the user/);
   expect(await attach(vswitchd.pid)).toMatch(/^1 .*: it is in no user namespace but our own; name/);
-  const root = await vswitchd.tryCtl('port', 'add', 'net', '--rootless', `${c1.init.pid}`);
+  const asRoot = [PROGRAMS.vswitchctl, '--socket', vswitchd.socket, ...attachment(c1)];
+  const root = await vswitchd.host.namespace.tryExec(process.execPath, asRoot);
   expect(root.stderr).toContain('its owner could take over what root runs in there; run this as');
   const inside = ['--user', '--map-root-user', 'sh', '-c', 'echo ready; exec sleep infinity'];
   const [command = '', ...args] = u1.words('unshare', ...inside);
@@ -148,7 +149,7 @@ test('what is no container of ours is refused in words, and left alone', async (
     /^1 .*: the container has an interface of that name .*; choose another name with --ifname/,
   );
   await vswitchd.ctl('port', 'rm', 'c1');
-}, 60_000);
+}, 120_000);
 
 test('without vswitchd, and without its handover socket, it is said so', async () => {
   const scope = testScope();
@@ -166,7 +167,7 @@ test('without vswitchd, and without its handover socket, it is said so', async (
   await vswitchd.start();
   expect(alone.exitCode).toBe(1);
   expect(alone.stderr).toMatch(/no vswitchd answers on/);
-}, 60_000);
+}, 120_000);
 
 test('after a restart the port says what brings it back, and that gives it what it had', async () => {
   const scope = testScope();
@@ -192,7 +193,7 @@ test('after a restart the port says what brings it back, and that gives it what 
   expect(taken.stderr).toContain('c1');
   await vswitchd.ctl('port', 'rm', 'c1');
   await vswitchd.ctl('port', 'rm', 'c2');
-}, 60_000);
+}, 120_000);
 
 test('one switch has containers of two users, each of whom attaches his own', async () => {
   const scope = testScope();
@@ -207,7 +208,7 @@ test('one switch has containers of two users, each of whom attaches his own', as
   await c2.init.stop('SIGKILL');
   await eventually('end of the port', async () => !(await ports()).includes('c2'));
   await vswitchd.ctl('port', 'rm', 'c1');
-}, 60_000);
+}, 120_000);
 
 /** As a helper would say it of one queue. */
 const OFFER = `vh\x01\x01${'0'.repeat(16)}`;

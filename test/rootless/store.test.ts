@@ -81,14 +81,14 @@ test('iperf3 runs between the two', async () => {
   // The server stops counting when it hears that all was sent, though some is still on its way.
   expect(end.sum_received.bytes).toBeGreaterThan(0.9 * BYTES);
   await server.exited;
-}, 60_000);
+}, 120_000);
 
 test('after a restart its container is attached again, with the address that it had', async () => {
   await b.stop();
   await b.start();
   expect(await attach(u2, b, c2)).toBe('10.0.0.3');
   await expectPing(c1, { to: c2.address[4] });
-}, 60_000);
+}, 120_000);
 
 test('a container that ends is gone from the store, and its address is free', async () => {
   await c2.init.stop('SIGKILL');
