@@ -1,4 +1,4 @@
-/** Records of strace(1), as `-f -n` writes them. */
+/** Records of strace(1), as `-ff -n` writes them: a file for each thread. */
 
 export interface Call {
   /** Its number in the table of x86_64. */
@@ -10,24 +10,13 @@ export interface Call {
   readonly errno: string | undefined;
 }
 
-/** The calls that came back, in order, also those that others interrupted in the record. */
+/** The calls of one thread that came back, in order. */
 export function finishedCalls(record: string): readonly Call[] {
-  const calls: Call[] = [];
-  const begun = new Map<string, string>();
-  for (const line of record.split('\n')) {
-    const [, pid = '', number, rest = ''] = /^(\d+) +\[ *(\d+)\] (.*)$/.exec(line) ?? [];
-    if (number === undefined) continue;
-    const unfinished = /^(.*) <unfinished \.\.\.>$/.exec(rest)?.[1];
-    if (unfinished !== undefined) {
-      begun.set(pid, unfinished);
-      continue;
-    }
-    const resumed = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest)?.[1];
-    const whole = resumed === undefined ? rest : `${begun.get(pid) ?? ''}${resumed}`;
-    const [, name, args = '', errno] = /^(\w+)\((.*)\) += (?:-1 (E\w+)|-?\w+)/.exec(whole) ?? [];
-    if (name !== undefined) calls.push({ number: Number(number), name, args, errno });
-  }
-  return calls;
+  return record.split('\n').flatMap((line) => {
+    const [, number, name = '', args = '', errno] =
+      /^\[ *(\d+)\] (\w+)\((.*)\) += (?:-1 (E\w+)|-?\w+)/.exec(line) ?? [];
+    return number === undefined ? [] : [{ number: Number(number), name, args, errno }];
+  });
 }
 
 /**
