@@ -32,4 +32,4 @@ async function passes(release: string, which: readonly string[]): Promise<void> 
   expect(result.all).toMatch(/Tests {2}\d+ passed \(\d+\)/);
 }
 
-const PATIENCE_MS = 400_000;
+const PATIENCE_MS = 600_000;
