@@ -7,7 +7,7 @@ use super::names::Names;
 use super::record::{Form, PlaceKey, Record};
 use super::session::Session;
 use super::statistics::{Dropped, Statistics};
-use super::words::Told;
+use super::words::{Phrases, Told};
 use crate::counter::DropReason;
 use crate::engine::topology::Topology;
 use crate::switch::PortId;
@@ -25,8 +25,7 @@ pub(super) struct Scribe {
     interfaces: Vec<Interface>,
     /// By place and whether above Ethernet; an index into `interfaces`.
     known: HashMap<PlaceKey, usize>,
-    comment: String,
-    pairs: String,
+    phrases: Phrases,
     packet: Vec<u8>,
 }
 
@@ -48,8 +47,7 @@ impl Scribe {
             names: Names::default(),
             interfaces: Vec::new(),
             known: HashMap::new(),
-            comment: String::new(),
-            pairs: String::new(),
+            phrases: Phrases::default(),
             packet: Vec::new(),
         }
     }
@@ -82,8 +80,7 @@ impl Scribe {
             bytes: kept,
             names: &self.names,
         };
-        told.comment(&mut self.comment);
-        told.pairs(&mut self.pairs);
+        let phrase = self.phrases.of(&told);
         self.packet.clear();
         let mut wire_len = record.len;
         if let Form::Datagram(envelope) = &record.form {
@@ -103,10 +100,10 @@ impl Scribe {
             }),
             packet_id: Some(record.mark.id),
             drop_count: None,
-            comments: &[&self.comment],
+            comments: &[&phrase.comment],
             custom: &[Custom {
                 enterprise: EXAMPLE_ENTERPRISE,
-                text: &self.pairs,
+                text: &phrase.pairs,
             }],
         }
         .encode(ByteOrder::NATIVE, out);
@@ -118,6 +115,7 @@ impl Scribe {
         if self.names.catch_up(&self.session.names()) {
             // A number may stand for another port now.
             self.known.clear();
+            self.phrases.forget();
         }
         if let Some(&known) = self.known.get(&key) {
             return known;

@@ -51,7 +51,9 @@ impl Recorder {
     ) {
         let network = &topology.networks[ingress.network];
         let is_all_wanted = self.wanting_all(self.entering.mark.matched) != 0;
-        let mut targets: Vec<PortId> = Vec::new();
+        // Empty ones take no memory from the heap.
+        let mut copies_to: Vec<PortId> = Vec::new();
+        let mut target = None;
         let fate = match verdict {
             Verdict::To(port) if topology.port(port).is_some() => {
                 if !is_all_wanted {
@@ -59,7 +61,7 @@ impl Recorder {
                 }
                 let came = self.entering.as_it_came(bytes);
                 let frame = Entering::frame_in(self.entering.form, came);
-                targets.push(port);
+                target = Some(port);
                 Fate::To {
                     port,
                     origin: origin_of(network, frame, port),
@@ -69,9 +71,9 @@ impl Recorder {
             Verdict::Flood(class) => {
                 let members = network.bridge.flood(&ingress.member, class);
                 let members = members.map(|member| member.id);
-                targets.extend(members.filter(|&id| topology.port(id).is_some()));
-                if !targets.is_empty() {
-                    let copies = targets.len() as u32;
+                copies_to.extend(members.filter(|&id| topology.port(id).is_some()));
+                if !copies_to.is_empty() {
+                    let copies = copies_to.len() as u32;
                     Fate::Flood { class, copies }
                 } else {
                     let reason = network.bridge.no_flood_reason(&ingress.member, class);
@@ -81,6 +83,10 @@ impl Recorder {
             Verdict::Punt => Fate::Consumed,
             Verdict::Drop(reason) => Fate::dropped(reason),
         };
-        self.write_decided((ingress.id, frames), (fate, &targets), bytes);
+        let targets = match &target {
+            Some(target) => std::slice::from_ref(target),
+            None => &copies_to,
+        };
+        self.write_decided((ingress.id, frames), (fate, targets), bytes);
     }
 }

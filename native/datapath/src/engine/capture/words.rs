@@ -10,6 +10,64 @@ use crate::wire::ethernet::Ethernet;
 use crate::wire::mac::MacAddr;
 use crate::wire::vxlan;
 
+/// All that the words of a packet depend on, beside what ports are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Facts {
+    place: Place,
+    from: Option<PortId>,
+    is_outbound: bool,
+    fate: Fate,
+    frames: u32,
+    destination: Option<MacAddr>,
+}
+
+/// The words of the facts that were told last: packets of a flow have the same, and making words costs more than all
+/// else about a packet.
+#[derive(Default)]
+pub(super) struct Phrases {
+    known: Vec<(Facts, Phrase)>,
+    /// The one that the next new one takes the place of.
+    next: usize,
+}
+
+/// What is said of a packet.
+#[derive(Default)]
+pub(super) struct Phrase {
+    /// What became of it, and why.
+    pub(super) comment: String,
+    /// The custom option: `vswitchd ` and pairs `key=value` with one space between.
+    pub(super) pairs: String,
+}
+
+impl Phrases {
+    /// To be called when ports are called otherwise.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.next = 0;
+    }
+
+    /// The words of `told`.
+    pub(super) fn of(&mut self, told: &Told<'_>) -> &Phrase {
+        let facts = told.facts();
+        let known = self.known.iter().position(|(known, _)| *known == facts);
+        let at = known.unwrap_or_else(|| self.add(facts, told));
+        &self.known[at].1
+    }
+
+    fn add(&mut self, facts: Facts, told: &Told<'_>) -> usize {
+        let at = self.next;
+        if at == self.known.len() {
+            self.known.push((facts, Phrase::default()));
+        }
+        self.next = (at + 1) % PHRASES;
+        let (known, phrase) = &mut self.known[at];
+        *known = facts;
+        told.comment(&mut phrase.comment);
+        told.pairs(&mut phrase.pairs);
+        at
+    }
+}
+
 /// A record about to be told: its bytes, and what ports are called.
 pub(super) struct Told<'a> {
     pub(super) record: &'a Record,
@@ -20,16 +78,27 @@ pub(super) struct Told<'a> {
 
 impl Told<'_> {
     /// The comment: what became of it, and why.
-    pub(super) fn comment(&self, out: &mut String) {
+    fn comment(&self, out: &mut String) {
         out.clear();
         // Writing to a string cannot fail.
         let _ = self.sentence(out);
     }
 
     /// The custom option: `vswitchd ` and pairs `key=value` with one space between.
-    pub(super) fn pairs(&self, out: &mut String) {
+    fn pairs(&self, out: &mut String) {
         out.clear();
         let _ = self.write_pairs(out);
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            place: self.record.place,
+            from: self.record.mark.from,
+            is_outbound: self.record.is_outbound,
+            fate: self.record.fate,
+            frames: self.record.frames,
+            destination: self.destination(),
+        }
     }
 
     fn sentence(&self, out: &mut String) -> fmt::Result {
@@ -240,5 +309,53 @@ fn class_key(class: FloodClass) -> &'static str {
         FloodClass::UnknownUnicast => "unknown-unicast",
         FloodClass::BroadcastHere => "broadcast-here",
         FloodClass::MulticastHere => "multicast-here",
+    }
+}
+
+/// Beyond a few flows looking them through costs more than making words.
+const PHRASES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Mark;
+    use super::*;
+
+    #[test]
+    fn phrases_are_those_of_the_packet_however_many_there_are() {
+        let names = Names::default();
+        let mut phrases = Phrases::default();
+        let frame = |last: u8| [[2, 0, 0, 0, 0, last].as_slice(), &[0; 54]].concat();
+        // Fewer than are kept, all of them, and more; each twice.
+        for n in [3, 16, 40, 3].into_iter().flat_map(|n| (0..n).chain(0..n)) {
+            let bytes = frame(n);
+            let record = Record {
+                at: 0,
+                mark: Mark::NONE,
+                place: Place::Port(PortId::new(u16::from(n % 5))),
+                is_outbound: n % 2 == 1,
+                form: Form::Frame,
+                fate: Fate::To {
+                    port: PortId::new(9),
+                    origin: Some(Origin::Learned),
+                },
+                frames: u32::from(n / 2),
+                len: 60,
+                kept: 60,
+            };
+            let told = Told {
+                record: &record,
+                bytes: &bytes,
+                names: &names,
+            };
+            let (mut comment, mut pairs) = (String::new(), String::new());
+            told.comment(&mut comment);
+            told.pairs(&mut pairs);
+            let phrase = phrases.of(&told);
+            assert_eq!((&phrase.comment, &phrase.pairs), (&comment, &pairs));
+            assert!(
+                comment.contains(&format!("02:00:00:00:00:{n:02x}")),
+                "{comment}"
+            );
+        }
     }
 }
