@@ -74,16 +74,20 @@ impl<'a> Departures<'a> {
             has_checksum: self.topology.vtep.udp_checksum,
             may_fragment: self.topology.vtep.allow_outer_fragmentation,
         };
-        for _ in 0..reported.datagrams {
-            let Some((payload, sender)) = self.next() else {
+        let mut left = reported.datagrams as usize;
+        while left > 0 {
+            // Only for captures of datagrams is each one looked at.
+            let most = if recorder.outer == 0 { left } else { 1 };
+            let Some((payload, sender, count)) = self.next(most) else {
                 return;
             };
+            left -= count;
             match &mut self.same {
                 Some(same)
                     if (same.port, same.sender.mark.id, same.fate)
                         == (port, sender.mark.id, fate) =>
                 {
-                    same.frames += 1;
+                    same.frames += count as u64;
                 }
                 _ => {
                     self.finish(recorder);
@@ -91,7 +95,7 @@ impl<'a> Departures<'a> {
                         port,
                         sender,
                         fate,
-                        frames: 1,
+                        frames: count as u64,
                     });
                 }
             }
@@ -133,7 +137,8 @@ impl<'a> Departures<'a> {
         group.map(|group| group.ttl)
     }
 
-    fn next(&mut self) -> Option<(&'a [u8], Sender)> {
+    /// The next datagrams that lie in one part, up to `most` of them: their bytes, their sender, how many.
+    fn next(&mut self, most: usize) -> Option<(&'a [u8], Sender, usize)> {
         let Batch {
             arena,
             parts,
@@ -148,10 +153,12 @@ impl<'a> Departures<'a> {
             0 => part.len as usize,
             size => usize::from(size),
         };
+        let there = (part.len as usize).saturating_sub(self.offset);
+        let count = there.div_ceil(stride.max(1)).clamp(1, most.max(1));
         let start = part.offset as usize + self.offset;
-        let end = (start + stride).min((part.offset + part.len) as usize);
+        let end = start + there.min(count * stride);
         let payload = arena.get(start..end)?;
-        self.offset += stride;
+        self.offset += count * stride;
         if self.offset >= part.len as usize {
             self.offset = 0;
             self.part += 1;
@@ -161,7 +168,7 @@ impl<'a> Departures<'a> {
                 self.part = next.map_or(self.part, |t| t.parts.start as usize);
             }
         }
-        Some((payload, sender))
+        Some((payload, sender, count))
     }
 }
 
