@@ -15,7 +15,6 @@ import {
   microvmPrograms,
   nativePrograms,
   oldKernelPrograms,
-  packagePrograms,
   packageTestPrograms,
   pagePrograms,
   rootlessPrograms,
@@ -43,7 +42,7 @@ const goals = {
   native: [() => debianPackages(nativePrograms)],
   build: [() => debianPackages(buildPrograms), npmPackages, ...addon, typescript, manual],
   package: [
-    () => debianPackages(packagePrograms),
+    () => debianPackages(buildPrograms),
     npmPackages,
     ...addon,
     typescript,

@@ -13,7 +13,6 @@ import { addonPackage, programPackage, released, tarball, top, unpack } from './
 const machines = {
   'linux-x64-gnu': 'Advanced Micro Devices X86-64',
   'linux-arm64-gnu': 'AArch64',
-  'linux-x64-musl': 'Advanced Micro Devices X86-64',
 };
 const platforms = Object.keys(machines) as (keyof typeof machines)[];
 let folder: string;
@@ -88,9 +87,7 @@ describe.each(platforms)('the addon for %s', (platform) => {
     expect(stdout).toContain(machines[platform]);
   });
 
-  if (platform !== 'linux-x64-musl') {
-    it('asks for glibc 2.17 at most', () => expect(tooNewFor(addonOf(platform))).toEqual([]));
-  }
+  it('asks for glibc 2.17 at most', () => expect(tooNewFor(addonOf(platform))).toEqual([]));
 
   it('is loaded by a program of that platform, every symbol bound', async () => {
     const program = join(folder, platform, 'loads');
@@ -104,7 +101,6 @@ describe.each(platforms)('the addon for %s', (platform) => {
 
 /** What compiles for the platform, and what runs the result here. */
 function tools(platform: keyof typeof machines): { compiler: string; runner: string[] } {
-  if (platform === 'linux-x64-musl') return { compiler: 'musl-gcc', runner: [] };
   const processor = platform === 'linux-x64-gnu' ? 'x64' : 'arm64';
   const toolchain = glibcToolchain(processor);
   if (toolchain === undefined) throw new Error(`no toolchain for ${processor} runs here`);

@@ -1,5 +1,5 @@
-// Makes what is released, in build/: the npm package of the program, one with the addon for each processor and C library
-// that this machine compiles for, and for each a tarball with everything but Node. Refuses an addon that would not
+// Makes what is released, in build/: the npm package of the program, one with the addon for each processor that
+// this machine compiles for, and for each a tarball with everything but Node. Refuses an addon that would not
 // run on the oldest systems.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
@@ -29,7 +29,7 @@ await main(async () => {
       const addon = join(staging, `${platform}.node`);
       copyFileSync(await compileFor(target, command), addon);
       await command(target.strip, ['--strip-debug', addon]);
-      const complaints = target.libc === 'glibc' ? tooNewFor(addon) : [];
+      const complaints = tooNewFor(addon);
       if (complaints.length > 0) throw new SetupError(complaints.join('\n'));
       const folder = join(staging, platform);
       stageAddon(folder, addon, target);

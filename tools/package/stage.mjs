@@ -22,8 +22,8 @@ const developersFolders = new Set(['test', 'tests', 'bench', 'benchmark', 'bench
 export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** The platform that `target` is for, as in the names of npm's packages: `linux-x64-gnu`. */
-export function platformOf({ processor, libc }) {
-  return `linux-${processor}-${libc === 'glibc' ? 'gnu' : libc}`;
+export function platformOf({ processor }) {
+  return `linux-${processor}-gnu`;
 }
 
 /**
@@ -56,9 +56,8 @@ export function stageAddon(folder, addon, target) {
   copy(addon, join(folder, 'vswitchd.node'));
   copy(join(root, 'LICENSE'), join(folder, 'LICENSE'));
   const { version, license, engines } = manifest;
-  const fits = { os: ['linux'], cpu: [target.processor], libc: [target.libc] };
-  const since = target.libc === 'glibc' ? 'glibc 2.17 and newer' : target.libc;
-  const description = `The native part of ${manifest.name}, for ${since}`;
+  const fits = { os: ['linux'], cpu: [target.processor], libc: ['glibc'] };
+  const description = `The native part of ${manifest.name}, for glibc 2.17 and newer`;
   const name = `${manifest.name}-${platformOf(target)}`;
   writeJson(join(folder, 'package.json'), {
     ...{ name, version, description, license, engines, ...fits },

@@ -39,7 +39,6 @@ const packageOf = {
   curl: 'curl',
   nsenter: 'util-linux',
   mandoc: 'mandoc',
-  'musl-gcc': 'musl-tools',
   'qemu-aarch64-static': 'qemu-user-static',
   capsh: 'libcap2-bin',
   '/lib/systemd/systemd': 'systemd',
@@ -49,11 +48,9 @@ const packageOf = {
 
 /** What compiles: rustc links with the C compiler, raw-socket and pcap are built by node-gyp, a linker comes in xz. */
 export const buildPrograms = ['c++', 'make', 'python3', 'xz'];
-/** Links the addon for musl. */
-export const packagePrograms = [...buildPrograms, 'musl-gcc'];
 /** What runs that of the other platforms, and the units. */
 export const packageTestPrograms = [
-  ...packagePrograms,
+  ...buildPrograms,
   ...['mandoc', 'qemu-aarch64-static', '/lib/systemd/systemd', 'capsh', 'ip', 'ping', 'nsenter'],
 ];
 /** The manual is checked, and bash asks vswitchctl. */
