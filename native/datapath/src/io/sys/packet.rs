@@ -116,7 +116,7 @@ pub(in crate::io) fn receive(
         len,
         truncated: message.msg_flags & libc::MSG_TRUNC != 0,
         kind: from.sll_pkttype,
-        control_len: message.msg_controllen,
+        control_len: message.msg_controllen as _,
     })
 }
 

@@ -17,7 +17,7 @@ pub(in crate::io) fn connect(path: &[u8], patience_secs: i64) -> Result<OwnedFd,
     let socket = unsafe { OwnedFd::from_raw_fd(check(libc::socket(libc::AF_UNIX, kind, 0))?) };
     // SAFETY: timeval is plain data for which all zeroes is a valid value.
     let mut patience: libc::timeval = unsafe { MaybeUninit::zeroed().assume_init() };
-    patience.tv_sec = patience_secs as libc::time_t;
+    patience.tv_sec = patience_secs as _;
     for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
         // SAFETY: the pointer and length describe `patience`, which lives for the call.
         check(unsafe {
