@@ -60,6 +60,11 @@ describe('the released files', () => {
     expect([...parts].sort()).toEqual(
       [...own, 'dist', 'native', 'node_modules', 'packaging', 'tools'].sort(),
     );
+    // What tests and tools put into dist beside it stays here.
+    const compiled = new Set(files.flatMap((file) => /^dist\/(\w+)\//.exec(file)?.[1] ?? []));
+    const sources = await readdir(join(top, 'src'), { withFileTypes: true });
+    const folders = sources.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    expect([...compiled].sort()).toEqual([...folders, 'man'].sort());
     const [imported, ours] = [/^node_modules\//, /^(?!node_modules\/)/].map((where) =>
       files.filter((file) => where.test(file)),
     );

@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { librariesOf } from '../lab/image.mjs';
 import { root, run, SetupError, which } from '../setup/child.mjs';
 import { kernelTree } from '../setup/debianKernel.mjs';
+import { compiledFolders, importedPackages } from '../setup/product.mjs';
 
 /** Programs of this machine that go into the image with their libraries; busybox gives the rest. */
 const programs = ['node', 'sh', 'ip', 'ss', 'ping', 'iperf3', 'insmod', 'busybox'];
@@ -75,14 +76,7 @@ async function addLibraries(tree, file) {
 
 /** As it would be installed: what src compiles to, the addon, package.json and the dependencies for running it. */
 function addProduct(tree) {
-  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  const isForRunning = ([path, { dev, optional, devOptional }]) =>
-    path !== '' && !dev && !optional && !devOptional;
-  const packages = Object.entries(lock.packages).filter(isForRunning);
-  const parts = readdirSync(join(root, 'src'), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => `dist/${name}`);
-  for (const path of ['package.json', 'dist/native', ...parts, ...packages.map(([path]) => path)]) {
+  for (const path of ['package.json', 'dist/native', ...compiledFolders(), ...importedPackages()]) {
     cpSync(join(root, path), join(tree, 'product', path), { recursive: true });
   }
 }

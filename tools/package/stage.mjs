@@ -2,10 +2,11 @@
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { root } from '../setup/child.mjs';
+import { compiledFolders, importedPackages } from '../setup/product.mjs';
 import { filesBelow } from '../setup/stamp.mjs';
 
-/** What the set-up keeps in dist/ for itself, and what only compilers and debuggers read. */
-const notShipped = /^dist\/(\.stamps|native|conformance)\/|\.d\.ts$|\.map$/;
+/** What only compilers and debuggers read. */
+const neverRun = /\.[cm]?ts$|\.map$/;
 const shipped = [
   'README.md',
   'CHANGELOG.md',
@@ -15,8 +16,7 @@ const shipped = [
 ];
 const sources = ['native/Cargo.toml', 'native/Cargo.lock', 'native/binding', 'native/datapath'];
 const testSources = /^native\/datapath\/(tests|benches)\/|\/tests\.rs$/;
-/** Of packages that are imported: what compilers, debuggers and their own developers read. */
-const neverImported = /\.[cm]?ts$|\.map$/;
+/** In packages that are imported: what their own developers read. */
 const developersFolders = new Set(['test', 'tests', 'bench', 'benchmark', 'benchmarks', 'docs']);
 
 export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -31,7 +31,9 @@ export function platformOf({ processor }) {
  * inside; it asks for the addon of each of `targets`, of which npm installs what fits. No install script.
  */
 export function stageProgram(folder, targets) {
-  const own = filesBelow(root, 'dist').filter((file) => !notShipped.test(file));
+  const own = [...compiledFolders(), 'dist/man']
+    .flatMap((part) => filesBelow(root, part))
+    .filter((file) => !neverRun.test(file));
   const native = sources
     .flatMap((source) => filesBelow(root, source))
     .filter((file) => !testSources.test(file));
@@ -77,18 +79,14 @@ export function stageTree(folder, program, addon) {
 
 /** The packages that the program imports, in the versions that were tested: `overrides` count for nobody who installs it. */
 function stageImported(folder) {
-  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  for (const [path, { dev, devOptional, optional }] of Object.entries(packages)) {
-    if (path === '' || dev || devOptional || optional) continue;
-    copyImported(join(root, path), join(folder, path));
-  }
+  for (const path of importedPackages()) copyImported(join(root, path), join(folder, path));
 }
 
 /** A package without those inside it, which come by themselves. */
 function copyImported(from, to) {
   const left = (source) =>
     source === join(from, 'node_modules') ||
-    neverImported.test(source) ||
+    neverRun.test(source) ||
     (dirname(source) === from && developersFolders.has(basename(source)));
   cpSync(from, to, { recursive: true, filter: (source) => !left(source) });
 }
