@@ -13,27 +13,29 @@ const addon = fileURLToPath(new URL('../../dist/native/vswitchd.node', import.me
 const folder = mkdtempSync(join(tmpdir(), 'vswitchd-glibc-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe('the addon', () => {
-  it('asks for glibc 2.17 and Linux 3.2.0 at most', () => {
-    expect(glibcVersionsOf(addon)).not.toEqual([]);
-    expect(tooNewFor(addon)).toEqual([]);
-  });
-
-  it("is taken by glibc 2.17's own loader, every symbol bound", () => {
-    const toolchain = glibcToolchain(process.arch);
-    if (toolchain === undefined) throw new Error(`no toolchain runs on ${process.arch}`);
-    const { folder: gcc, triple } = toolchain;
-    const libraries = join(gcc, triple, 'sysroot/lib');
-    const loading = join(folder, 'loading');
-    writeFileSync(`${loading}.c`, LOADING);
-    execFileSync(join(gcc, 'bin', `${triple}-gcc`), [`${loading}.c`, '-o', loading, '-ldl']);
-    const loader = join(libraries, 'ld-2.17.so');
-    const said = execFileSync(loader, ['--library-path', libraries, loading, addon], {
-      encoding: 'utf8',
+const toolchain = glibcToolchain(process.arch);
+// Elsewhere the addon is linked as the machine links, and is nobody else's.
+if (toolchain !== undefined) {
+  describe('the addon', () => {
+    it('asks for glibc 2.17 and Linux 3.2.0 at most', () => {
+      expect(glibcVersionsOf(addon)).not.toEqual([]);
+      expect(tooNewFor(addon)).toEqual([]);
     });
-    expect(said).toBe('2.17: loaded\n');
+
+    it("is taken by glibc 2.17's own loader, every symbol bound", () => {
+      const { folder: gcc, triple } = toolchain;
+      const libraries = join(gcc, triple, 'sysroot/lib');
+      const loading = join(folder, 'loading');
+      writeFileSync(`${loading}.c`, LOADING);
+      execFileSync(join(gcc, 'bin', `${triple}-gcc`), [`${loading}.c`, '-o', loading, '-ldl']);
+      const loader = join(libraries, 'ld-2.17.so');
+      const said = execFileSync(loader, ['--library-path', libraries, loading, addon], {
+        encoding: 'utf8',
+      });
+      expect(said).toBe('2.17: loaded\n');
+    });
   });
-});
+}
 
 describe('what a program asks for', () => {
   it('is found where it is too new', () => {
