@@ -38,8 +38,10 @@ async function exchange(socket) {
     if (!socket.write(chunk)) await once(socket, 'drain');
     if (bytes === 'endless') await new Promise((resolve) => setTimeout(resolve, 5));
   }
+  // Our last bytes may still wait for room in the kernel when the other end has said its last.
+  const flushed = once(socket, 'finish');
   socket.end();
-  await readEnd;
+  await Promise.all([readEnd, flushed]);
   clearInterval(report);
   console.log(
     JSON.stringify({
