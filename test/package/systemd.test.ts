@@ -96,44 +96,37 @@ it('switches between containers that came later, and to a kernel vxlan peer', as
   await ping('c2', '10.0.0.9');
 });
 
-it('opens packet ports and takes TAPs that are handed over', async () => {
+it('opens packet ports', async () => {
   await systemd.run('ip', 'netns', 'add', 'c3');
-  await systemd.run(
-    'ip',
-    'link',
-    'add',
-    'name',
-    'sw-c3',
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'eth0',
-    'netns',
-    'c3',
-  );
+  const veth = ['name', 'sw-c3', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'c3'];
+  await systemd.run('ip', 'link', 'add', ...veth);
   await systemd.run('ip', 'link', 'set', 'dev', 'sw-c3', 'up');
-  for (const args of [
-    ['address', 'add', '10.0.0.3/24', 'dev', 'eth0'],
-    ['link', 'set', 'dev', 'eth0', 'up'],
-  ])
-    await systemd.run('ip', '-netns', 'c3', ...args);
+  await systemd.run('ip', '-netns', 'c3', 'address', 'add', '10.0.0.3/24', 'dev', 'eth0');
+  await systemd.run('ip', '-netns', 'c3', 'link', 'set', 'dev', 'eth0', 'up');
   await vswitchctl('port', 'add', 'net1', '--kind', 'packet', '--ifname', 'sw-c3');
   await ping('c3', '10.0.0.1');
-  const handedOver = 'unshare --user --map-root-user --net sleep infinity & echo $!';
-  const pid = await systemd.run('sh', '-c', `${handedOver.replace('&', '> /dev/null 2>&1 &')}`);
-  await vswitchctl(
-    'port',
-    'add',
-    'net1',
-    '--name',
-    'c4',
-    '--rootless',
-    pid,
-    '--address',
-    '10.0.0.4/24',
+});
+
+it("attaches an ordinary user's container: root by its namespace, the user by handing a TAP over", async () => {
+  const user = ['setpriv', '--reuid', '21510', '--regid', '21510', '--clear-groups'];
+  const inside = [...user, 'unshare', '--user', '--map-root-user', '--net', 'sleep', 'infinity'];
+  const start = `${inside.join(' ')} > /dev/null 2>&1 &
+    until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do :; done
+    echo $!`;
+  const [c4, c5] = [await systemd.run('sh', '-c', start), await systemd.run('sh', '-c', start)];
+  const named = (name: string, address: string) => ['--name', name, '--address', address];
+  const byRoot = await systemd.try('vswitchctl', 'port', 'add', 'net1', '--rootless', c4);
+  expect(byRoot.stderr).toContain(
+    'where vswitchd runs as root, attach it with --netns PID instead',
   );
+  await vswitchctl('port', 'add', 'net1', '--netns', c4, ...named('c4', '10.0.0.4/24'));
   await ping('c1', '10.0.0.4');
+  const socket = '/run/vswitchd/control.sock';
+  await systemd.run('chmod', '666', socket, `${socket}.handover`);
+  const words = ['vswitchctl', '--socket', socket, 'port', 'add', 'net1', '--rootless', c5];
+  const [command = '', ...args] = [...user, ...words, ...named('c5', '10.0.0.5/24')];
+  await systemd.run(command, ...args);
+  await ping('c1', '10.0.0.5');
 });
 
 it('has the socket at which dockerd finds it', async () => {

@@ -15,7 +15,7 @@ const shipped = [
   'tools/package/buildAddon.mjs',
 ];
 const sources = ['native/Cargo.toml', 'native/Cargo.lock', 'native/binding', 'native/datapath'];
-const testSources = /^native\/datapath\/(tests|benches)\/|\/tests\.rs$/;
+const testSources = /^native\/datapath\/(tests|benches)\/|[/_]tests\.rs$/;
 /** In packages that are imported: what their own developers read. */
 const developersFolders = new Set(['test', 'tests', 'bench', 'benchmark', 'benchmarks', 'docs']);
 
