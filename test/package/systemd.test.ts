@@ -1,6 +1,6 @@
 /** vswitchd under systemd, from the tarball and with the unit as it is shipped: what its sandbox leaves is enough. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -33,6 +33,8 @@ function confined(unit: string, command: string): string {
 beforeAll(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vswitchd-unpacked-'));
   await scope.defer(folder, () => rm(folder, { recursive: true }));
+  // One of its users is an ordinary one.
+  await chmod(folder, 0o755);
   await unpack(tarball(platform), folder);
   tree = join(folder, unpacked);
   const unit = await readFile(join(tree, 'packaging/systemd/vswitchd.service'), 'utf8');
